@@ -1,0 +1,42 @@
+# The front door. Each target first makes sure that the tools are there (tools/setup.sh), then hands over to
+# build.mk, which knows the rules. `make help` lists the targets.
+
+MAKEFLAGS += --no-print-directory
+JOBS ?= $(shell nproc)
+BUILD_MAKE = $(MAKE) -j$(JOBS) -f build.mk
+
+# What `make run` starts: see docs/testing.md for the rest.
+export CPUS ?= 4
+export MEM ?= 1G
+export APPEND ?=
+export GUI ?=
+export AREA ?=
+export SECONDS ?=
+
+TARGETS := all run test check image debug bench lint
+
+.PHONY: $(TARGETS) setup format clean help
+.DEFAULT_GOAL := all
+
+$(TARGETS): setup
+	@$(BUILD_MAKE) $@
+
+setup:
+	@tools/setup.sh
+
+format: setup
+	@$(BUILD_MAKE) format
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make run      build, and boot to the prompt in QEMU (CPUS=4 MEM=1G APPEND="key=value" GUI=1)'
+	@echo 'make test     the whole suite; ends with "N passed, N failed"'
+	@echo 'make check    the part of the suite for the edit loop, under two minutes'
+	@echo 'make image    build/quire.img, a disk image for a USB stick or a virtual machine'
+	@echo 'make debug    QEMU stopped at the start, gdb attached with the symbols of the kernel'
+	@echo 'make bench    operations counted in instructions against their goals (AREA=boot for one area)'
+	@echo 'make lint     static checks'
+	@echo 'make format   format the sources'
+	@echo 'make clean    remove build/'

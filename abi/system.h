@@ -1,0 +1,114 @@
+/*
+ * Records that system_read and task_status fill in, and the actions of system_control.
+ * All sizes are bytes, all times nanoseconds, all texts NUL-terminated.
+ */
+#ifndef QUIRE_ABI_SYSTEM_H
+#define QUIRE_ABI_SYSTEM_H
+
+#include <stdint.h>
+
+#define ACTION_POWER_OFF 1
+#define ACTION_RESTART   2
+#define ACTION_PANIC     3
+
+#define TOPIC_MEMORY      1 /* one struct system_memory */
+#define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
+#define TOPIC_FEATURES    3 /* struct system_feature, one a feature */
+#define TOPIC_LOG         4 /* struct system_log_line; the index is a line number from 0 on, old ones are skipped */
+#define TOPIC_TASKS       5 /* struct system_task, one a task, in the order of their numbers */
+#define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a key of the boot environment */
+#define TOPIC_BOOT        7 /* one struct system_boot */
+
+#define MEMORY_ORDERS 19
+
+struct system_memory {
+    uint64_t total;               /* RAM that the frame allocator manages, its own metadata included */
+    uint64_t free;                /* of it, free */
+    uint64_t page_tables;         /* frames used as page tables */
+    uint64_t kernel;              /* heap, stacks and metadata of the kernel */
+    uint64_t user;                /* frames of memory objects */
+    uint64_t reserved;            /* RAM that is not given out: kernel image, bundle, firmware */
+    uint64_t free_blocks[MEMORY_ORDERS]; /* free blocks of 4 KiB << n */
+};
+
+#define CPU_ONLINE 1u
+#define CPU_BOOT   2u
+
+struct system_cpu {
+    uint32_t number;
+    uint32_t apic_id;
+    uint32_t flags;
+    uint32_t runnable;       /* threads ready or running, the idle thread apart */
+    uint64_t idle_time;      /* since it came up */
+    uint64_t up_time;        /* since it came up */
+    uint64_t interrupts;     /* all of them */
+    uint64_t timer_ticks;    /* of them, from the timer */
+    uint64_t switches;       /* from one thread to another */
+    uint32_t task;           /* number of the task that runs there now, 0 for the kernel */
+    uint32_t pad;
+};
+
+struct system_feature {
+    char name[16];
+    uint32_t present; /* the CPU has it */
+    uint32_t used;    /* the kernel uses it: present and not masked by nofeature= */
+    char about[64];
+};
+
+#define LOG_TEXT 200
+
+struct system_log_line {
+    uint64_t number;
+    uint64_t time;
+    uint32_t level; /* 0 debug, 1 info, 2 warning, 3 error */
+    uint32_t cpu;
+    char text[LOG_TEXT];
+};
+
+#define TASK_NAME 32
+
+#define TASK_EMPTY   0 /* created, no thread yet */
+#define TASK_RUNNING 1
+#define TASK_ENDED   2
+
+#define END_EXIT   1 /* it called task_exit, or its last thread ended */
+#define END_KILLED 2 /* task_kill */
+#define END_FAULT  3 /* a fault that nobody handles; see vector, code, address, instruction */
+
+struct task_status {
+    uint32_t state;
+    uint32_t end;          /* END_*, when it has ended */
+    uint32_t status;       /* what it ended with */
+    uint32_t vector;       /* exception vector, Intel SDM vol. 3A table 6-1 */
+    uint64_t code;         /* its error code */
+    uint64_t address;      /* CR2 for a page fault */
+    uint64_t instruction;  /* where it happened */
+    uint64_t stack;        /* stack pointer then */
+};
+
+struct system_task {
+    uint32_t number;
+    uint32_t state;
+    uint32_t threads;
+    uint32_t cpu;       /* CPU of its first thread */
+    uint64_t cpu_time;
+    uint64_t memory;    /* bytes mapped */
+    char name[TASK_NAME];
+};
+
+struct system_variable {
+    char key[64];
+    char value[192];
+};
+
+struct system_boot {
+    uint64_t clock_hz;     /* frequency of the time stamp counter */
+    uint64_t wall_time;    /* seconds since 1970-01-01 UTC at clock 0, or 0 if unknown */
+    uint32_t cpus_expected;
+    uint32_t cpus_online;
+    uint64_t kernel_bytes; /* of the kernel image in memory */
+    char clock_source[16]; /* what the time stamp counter was measured against */
+    char loader[32];
+};
+
+#endif

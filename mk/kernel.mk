@@ -1,0 +1,1 @@
+# The kernel: build/kernel/core (with symbols: core.elf).
