@@ -44,3 +44,5 @@ $(USER_BINARIES): %: %.elf
 user: $(USER_BINARIES)
 
 -include $(shell find $(USER)/obj -name '*.d' 2>/dev/null)
+
+include mk/host-user.mk

@@ -20,10 +20,13 @@ static void put_text(struct lineedit_output *output, const char *text)
     }
 }
 
-/* Columns for the line itself: the last one stays free, since a terminal may wrap when it is written. */
+#define INTERRUPT_MARK "^C"
+
+/* Columns for the line itself. Free stay the room for the mark of Ctrl-C, and the last column, since a
+ * terminal may wrap when that is written. */
 static size_t room(const struct lineedit *editor)
 {
-    return editor->columns - strlen(editor->prompt) - 1;
+    return editor->columns - strlen(editor->prompt) - strlen(INTERRUPT_MARK) - 1;
 }
 
 /* Choose what part of the line is shown, so that the cursor is in it and as little as possible moves. */
@@ -177,7 +180,7 @@ static enum lineedit_event finish(struct lineedit *editor, struct lineedit_outpu
 
 static enum lineedit_event interrupt(struct lineedit *editor, struct lineedit_output *output)
 {
-    put_text(output, "^C\n");
+    put_text(output, INTERRUPT_MARK "\n");
     set_line(editor, "");
     return LINEEDIT_INTERRUPT;
 }
