@@ -100,12 +100,13 @@ void command_uptime(size_t count, char **words)
     if (!read_record(words[0], TOPIC_BOOT, &boot, sizeof boot)) {
         return;
     }
-    uint64_t up = clock_now() / SECOND;
-    print("up %lu:%02lu:%02lu", up / 3600, up / 60 % 60, up % 60);
+    uint64_t now = clock_now();
+    uint64_t up = now / SECOND;
+    print("up %lu:%02lu:%02lu.%03lu", up / 3600, up / 60 % 60, up % 60, now % SECOND / MILLISECOND);
     if (boot.wall_time != 0) {
-        struct calendar now = calendar_from_seconds(boot.wall_time + up);
-        print(", %lu-%02u-%02u %02u:%02u:%02u UTC", now.year, now.month, now.day, now.hour, now.minute,
-              now.second);
+        struct calendar date = calendar_from_seconds(boot.wall_time + up);
+        print(", %lu-%02u-%02u %02u:%02u:%02u UTC", date.year, date.month, date.day, date.hour, date.minute,
+              date.second);
     }
     print("\n");
 }
