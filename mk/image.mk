@@ -6,8 +6,6 @@ LOADER := $(BUILD)/boot/BOOTX64.EFI
 BUNDLE_FILES := etc/motd=tools/image/motd
 IMAGE_TOOLS := tools/make-image.py tools/diskimage.py
 
-USER_BINARIES := $(foreach name,$(USER_PROGRAMS),$(BUILD)/user/bin/$(name))
-
 # $(call make-image,OUT,CONFIG,KERNEL)
 define make-image
 $(PYTHON) tools/make-image.py $(1) --loader $(LOADER) --config $(2) --kernel $(3) --root $(BUILD)/user/root \
@@ -15,7 +13,14 @@ $(PYTHON) tools/make-image.py $(1) --loader $(LOADER) --config $(2) --kernel $(3
 	$(foreach file,$(BUNDLE_FILES),--file $(file))
 endef
 
-IMAGE_PARTS := $(LOADER) $(BUILD)/user/root $(USER_BINARIES) $(IMAGE_TOOLS) \
+# Changes when the list of members does, which the dates of the members that stay do not show.
+IMAGE_LIST := $(BUILD)/image.list
+$(IMAGE_LIST): always
+	@mkdir -p $(@D)
+	@echo '$(USER_PROGRAMS) $(BUNDLE_FILES)' | cmp -s - $@ || echo '$(USER_PROGRAMS) $(BUNDLE_FILES)' > $@
+always:
+
+IMAGE_PARTS := $(IMAGE_LIST) $(LOADER) $(USER_BINARIES) $(IMAGE_TOOLS) \
                $(foreach file,$(BUNDLE_FILES),$(lastword $(subst =, ,$(file))))
 
 $(IMAGE): $(BUILD)/kernel/core tools/image/CONFIG $(IMAGE_PARTS)
@@ -35,4 +40,4 @@ run: $(IMAGE)
 debug: $(IMAGE) $(BUILD)/kernel/core.elf
 	@$(PYTHON) tools/qemu.py debug $(QEMU_OPTIONS) --symbols $(BUILD)/kernel/core.elf
 
-.PHONY: image run debug
+.PHONY: image run debug always
