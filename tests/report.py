@@ -150,13 +150,18 @@ def run_command(name, command, seconds, on_line=lambda _: None, environment=None
 
         timer = threading.Timer(seconds, end)
         timer.start()
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            last = line.strip() or last
-            on_line(line.rstrip("\n"))
-        status = process.wait()
-        timer.cancel()
+        try:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                last = line.strip() or last
+                on_line(line.rstrip("\n"))
+            status = process.wait()
+        except BaseException:
+            end()
+            raise
+        finally:
+            timer.cancel()
     if status == 0 and not over.is_set():
         return None
     what = f"not at its end after {seconds} s" if over.is_set() else f"ended with status {status}"
