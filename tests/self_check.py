@@ -44,7 +44,8 @@ class Counting(unittest.TestCase):
         self.assertEqual(counted(["FAIL a: why", "0 passed, 1 failed"], "ended with status 1"), (0, 1))
 
     def test_every_speaker_has_to_say_its_last_line(self):
-        lines = ["[ 0.1] kernel-test: ok a", "[ 0.2] kernel-test: 1 passed, 0 failed", "ok b", "utest: 1 passed, 0 failed"]
+        lines = ["[ 0.1] kernel-test: ok a", "[ 0.2] kernel-test: 1 passed, 0 failed",
+                 "ok b", "utest: 1 passed, 0 failed"]
         speakers = {"speakers": ("kernel-test", "utest")}
         self.assertEqual(counted(lines, **speakers), (2, 0))
         self.assertEqual(counted(lines[:2], **speakers), (1, 1))

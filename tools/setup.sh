@@ -8,7 +8,7 @@ list=tools/packages.txt
 stamp=build/.setup
 database=/var/lib/dpkg/status
 
-if [ "$stamp" -nt "$list" ] && [ "$stamp" -nt "$database" ]; then
+if [ -f "$stamp" ] && [ -z "$(find "$list" "$database" -newer "$stamp")" ]; then
     exit 0
 fi
 

@@ -62,8 +62,8 @@ class Machine:
         self._log = open(self.log_path, "w", encoding="utf-8", errors="replace", newline="")
         self._log.write(" ".join(words) + "\n")
         self.started = time.monotonic()
-        self.process = pexpect.spawn(words[0], words[1:], encoding="utf-8", codec_errors="replace", timeout=BOOT_SECONDS,
-                                     dimensions=(50, 200), echo=False)
+        self.process = pexpect.spawn(words[0], words[1:], encoding="utf-8", codec_errors="replace",
+                                     timeout=BOOT_SECONDS, dimensions=(50, 200), echo=False)
         self.process.logfile_read = self._log
         self.process.delaybeforesend = None
         return self

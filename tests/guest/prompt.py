@@ -118,7 +118,8 @@ def memory_totals(console):
 
 @check("cpus shows every CPU online")
 def shows_cpus(console):
-    rows = [match for line in console.command("cpus") if (match := re.match(r" *(\d+) +(\d+) +(online\S*)( boot)?", line))]
+    rows = [match for line in console.command("cpus")
+            if (match := re.match(r" *(\d+) +(\d+) +(online\S*)( boot)?", line))]
     expect([int(row[1]) for row in rows] == list(range(CPUS)), f"it shows {len(rows)} CPUs online, not {CPUS}")
     expect(len({row[2] for row in rows}) == CPUS, "two CPUs have the same APIC id")
     expect(sum(bool(row[4]) for row in rows) == 1, "not exactly one CPU is the boot CPU")

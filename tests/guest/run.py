@@ -62,7 +62,7 @@ def run_machine(kind):
             code = machine.finish()
         status = qemu.exit_status(code)
         if status is None:
-            trouble = f"the machine ended without a status (QEMU's was {code}): a reset, or a power-off; {machine.tail()}"
+            trouble = f"the machine reset or switched off, without a status (QEMU's was {code}); {machine.tail()}"
         elif status != 0:
             trouble = f"the machine ended with status {status}; {machine.tail()}"
     except GuestError as error:

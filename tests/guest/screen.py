@@ -42,8 +42,6 @@ def lit_rows(picture):
     data = picture.data
     pixels = [data[at:at + 3] for at in range(0, len(data), 3)]
     background = Counter(pixels).most_common(1)[0][0]
-    rows = []
-    for y in range(picture.height):
-        bits = "".join("0" if pixel == background else "1" for pixel in pixels[y * picture.width:(y + 1) * picture.width])
-        rows.append(int(bits, 2))
-    return rows
+    bits = "".join("0" if pixel == background else "1" for pixel in pixels)
+    width = picture.width
+    return [int(bits[y * width:(y + 1) * width], 2) for y in range(picture.height)]
