@@ -33,7 +33,7 @@ class Kind:
 
 
 # Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: the least
-# memory the firmware starts with, far more memory than the host has, APIC ids with gaps.
+# memory the firmware starts with, far more memory than the host has, APIC ids with gaps, many CPUs.
 MACHINES = [
     Kind("1", "64M"),
     Kind("1", "512M", "qemu64"),
@@ -46,6 +46,7 @@ MACHINES = [
     Kind("8", "8G", "qemu64"),
     Kind("4", "64G"),
     Kind("6,sockets=2,cores=3,threads=1", "256M"),
+    Kind("64", "1G"),
 ]
 QUICK = ("2cpu-8G-max",)
 
