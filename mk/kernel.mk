@@ -25,15 +25,17 @@ $(KERNEL_OBJECTS) $(KERNEL_TEST_OBJECTS): | $(GEN)/.syscalls $(FONT_HEADER)
 
 $(KERNEL_DIR)/%.o: %.c mk/kernel.mk
 	@mkdir -p $(@D)
-	$(CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC    $<'
+	@$(CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
 
 $(KERNEL_DIR)/%.o: %.S mk/kernel.mk
 	@mkdir -p $(@D)
-	$(CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
+	@echo '  CC    $<'
+	@$(CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
 
 $(KERNEL_DIR)/font.o: $(FONT_SOURCE)
 	@mkdir -p $(@D)
-	$(CC) $(KERNEL_FLAGS) -c $< -o $@
+	@$(CC) $(KERNEL_FLAGS) -c $< -o $@
 
 # Two links: the first has an empty table of symbols, from which the names for the second are taken. The table lies
 # behind all code, so no function moves.
@@ -47,10 +49,11 @@ $(KERNEL_DIR)/$(1).elf: $(2) $(KERNEL_DIR)/no-symbols.o kernel/linker.ld tools/m
 	@$(LD) $(KERNEL_LDFLAGS) $(2) $(KERNEL_DIR)/no-symbols.o -o $(KERNEL_DIR)/$(1).first
 	@llvm-nm -n $(KERNEL_DIR)/$(1).first | $(PYTHON) tools/make-symbols.py $(KERNEL_DIR)/$(1)-symbols.S
 	@$(CC) $(KERNEL_FLAGS) -c $(KERNEL_DIR)/$(1)-symbols.S -o $(KERNEL_DIR)/$(1)-symbols.o
-	$(LD) $(KERNEL_LDFLAGS) $(2) $(KERNEL_DIR)/$(1)-symbols.o -o $$@
+	@echo '  LD    $$@'
+	@$(LD) $(KERNEL_LDFLAGS) $(2) $(KERNEL_DIR)/$(1)-symbols.o -o $$@
 
 $(KERNEL_DIR)/$(1): $(KERNEL_DIR)/$(1).elf
-	$(OBJCOPY) --strip-all $(PROTOCOL_SYMBOLS:%=--keep-symbol=%) $$< $$@
+	@$(OBJCOPY) --strip-all $(PROTOCOL_SYMBOLS:%=--keep-symbol=%) $$< $$@
 endef
 $(eval $(call KERNEL_LINK,core,$(KERNEL_OBJECTS)))
 $(eval $(call KERNEL_LINK,core-test,$(KERNEL_OBJECTS) $(KERNEL_TEST_OBJECTS)))

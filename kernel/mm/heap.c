@@ -25,7 +25,7 @@ struct slab {
     void *free; /* chain through the first word of each free object */
     uint16_t in_use;
     uint16_t class;
-    uint8_t pad[64 - 44];
+    uint8_t pad[28];
 };
 
 _Static_assert(sizeof(struct slab) == 64, "objects begin on a cache line");

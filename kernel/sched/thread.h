@@ -11,6 +11,7 @@
 #define QUIRE_KERNEL_THREAD_H
 
 #include "abi/error.h"
+#include "kernel/arch/arch.h"
 #include "kernel/lib/list.h"
 #include "kernel/sched/cpu.h"
 

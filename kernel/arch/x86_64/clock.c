@@ -19,6 +19,7 @@
 #define NS_PER_SECOND 1000000000u
 #define MEASURE_NS    20000000u
 #define PAIR_TRIES    8
+#define TIMER_MOST_NS ((uint64_t)3600 * NS_PER_SECOND)
 
 /* IA-PC HPET specification 1.0a, 2.3: capabilities with the period in femtoseconds, configuration, counter. */
 #define HPET_CAPABILITIES  0x000
@@ -51,6 +52,14 @@ static uint64_t ns_multiplier; /* nanoseconds per stamp, times 2^32 */
 static uint64_t timer_hz;      /* ticks of the local APIC's timer */
 static const char *source_name = "none";
 static volatile uint64_t *hpet;
+
+/* a * b / c, of 128 bits between; the result has to fit, else the CPU faults. */
+static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t low, high;
+    __asm__("mulq %3; divq %4" : "=a"(low), "=&d"(high) : "0"(a), "r"(b), "r"(c) : "cc");
+    return low;
+}
 
 void clock_set_origin(uint64_t stamp)
 {
@@ -158,42 +167,38 @@ void clock_measure(void)
     struct pair last = pair_read(&r);
     apic_timer_once(0);
     uint64_t elapsed = (last.reference - first.reference) & r.mask;
-    tsc_hz = (uint64_t)((unsigned __int128)(last.stamp - first.stamp) * r.hz / elapsed);
-    timer_hz = (uint64_t)((unsigned __int128)(last.ticks - first.ticks) * r.hz / elapsed);
-    ns_multiplier = (uint64_t)(((unsigned __int128)NS_PER_SECOND << 32) / tsc_hz);
+    tsc_hz = mul_div(last.stamp - first.stamp, r.hz, elapsed);
+    timer_hz = mul_div(last.ticks - first.ticks, r.hz, elapsed);
+    ns_multiplier = mul_div(NS_PER_SECOND, (uint64_t)1 << 32, tsc_hz);
     source_name = r.name;
     log_info("clock: time stamp counter %lu kHz by %s, timer %s %lu kHz", tsc_hz / 1000, r.name,
              feature_used(FEATURE_tscdeadline) ? "tsc-deadline" : "local apic", timer_hz / 1000);
 }
 
-static void timer_set_by_ticks(uint64_t delay)
-{
-    /* At most an hour, so that the product fits; the handler sets it again when it came too early. */
-    uint64_t most = (uint64_t)3600 * NS_PER_SECOND;
-    uint64_t bounded = delay < most ? delay : most;
-    uint64_t ticks = (uint64_t)((unsigned __int128)bounded * timer_hz / NS_PER_SECOND) + 1;
-    apic_timer_once(ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
-}
-
 void arch_timer_set(uint64_t deadline)
 {
     struct cpu *cpu = arch_this_cpu();
+    bool by_stamp = feature_used(FEATURE_tscdeadline);
     if (deadline == cpu->timer_armed) {
         return;
     }
     cpu->timer_armed = deadline;
-    bool by_stamp = feature_used(FEATURE_tscdeadline);
     if (deadline == UINT64_MAX) {
         if (by_stamp) {
             apic_timer_deadline(0);
         } else {
             apic_timer_once(0);
         }
-    } else if (by_stamp) {
-        uint64_t stamp = (uint64_t)(((unsigned __int128)deadline << 32) / ns_multiplier) + origin + 1;
-        apic_timer_deadline(stamp);
+        return;
+    }
+    /* At most an hour ahead, so that the products fit; a tick that comes too early sets the timer again. */
+    uint64_t now = arch_clock();
+    uint64_t delay = deadline > now ? deadline - now : 0;
+    delay = delay < TIMER_MOST_NS ? delay : TIMER_MOST_NS;
+    if (by_stamp) {
+        apic_timer_deadline(tsc_read() + mul_div(delay, tsc_hz, NS_PER_SECOND) + 1);
     } else {
-        uint64_t now = arch_clock();
-        timer_set_by_ticks(deadline > now ? deadline - now : 0);
+        uint64_t ticks = mul_div(delay, timer_hz, NS_PER_SECOND) + 1;
+        apic_timer_once(ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
     }
 }

@@ -8,7 +8,7 @@
 #include "lib/text.h"
 
 #define FEATURE_ROW(label, leaf, subleaf, reg, bit, use, text) {.name = #label, .about = text, .wanted = use},
-struct feature features[FEATURE_COUNT] = {FEATURES(FEATURE_ROW)};
+struct cpu_feature features[FEATURE_COUNT] = {FEATURES(FEATURE_ROW)};
 #undef FEATURE_ROW
 
 bool feature_used(enum feature feature)
@@ -56,7 +56,7 @@ void features_find(const char *masked, size_t masked_length)
 void features_log(void)
 {
     for (unsigned i = 0; i < FEATURE_COUNT; i++) {
-        const struct feature *f = &features[i];
+        const struct cpu_feature *f = &features[i];
         const char *state = !f->present ? "missing"
                             : f->masked ? "masked"
                             : f->wanted ? "used"

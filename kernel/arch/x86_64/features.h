@@ -35,7 +35,7 @@
 enum feature { FEATURES(FEATURE_ENUM) FEATURE_COUNT };
 #undef FEATURE_ENUM
 
-struct feature {
+struct cpu_feature {
     const char *name;
     const char *about;
     bool present; /* the CPU has it */
@@ -44,7 +44,7 @@ struct feature {
 };
 
 /* Set once at boot. */
-extern struct feature features[FEATURE_COUNT];
+extern struct cpu_feature features[FEATURE_COUNT];
 
 /* Present, wanted and not masked. */
 bool feature_used(enum feature feature);

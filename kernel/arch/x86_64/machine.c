@@ -189,7 +189,7 @@ bool machine_feature(unsigned index, struct system_feature *out)
     if (index >= FEATURE_COUNT) {
         return false;
     }
-    const struct feature *f = &features[index];
+    const struct cpu_feature *f = &features[index];
     *out = (struct system_feature){.present = f->present, .used = feature_used((enum feature)index)};
     text_format(out->name, sizeof(out->name), "%s", f->name);
     text_format(out->about, sizeof(out->about), "%s", f->about);
