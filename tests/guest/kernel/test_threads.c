@@ -79,7 +79,7 @@ SELFTEST(clock_smp, "time: the clock never goes back, between CPUs either, by mo
     return test_on_all_cpus(1, clock_race);
 }
 
-#define ROUNDS 1000
+#define ROUNDS 300
 
 static struct notification *ball;
 
