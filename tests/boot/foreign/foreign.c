@@ -19,7 +19,7 @@
 #define DEBUG_EXIT    0xf4
 #define STACK_BYTES   4096
 #define CORES_MOST    256
-#define WAIT_ROUNDS   400000000ull
+#define WAIT_ROUNDS   100000000ull
 #define BSS_BYTES     100000
 
 extern struct bootboot bootboot;
