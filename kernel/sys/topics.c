@@ -3,6 +3,8 @@
  */
 #include "kernel/sys/topics.h"
 
+#include <limits.h>
+
 #include "kernel/arch/arch.h"
 #include "kernel/arch/machine.h"
 #include "kernel/debug/log.h"
@@ -61,7 +63,7 @@ static bool read_cpu(uint64_t *index, union topic_record *out)
 
 static bool read_feature(uint64_t *index, union topic_record *out)
 {
-    return machine_feature((unsigned)*index, &out->feature);
+    return *index <= UINT_MAX && machine_feature((unsigned)*index, &out->feature);
 }
 
 static bool read_log(uint64_t *index, union topic_record *out)
