@@ -306,12 +306,11 @@ def reference(calls):
     out = ["<!-- Made by tools/gen-syscalls.py from abi/syscalls.tbl: change the table, not this page. -->",
            "# System calls", "",
            "The number goes into rax, arguments into " + " ".join(REGISTERS) + ". The error comes back in rax, the",
-           "result in rdx; the argument registers come back as 0, rcx and r11 with the caller's own address and",
-           "flags, all others unchanged. Times are nanoseconds of the monotonic clock. The stubs below are in",
-           "`syscalls.h`; errors are explained in [abi/error.h](../abi/error.h). A call with a handle argument",
-           "can also fail with ERR_BAD_HANDLE, ERR_WRONG_TYPE or ERR_NO_RIGHT, one with memory with",
-           "ERR_BAD_ADDRESS, a value outside its range with ERR_BAD_ARGUMENT.", "",
-           "| number | call | blocks |", "|---|---|---|"]
+           "result in rdx; rcx and r11 hold the caller's own instruction pointer and flags, the other argument registers",
+           "0, all others what they were. Times are nanoseconds of the monotonic clock. The stubs below are in `syscalls.h`; errors are explained in",
+           "[abi/error.h](../abi/error.h). A call with a handle argument can also fail with ERR_BAD_HANDLE,",
+           "ERR_WRONG_TYPE or ERR_NO_RIGHT, one with memory with ERR_BAD_ADDRESS, a value outside its range with",
+           "ERR_BAD_ARGUMENT.", "", "| number | call | blocks |", "|---|---|---|"]
     out += [f"| {call.number} | [{call.name}](#{call.name}) | {call.blocks} |" for call in calls]
     for call in calls:
         out += ["", f"## {call.name}", "", f"`{c_signature(call)}`", "", " ".join(call.about), ""]
