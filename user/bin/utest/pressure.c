@@ -69,11 +69,14 @@ static bool run_into_a_fault(void)
     return true;
 }
 
-static bool kill_at_once(void)
+static bool kill_it(void)
 {
     struct child child;
+    struct task_status status;
     CHECK_OK(child_create(&child, "utest", "wait", ""));
     CHECK_OK(child_run(&child));
+    sys_task_kill(child.process.task, 0);
+    CHECK_OK(child_wait(&child, &status));
     child_discard(&child);
     return true;
 }
@@ -126,7 +129,7 @@ static bool tasks_that_fault_give_all_their_memory_back(void)
 
 static bool tasks_that_are_killed_give_all_their_memory_back(void)
 {
-    return gives_all_memory_back(kill_at_once, TIMES);
+    return gives_all_memory_back(kill_it, TIMES);
 }
 
 static bool tasks_that_never_ran_give_all_their_memory_back(void)
