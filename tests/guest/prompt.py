@@ -129,7 +129,7 @@ def shows_cpus(console):
 def tells_features(console):
     rows = [line.split() for line in console.command("features")]
     states = {row[0]: " ".join(row[1:3]) for row in rows}
-    for name in ("nx", "smep", "smap", "umip"):
+    for name in ("smep", "smap", "umip", "xsave"):
         expect(states.get(name, "").startswith("used"), f"{name} is '{states.get(name)}', though the CPU has it")
 
 
@@ -278,6 +278,7 @@ def reboots(console):
 
 @check("poweroff leaves QEMU with status 0")
 def powers_off(console):
+    expect(console.command("echo still here") == ["still here"], "the prompt does not answer any more")
     console.machine.send("poweroff\r")
     code = console.machine.finish()
     expect(code == 0, f"QEMU's status is {code}")
