@@ -18,27 +18,30 @@ user_objects = $(addprefix $(USER)/obj/,$(addsuffix .o,$(basename $(1))))
 
 $(USER)/obj/%.o: %.c mk/user.mk | $(GEN)/.syscalls
 	@mkdir -p $(@D)
-	$(CC) $(USER_CFLAGS) -c $< -o $@
+	@echo '  CC    $<'
+	@$(CC) $(USER_CFLAGS) -c $< -o $@
 
 $(USER)/obj/%.o: %.S mk/user.mk | $(GEN)/.syscalls
 	@mkdir -p $(@D)
-	$(CC) $(USER_CFLAGS) -c $< -o $@
+	@echo '  CC    $<'
+	@$(CC) $(USER_CFLAGS) -c $< -o $@
 
 $(USER_LIB): $(call user_objects,$(USER_LIB_SOURCES))
 	@rm -f $@
-	llvm-ar rcs $@ $^
+	@llvm-ar rcs $@ $^
 
 # $(1): the program below build/user; $(2): the folder of its sources.
 define user_program
 $(USER)/$(1).elf: $(call user_objects,$(wildcard $(2)/*.c $(2)/*.S)) $(USER_LIB)
 	@mkdir -p $$(@D)
-	$(LD) $(USER_LDFLAGS) -o $$@ $$^
+	@echo '  LD    $$@'
+	@$(LD) $(USER_LDFLAGS) -o $$@ $$^
 endef
 $(eval $(call user_program,root,user/root))
 $(foreach program,$(USER_PROGRAMS),$(eval $(call user_program,bin/$(program),user/bin/$(program))))
 
 $(USER_BINARIES): %: %.elf
-	$(OBJCOPY) --strip-all $< $@
+	@$(OBJCOPY) --strip-all $< $@
 
 .PHONY: user
 user: $(USER_BINARIES)

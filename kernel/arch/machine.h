@@ -36,7 +36,7 @@ void machine_listen(void);
 /* --- later ------------------------------------------------------------------------------------------------------ */
 
 /* The feature with this index; false at the end. */
-bool machine_feature(unsigned index, struct system_feature *out);
+bool machine_feature(uint64_t index, struct system_feature *out);
 
 uint64_t machine_clock_hz(void);
 const char *machine_clock_source(void);

@@ -117,7 +117,7 @@ static void small_free(void *object, size_t bytes)
     slab->free = object;
     slab->in_use--;
     __atomic_fetch_sub(&bytes_in_use, class_sizes[class], __ATOMIC_RELAXED);
-    bool empty = slab->in_use == 0 && slab->node.next != slab->node.previous; /* keep the last of a class */
+    bool empty = slab->in_use == 0;
     if (empty) {
         list_remove(&slab->node);
         slab->magic = 0;

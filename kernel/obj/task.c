@@ -177,6 +177,7 @@ void task_get_status(struct task *task, struct task_status *out)
     if (out->state != TASK_ENDED) {
         *out = (struct task_status){.state = out->state};
     }
+    out->number = task->number;
     spin_unlock(&task->lock);
 }
 

@@ -61,7 +61,7 @@ static bool read_cpu(uint64_t *index, union topic_record *out)
 
 static bool read_feature(uint64_t *index, union topic_record *out)
 {
-    return machine_feature((unsigned)*index, &out->feature);
+    return machine_feature(*index, &out->feature);
 }
 
 static bool read_log(uint64_t *index, union topic_record *out)

@@ -184,7 +184,7 @@ void machine_listen(void)
     keyboard_listen();
 }
 
-bool machine_feature(unsigned index, struct system_feature *out)
+bool machine_feature(uint64_t index, struct system_feature *out)
 {
     if (index >= FEATURE_COUNT) {
         return false;
