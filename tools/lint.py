@@ -65,7 +65,7 @@ class Lint:
             self.guard(path, lines)
 
     def layout(self, path, lines):
-        columns = COLUMNS if path.suffix in C_SUFFIXES else COLUMNS_OTHER
+        columns = COLUMNS if path.suffix in (".c", ".h") else COLUMNS_OTHER
         tabs = path.suffix != ".mk" and path.name != "Makefile"
         for number, line in enumerate(lines, 1):
             if line != line.rstrip():

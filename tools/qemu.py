@@ -15,6 +15,7 @@ import os
 import select
 import shlex
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -96,6 +97,26 @@ def run(options):
         return subprocess.run(command(image, **machine_options(options)), check=False).returncode
 
 
+def in_foreground(words):
+    """Run a program as the only one that Ctrl-C at this terminal reaches: not this one, nor the make above it."""
+    terminal = sys.stdin.fileno()
+    if not os.isatty(terminal):
+        return subprocess.run(words, check=False).returncode
+    # A process that is not in the foreground is stopped when it changes who is, unless it ignores that signal.
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+
+    def step_forward():
+        os.setpgid(0, 0)
+        os.tcsetpgrp(terminal, os.getpid())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+    try:
+        return subprocess.run(words, check=False, preexec_fn=step_forward).returncode
+    finally:
+        os.tcsetpgrp(terminal, os.getpgrp())
+        signal.signal(signal.SIGTTOU, before)
+
+
 def debug(options):
     shutil.rmtree(DEBUG, ignore_errors=True)
     DEBUG.mkdir(parents=True)
@@ -110,9 +131,9 @@ def debug(options):
             while not stub.exists() and machine.poll() is None:
                 select.select([], [], [], 0.05)
             # The kernel is not in memory yet: only a hardware breakpoint can wait for it.
-            return subprocess.run(["gdb", "-q", options.symbols, "-ex", f"target remote {stub}",
-                                   "-ex", f"hbreak *{entry_point(options.symbols):#x}", "-ex", "continue",
-                                   *options.gdb], check=False).returncode
+            return in_foreground(["gdb", "-q", options.symbols, "-ex", f"target remote {stub}",
+                                  "-ex", f"hbreak *{entry_point(options.symbols):#x}", "-ex", "continue",
+                                  *options.gdb])
         finally:
             machine.kill()
 

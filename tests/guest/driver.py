@@ -56,8 +56,9 @@ class Machine:
             subprocess.run(["cp", "--sparse=always", self.image, image], check=True)
             append_config(image, self.config)
         self._qmp_path = folder / "qmp"
-        control = ["-qmp", f"unix:{self._qmp_path},server=on,wait=off"]
-        words = qemu.command(image, serial="stdio", extra=[*self.extra, *control], **self.options)
+        # Without signal=off, Ctrl-C would end QEMU instead of reaching the machine.
+        lines = ["-chardev", "stdio,id=console,signal=off", "-qmp", f"unix:{self._qmp_path},server=on,wait=off"]
+        words = qemu.command(image, serial="chardev:console", extra=[*self.extra, *lines], **self.options)
         LOGS.mkdir(parents=True, exist_ok=True)
         self._log = open(self.log_path, "w", encoding="utf-8", errors="replace", newline="")
         self._log.write(" ".join(words) + "\n")
