@@ -27,6 +27,7 @@
 
 /* How long to wait for a core after its release before going on; it can still come then. */
 #define START_PATIENCE_NS 200000000u
+#define START_WAKE_NS     2000000u
 
 static struct spinlock online_lock = SPINLOCK("cpus online", LOCK_TASK_LIST);
 
@@ -145,8 +146,12 @@ static bool start_core(unsigned arrival)
     }
     unsigned before = arch_cpu_count();
     smp_release(arrival, cpu);
-    uint64_t end = arch_clock() + START_PATIENCE_NS;
-    while (arch_cpu_count() == before && arch_clock() < end) {
+    uint64_t start = arch_clock(), wake = start + START_WAKE_NS;
+    while (arch_cpu_count() == before && arch_clock() < start + START_PATIENCE_NS) {
+        if (arch_clock() > wake) {
+            smp_wake(arrival);
+            wake += START_WAKE_NS;
+        }
         cpu_pause();
     }
     if (arch_cpu_count() == before) {
