@@ -27,7 +27,10 @@ unsigned machine_gather_cores(unsigned expected);
 /* With the kernel's tables and memory: this CPU whole, its interrupts, ACPI, clock. */
 void machine_setup(struct cpu *cpu, paddr_t acpi_tables);
 
-/* Give every other core that came its struct cpu, in the order of APIC ids, and wait until it is up. */
+/*
+ * Give every other core that came its struct cpu, one after the other in the order of APIC ids. A core gets its number
+ * when it is up, so numbers have no gaps; one that takes long is not waited for, and joins when it comes.
+ */
 void machine_start_cores(unsigned came);
 
 /* Let serial port and keyboard be heard. */

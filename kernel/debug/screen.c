@@ -61,6 +61,18 @@ static void mark(unsigned row)
     dirty[row / 64] |= (uint64_t)1 << row % 64;
 }
 
+static void clear_pixels(void)
+{
+    uint32_t paper = pixel_of(palette[0]);
+    for (uint32_t y = 0; y < mode.height; y++) {
+        volatile uint32_t *line = mode.pixels + (uint64_t)y * mode.line;
+        for (uint32_t x = 0; x + 1 < mode.width; x += 2) {
+            *(volatile uint64_t *)(volatile void *)(line + x) = (uint64_t)paper << 32 | paper;
+        }
+        line[mode.width - 1] = paper;
+    }
+}
+
 bool screen_setup(const struct screen_mode *new_mode)
 {
     unsigned new_columns = new_mode->width / FONT_WIDTH, new_rows = new_mode->height / FONT_HEIGHT;
@@ -78,12 +90,7 @@ bool screen_setup(const struct screen_mode *new_mode)
     for (uint64_t i = 0; i < cells; i++) {
         wanted[i] = shown[i] = (struct cell){' ', COLOUR_NORMAL};
     }
-    uint32_t paper = pixel_of(palette[0]);
-    for (uint32_t y = 0; y < mode.height; y++) {
-        for (uint32_t x = 0; x < mode.width; x++) {
-            mode.pixels[(uint64_t)y * mode.line + x] = paper;
-        }
-    }
+    clear_pixels();
     columns = new_columns;
     rows = new_rows;
     return true;

@@ -39,6 +39,12 @@ struct spinlock {
 
 #define SPINLOCK(label, order) {.next = 0, .serving = 0, .rank = (order), .name = (label)}
 
+/*
+ * Under a hypervisor a CPU that waits for its ticket may not be running when its turn comes, and everyone behind it
+ * waits for it to be scheduled: there, whoever comes first takes the lock. Set once at boot.
+ */
+void spin_set_unfair(bool unfair);
+
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);

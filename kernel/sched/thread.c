@@ -11,6 +11,7 @@
 #include "kernel/sched/queue.h"
 
 static uint32_t next_number; /* atomic */
+static uint32_t alive;       /* atomic */
 
 static enum error thread_make(const char *name, uint32_t affinity, struct thread **out)
 {
@@ -31,6 +32,7 @@ static enum error thread_make(const char *name, uint32_t affinity, struct thread
     list_init(&thread->timer_node);
     list_init(&thread->wait_node);
     list_init(&thread->task_node);
+    __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
     *out = thread;
     return ERR_NONE;
 }
@@ -83,6 +85,12 @@ void thread_discard(struct thread *thread)
         task_release(thread->task);
     }
     heap_free(thread, sizeof(*thread));
+    __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
+}
+
+uint32_t thread_count(void)
+{
+    return __atomic_load_n(&alive, __ATOMIC_ACQUIRE);
 }
 
 void thread_exit(void)

@@ -136,6 +136,9 @@ void thread_adopt_idle(struct cpu *cpu);
 /* What the idle thread does for good. */
 _Noreturn void thread_become_idle(struct cpu *cpu);
 
+/* Threads that there are, idle ones apart; one counts until all that it held is given back. */
+uint32_t thread_count(void);
+
 /* Time that the thread has run, and the number of its CPU. Any CPU may ask; the value may be a little old. */
 uint64_t thread_run_time(const struct thread *thread);
 

@@ -92,9 +92,9 @@ static void tables_load(struct cpu *cpu)
                      :
                      : "r"(SEL_KERNEL_DATA), "r"(0)
                      : "memory");
-    __asm__ volatile("lidt %0" : : "m"(idtr) : "memory");
     cpu->arch.gdt[5] &= ~((uint64_t)2 << 40); /* not busy, for LTR */
     __asm__ volatile("ltr %w0" : : "r"(SEL_TSS) : "memory");
+    __asm__ volatile("lidt %0" : : "m"(idtr) : "memory"); /* last: an NMI needs the stacks of the TSS */
     msr_write(MSR_GS_BASE, (uint64_t)(uintptr_t)cpu);
     msr_write(MSR_KERNEL_GS_BASE, 0);
 }

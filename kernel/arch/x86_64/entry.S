@@ -1,8 +1,8 @@
 /*
  * Where a BOOTBOOT loader enters the kernel, on every core, in any order, on a stack of 1 KiB or none to speak
  * of, caches perhaps off. The boot processor goes on to kernel_entry on a stack of its own; the others draw a
- * ticket and wait, each on a cache line of its own, until their page tables, stack and struct cpu are ready.
- * No stack is used before then, and no memory but this image.
+ * ticket and sleep, each in a slot of its own, until page tables, stack and struct cpu are ready for it and an NMI
+ * wakes it. Nothing but this image is used: the loader's GDT, IDT and stack lie in memory that may be called free.
  *
  * Registers: ebx ticket, esi local APIC id; r15 time stamp of the entry.
  */
@@ -62,10 +62,34 @@ secondary:
         shlq    $START_SLOT_SHIFT, %rdi
         addq    $start_slots, %rdi
         movl    %esi, START_SLOT_ID(%rdi)
-3:      pause
-        cmpl    $0, START_SLOT_GO(%rdi)
-        je      3b
+        leaq    (1 << START_SLOT_SHIFT)(%rdi), %rsp
 
+        /* Segments and one gate of our own; every core writes the same into the gate. */
+        lgdt    wait_gdt_register
+        pushq   $SEL_KERNEL_CODE
+        pushq   $3f
+        lretq
+3:      movl    $SEL_KERNEL_DATA, %eax
+        movl    %eax, %ss
+        leaq    wait_nmi, %rax
+        movw    %ax, wait_idt + 16 * 2
+        movw    $SEL_KERNEL_CODE, wait_idt + 16 * 2 + 2
+        movw    $0x8e00, wait_idt + 16 * 2 + 4
+        shrq    $16, %rax
+        movw    %ax, wait_idt + 16 * 2 + 6
+        shrq    $16, %rax
+        movl    %eax, wait_idt + 16 * 2 + 8
+        lidt    wait_idt_register
+
+        /*
+         * An NMI between the look and HLT would be slept over: the boot processor sends it again until the core
+         * is up.
+         */
+4:      cmpl    $0, START_SLOT_GO(%rdi)
+        jne     5f
+        hlt
+        jmp     4b
+5:
         /* NXE before the tables that use it (the reference loader sets it on the boot processor only). */
         movl    $0xc0000080, %ecx
         rdmsr
@@ -86,7 +110,23 @@ park:   cli
         jmp     park
         .size _start, . - _start
 
+wait_nmi:
+        iretq
+
+        .section .rodata
+        .balign 8
+wait_gdt:
+        .quad   0, 0x00af9b000000ffff, 0x00cf93000000ffff
+wait_gdt_register:
+        .word   . - wait_gdt - 1
+        .quad   wait_gdt
+wait_idt_register:
+        .word   16 * 3 - 1
+        .quad   wait_idt
+
         .section .bss
         .balign 16
+wait_idt:
+        .skip   16 * 3
 early_stack:
         .skip   EARLY_STACK_SIZE

@@ -25,14 +25,18 @@
 
 #define CPU_AREA_SIZE 65536u
 
-/* How long a core may take from its release to its first word. */
-#define START_PATIENCE_NS 1000000000u
+/* How long to wait for a core after its release before going on; it can still come then. */
+#define START_PATIENCE_NS 200000000u
+#define START_WAKE_NS     2000000u
 
-static unsigned online = 1; /* atomic */
+static struct spinlock online_lock = SPINLOCK("cpus online", LOCK_TASK_LIST);
+
+/* Guarded by online_lock to change; atomic to read. */
+static unsigned online = 1;
 
 unsigned arch_cpu_count(void)
 {
-    return __atomic_load_n(&online, __ATOMIC_RELAXED);
+    return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
 }
 
 void machine_early(struct cpu *cpu, uint64_t entry_stamp)
@@ -51,6 +55,9 @@ void machine_features(const char *masked, size_t masked_length)
         panic("this CPU lacks %s, which the kernel needs", missing);
     }
     features_find(masked, masked_length);
+    bool hypervisor = (cpuid(1, 0).ecx >> 31 & 1) != 0;
+    spin_set_unfair(hypervisor);
+    log_info("cpu: %s", hypervisor ? "a virtual machine: locks go to whoever comes first" : "a real machine: locks are fair");
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE); /* before tables that use no-execute */
 }
 
@@ -93,9 +100,9 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
 }
 
 /* The struct cpu of another core, in its own area, with its stacks. */
-static struct cpu *cpu_make(unsigned number, uint32_t id)
+static struct cpu *cpu_make(unsigned area_index, uint32_t id)
 {
-    uint64_t area = PER_CPU_BASE + (uint64_t)number * CPU_AREA_SIZE;
+    uint64_t area = PER_CPU_BASE + (uint64_t)area_index * CPU_AREA_SIZE;
     for (uint64_t at = 0; at < sizeof(struct cpu); at += PAGE_SIZE) {
         pfn_t frame;
         if (frame_alloc(0, FRAME_KERNEL, &frame) != ERR_NONE ||
@@ -106,7 +113,6 @@ static struct cpu *cpu_make(unsigned number, uint32_t id)
     struct cpu *cpu = (struct cpu *)(uintptr_t)area;
     memset(cpu, 0, sizeof(*cpu));
     cpu->self = cpu;
-    cpu->number = number;
     cpu->apic_id = id;
     queue_init(cpu);
     bool stacks = interrupt_stacks_make(cpu) == ERR_NONE && stack_alloc(&cpu->kernel_stack) == ERR_NONE;
@@ -132,22 +138,24 @@ static unsigned next_arrival(unsigned arrivals, uint64_t last)
 
 static bool start_core(unsigned arrival)
 {
-    unsigned number = arch_cpu_count();
     uint32_t id = smp_arrival_id(arrival);
-    struct cpu *cpu = cpu_make(number, id);
+    struct cpu *cpu = cpu_make(arrival, id);
     if (cpu == NULL) {
         log_error("cpu: no memory for the core with APIC id %u; it stays parked", id);
         return false;
     }
-    cpus[number] = cpu;
+    unsigned before = arch_cpu_count();
     smp_release(arrival, cpu);
-    uint64_t end = arch_clock() + START_PATIENCE_NS;
-    while (arch_cpu_count() == number && arch_clock() < end) {
+    uint64_t start = arch_clock(), wake = start + START_WAKE_NS;
+    while (arch_cpu_count() == before && arch_clock() < start + START_PATIENCE_NS) {
+        if (arch_clock() > wake) {
+            smp_wake(arrival);
+            wake += START_WAKE_NS;
+        }
         cpu_pause();
     }
-    if (arch_cpu_count() == number) {
-        /* It may come yet, as this number: nobody else can get it. */
-        panic("boot: the core with APIC id %u entered the kernel but does not come up", id);
+    if (arch_cpu_count() == before) {
+        log_warn("cpu: the core with APIC id %u is late; going on without it until it comes", id);
     }
     return true;
 }
@@ -173,8 +181,12 @@ void cpu_entry_secondary(struct cpu *cpu)
     cpu_setup(cpu);
     apic_setup();
     cpu->online_since = arch_clock();
+    spin_lock(&online_lock);
+    cpu->number = online;
+    cpus[online] = cpu;
     thread_adopt_idle(cpu);
-    __atomic_fetch_add(&online, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&online, online + 1, __ATOMIC_RELEASE);
+    spin_unlock(&online_lock);
     thread_become_idle(cpu);
 }
 

@@ -25,8 +25,8 @@
 #define IST_DEBUG         4
 #define IST_COUNT         4
 
-/* Slot in which a waiting core finds its orders: 64 bytes each. */
-#define START_SLOT_SHIFT 6
+/* Slot in which a waiting core finds its orders, in the first line, with a small stack at its end: 256 bytes. */
+#define START_SLOT_SHIFT 8
 #define START_SLOT_ROOT  0
 #define START_SLOT_STACK 8
 #define START_SLOT_CPU   16

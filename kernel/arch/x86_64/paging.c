@@ -315,3 +315,34 @@ void paging_visit_tables(paddr_t root, void (*visit)(paddr_t table, void *contex
 {
     visit_level(root, TOP_LEVEL, visit, context);
 }
+
+struct leaf_visit {
+    void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags, void *context);
+    void *context;
+};
+
+static void visit_leaves(paddr_t table, unsigned level, uint64_t virtual, const struct leaf_visit *v)
+{
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        uint64_t entry = table_at(table)[i];
+        uint64_t at = virtual + i * level_span(level);
+        at |= level == TOP_LEVEL && i >= ENTRIES / 2 ? 0xffff000000000000u : 0; /* canonical form */
+        if ((entry & PTE_PRESENT) == 0) {
+            continue;
+        }
+        if (is_leaf(entry, level)) {
+            uint64_t span = level_span(level);
+            v->visit(at, paddr(entry & PTE_FRAME & ~(span - 1)), span, entry_flags(entry, level), v->context);
+        } else {
+            visit_leaves(entry_table(entry), level - 1, at, v);
+        }
+    }
+}
+
+void paging_visit_leaves(paddr_t root, void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
+                                                     void *context),
+                         void *context)
+{
+    struct leaf_visit v = {visit, context};
+    visit_leaves(root, TOP_LEVEL, 0, &v);
+}

@@ -15,14 +15,14 @@
 /* Time stamps to wait for cores that the loader promised: between 0.2 s and 1 s on any machine of today. */
 #define ARRIVAL_LIMIT 1000000000u
 
-/* What a waiting core looks at; a cache line each. Laid out for entry.S. */
+/* What a waiting core looks at, and its stack for the NMI that wakes it. Laid out for entry.S. */
 struct start_slot {
     uint64_t root;
     uint64_t stack;
     uint64_t cpu;
     uint32_t go; /* atomic */
     uint32_t apic_id;
-    uint8_t pad[32];
+    uint8_t stack_area[224];
 };
 
 _Static_assert(sizeof(struct start_slot) == 1 << START_SLOT_SHIFT, "offsets.h");
@@ -58,6 +58,12 @@ void smp_release(unsigned arrival, struct cpu *cpu)
     slot->stack = cpu->kernel_stack;
     slot->cpu = (uint64_t)(uintptr_t)cpu;
     __atomic_store_n(&slot->go, 1, __ATOMIC_RELEASE);
+    smp_wake(arrival);
+}
+
+void smp_wake(unsigned arrival)
+{
+    apic_send_nmi(start_slots[arrival].apic_id);
 }
 
 void arch_flush_local(bool kernel)

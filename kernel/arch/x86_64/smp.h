@@ -21,6 +21,9 @@ uint32_t smp_arrival_id(unsigned arrival);
 /* Give arrival n its struct cpu, with kernel_stack set, and let it go. */
 void smp_release(unsigned arrival, struct cpu *cpu);
 
+/* Wake it again: the first NMI can come just before it falls asleep. */
+void smp_wake(unsigned arrival);
+
 /* Answer a request to flush, if there is one; on any CPU, at any time. */
 void smp_serve_flush(void);
 

@@ -74,7 +74,9 @@ static void exception(struct trap_frame *frame)
         if (panic_in_progress()) {
             smp_stop_here();
         }
-        log_warn("cpu %u: non-maskable interrupt", arch_this_cpu()->number);
+        if (arch_this_cpu()->current != NULL) { /* else it is the one that woke this core, once more */
+            log_warn("cpu %u: non-maskable interrupt", arch_this_cpu()->number);
+        }
         return;
     }
     if (frame->vector == VECTOR_MACHINE_CHECK || frame->vector == VECTOR_DOUBLE_FAULT) {

@@ -180,20 +180,6 @@ static void vector_misaligned(void)
     __asm__ volatile("movaps (%0), %%xmm0" : : "r"(bytes + 1) : "xmm0", "memory");
 }
 
-/* Unmasks the divide-by-zero exception of SSE and divides. */
-static void sse_divide(void)
-{
-    uint32_t control = 0x1f80u & ~(1u << 9);
-    __asm__ volatile("ldmxcsr %0\n\t"
-                     "xorps %%xmm1, %%xmm1\n\t"
-                     "movl $0x3f800000, %%eax\n\t"
-                     "movd %%eax, %%xmm0\n\t"
-                     "divss %%xmm1, %%xmm0"
-                     :
-                     : "m"(control)
-                     : "rax", "xmm0", "xmm1");
-}
-
 /* Unmasks the divide-by-zero exception of the x87 unit and divides; fwait delivers it. */
 static void x87_divide(void)
 {
@@ -235,7 +221,6 @@ const struct fault_kind fault_kinds[] = {
     {"step", "set the trap flag", single_step},
     {"ud2", "run an undefined instruction", undefined_instruction},
     {"unaligned", "load a misaligned vector", vector_misaligned},
-    {"sse", "divide by zero in SSE with the exception unmasked", sse_divide},
     {"x87", "divide by zero in the x87 unit with the exception unmasked", x87_divide},
 };
 const size_t fault_kind_count = sizeof fault_kinds / sizeof fault_kinds[0];

@@ -7,6 +7,8 @@
 #include "user/libq/thread.h"
 
 #define ROUNDS  10000u
+#define LEAST   1000u        /* rounds that have to be done, however slow the machine is */
+#define ENOUGH  (8 * SECOND) /* and time after which they are all */
 #define ALL     (~0ull)
 #define LONG    (30 * SECOND)
 #define ANY_CPU ALL
@@ -76,6 +78,7 @@ struct pair {
     uint32_t back;
     uint64_t cpu; /* of the second thread */
     _Atomic uint64_t answered;
+    _Atomic bool over;
 };
 
 static void answer(void *argument)
@@ -83,10 +86,7 @@ static void answer(void *argument)
     struct pair *pair = argument;
     uint64_t bits;
     sys_thread_affinity(pair->cpu);
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        if (sys_notification_wait(pair->there, 1, clock_after(LONG), &bits) != ERR_NONE) {
-            return;
-        }
+    while (sys_notification_wait(pair->there, 1, clock_after(LONG), &bits) == ERR_NONE && !pair->over) {
         atomic_fetch_add(&pair->answered, 1);
         sys_notification_signal(pair->back, 1);
     }
@@ -102,11 +102,14 @@ static bool play(uint64_t first_cpu, uint64_t second_cpu)
     CHECK_OK(sys_notification_create(&pair.back));
     CHECK_OK(sys_thread_affinity(first_cpu));
     CHECK_OK(thread_create(&thread, answer, &pair));
-    for (unsigned i = 0; i < ROUNDS; i++) {
+    uint64_t enough = clock_after(ENOUGH);
+    for (unsigned i = 0; i < ROUNDS && (i < LEAST || clock_now() < enough); i++) {
         CHECK_OK(sys_notification_signal(pair.there, 1));
         CHECK_OK(sys_notification_wait(pair.back, 1, clock_after(LONG), &bits));
         CHECK_EQUAL(pair.answered, i + 1);
     }
+    pair.over = true;
+    CHECK_OK(sys_notification_signal(pair.there, 1));
     CHECK_OK(thread_join(&thread, clock_after(LONG)));
     CHECK_OK(sys_thread_affinity(ANY_CPU));
     CHECK_OK(sys_handle_close(pair.there));

@@ -20,6 +20,8 @@ enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, 
 #define FLAG_IOPL      (3u << 12)
 #define FLAG_NESTED    (1u << 14)
 #define FLAG_ID        (1u << 21)
+#define FLAGS_STATUS   0x8d5u /* carry, parity, adjust, zero, sign, overflow */
+#define FLAGS_START    0x202u /* interrupts, and the bit that is always set */
 
 #define FRESH_MXCSR 48
 #define FRESH_DONE  49
@@ -29,6 +31,7 @@ enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, 
 void registers_call(const uint64_t before[REGISTERS], uint64_t after[REGISTERS]);
 uint64_t registers_flags(uint64_t flags);
 void registers_fresh(void);
+void registers_return(void); /* where registers_call goes on after its call */
 
 /* Make the call with a different value in every register that carries none of its arguments. */
 static void call_filled(uint64_t number, uint64_t first, uint64_t second, uint64_t before[REGISTERS],
@@ -46,7 +49,7 @@ static void call_filled(uint64_t number, uint64_t first, uint64_t second, uint64
 static bool check_clean(uint64_t number, uint64_t first, uint64_t second, enum error expected, bool result)
 {
     static const unsigned kept[] = {RBX, RBP, R12, R13, R14, R15};
-    static const unsigned cleared[] = {RCX, RSI, RDI, R8, R9, R10, R11};
+    static const unsigned cleared[] = {RSI, RDI, R8, R9, R10};
     uint64_t before[REGISTERS];
     uint64_t after[REGISTERS];
     call_filled(number, first, second, before, after);
@@ -58,6 +61,8 @@ static bool check_clean(uint64_t number, uint64_t first, uint64_t second, enum e
     for (size_t i = 0; i < sizeof cleared / sizeof cleared[0]; i++) {
         CHECK_EQUAL(after[cleared[i]], 0);
     }
+    CHECK_EQUAL(after[RCX], (uint64_t)registers_return);
+    CHECK_EQUAL(after[R11] & ~(uint64_t)FLAGS_STATUS, after[RFLAGS] & ~(uint64_t)FLAGS_STATUS);
     return true;
 }
 
@@ -149,7 +154,8 @@ static bool a_new_thread_finds_clean_registers(void)
     }
     CHECK_EQUAL(state[FRESH_DONE], 1);
     for (unsigned i = 0; i < FRESH_MXCSR; i++) {
-        CHECK_EQUAL(state[i], 0);
+        uint64_t expected = i == RCX ? (uint64_t)registers_fresh : i == R11 ? FLAGS_START : 0;
+        CHECK_EQUAL(state[i], expected);
     }
     CHECK_EQUAL(state[FRESH_MXCSR], MXCSR_START);
     CHECK_OK(sys_thread_sleep(clock_after(MILLISECOND)));

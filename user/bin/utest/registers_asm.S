@@ -34,6 +34,8 @@ registers_call:
     movq 120(%rdi), %r15
     movq 40(%rdi), %rdi
     syscall
+    .globl registers_return
+registers_return:
     pushfq
     pushq %rdi
     movq 16(%rsp), %rdi
