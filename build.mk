@@ -19,6 +19,8 @@ CSTD := -std=gnu17
 all: image
 
 include mk/gen.mk
+include mk/frame.mk
+include mk/font.mk
 include mk/kernel.mk
 -include mk/boot.mk
 -include mk/user.mk

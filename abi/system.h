@@ -84,6 +84,8 @@ struct task_status {
     uint64_t address;      /* CR2 for a page fault */
     uint64_t instruction;  /* where it happened */
     uint64_t stack;        /* stack pointer then */
+    uint32_t number;       /* the task's number, as in struct system_task */
+    uint32_t pad;
 };
 
 struct system_task {

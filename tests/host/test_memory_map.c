@@ -1,204 +1,144 @@
-/*
- * boot/memory_map against a model that paints each region page by page: the result is sorted, merged, and
- * calls free only pages that every region which has them calls free.
- */
-#include "tests/host/host.h"
+/* memory_map_build against a byte map of a small address space, and the forms that loaders really produce. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
 
-#include "boot/memory_map.h"
+#include "kernel/mm/memory_map.h"
+#include "tests/host/random.h"
 
-#define PAGE         4096ull
-#define MODEL_PAGES  512
-#define REGIONS_MOST 60
-#define STRIDE       48 /* real firmware's descriptors are longer than the structure */
+#define PAGES 48
+#define UNITS (PAGES * 256) /* a unit is 16 bytes, the granularity of sizes */
 
-enum {
-    RESERVED = 0,
-    LOADER_DATA = 2,
-    BOOT_CODE = 3,
-    RUNTIME = 5,
-    CONVENTIONAL = 7,
-    ACPI = 9,
-    NVS = 10,
-    MMIO = 11,
-    PORTS = 12
-};
+enum { NOTHING, COVERED, USED };
 
-struct raw {
-    uint8_t data[REGIONS_MOST * STRIDE];
-    struct efi_map map;
-};
-
-static void raw_begin(struct raw *raw)
+static struct memory_map_entry entry(uint64_t address, uint64_t size, unsigned type)
 {
-    raw->map = (struct efi_map){.data = raw->data, .bytes = 0, .stride = STRIDE};
+    return (struct memory_map_entry){address, size | type};
 }
 
-static void raw_add(struct raw *raw, uint32_t type, uint64_t physical, uint64_t pages)
+static void mark(uint8_t *units, uint64_t begin, uint64_t end, uint8_t what)
 {
-    struct efi_region region = {.type = type, .physical = physical, .pages = pages};
-    memset(raw->data + raw->map.bytes, 0xee, STRIDE);
-    memcpy(raw->data + raw->map.bytes, &region, sizeof(region));
-    raw->map.bytes += STRIDE;
+    for (uint64_t i = begin; i < end && i < UNITS; i++)
+        if (units[i] < what)
+            units[i] = what;
 }
 
-static void assert_entry(const struct bootboot_map_entry *entry, uint64_t address, uint64_t size,
-                         unsigned type)
-{
-    assert_int_equal(entry->address, address);
-    assert_int_equal(entry->size_and_type, size | type);
-}
-
-static void types_are_translated_and_neighbours_merged(void **state)
+static void random_maps_match_a_byte_map(void **state)
 {
     (void)state;
-    struct raw raw;
-    struct bootboot_map_entry out[BOOTBOOT_MAP_ENTRIES];
-    raw_begin(&raw);
-    raw_add(&raw, ACPI, 10 * PAGE, 1);
-    raw_add(&raw, CONVENTIONAL, 4 * PAGE, 2);
-    raw_add(&raw, LOADER_DATA, 2 * PAGE, 2);
-    raw_add(&raw, BOOT_CODE, 0, 2);
-    raw_add(&raw, RUNTIME, 6 * PAGE, 1);
-    raw_add(&raw, RESERVED, 7 * PAGE, 1);
-    raw_add(&raw, NVS, 11 * PAGE, 1);
-    raw_add(&raw, MMIO, 20 * PAGE, 1);
-    raw_add(&raw, PORTS, 21 * PAGE, 1);
-    raw_add(&raw, CONVENTIONAL, 30 * PAGE, 0);
-    raw_add(&raw, 14, 31 * PAGE, 1);
-    assert_int_equal(memory_map_convert(&raw.map, out, BOOTBOOT_MAP_ENTRIES), 5);
-    assert_entry(&out[0], 0, 6 * PAGE, BOOTBOOT_MAP_FREE);
-    assert_entry(&out[1], 6 * PAGE, 2 * PAGE, BOOTBOOT_MAP_USED);
-    assert_entry(&out[2], 10 * PAGE, 2 * PAGE, BOOTBOOT_MAP_ACPI);
-    assert_entry(&out[3], 20 * PAGE, 2 * PAGE, BOOTBOOT_MAP_MMIO);
-    assert_entry(&out[4], 31 * PAGE, 1 * PAGE, BOOTBOOT_MAP_USED);
-}
-
-static void impossible_sizes_are_cut(void **state)
-{
-    (void)state;
-    struct raw raw;
-    struct bootboot_map_entry out[BOOTBOOT_MAP_ENTRIES];
-    raw_begin(&raw);
-    raw_add(&raw, CONVENTIONAL, 0, UINT64_MAX);
-    raw_add(&raw, CONVENTIONAL, UINT64_MAX - 5, 3);
-    assert_int_equal(memory_map_convert(&raw.map, out, BOOTBOOT_MAP_ENTRIES), 1);
-    assert_entry(&out[0], 0, 1ull << 52, BOOTBOOT_MAP_FREE);
-    raw_begin(&raw);
-    raw_add(&raw, CONVENTIONAL, 0, 1);
-    raw.map.stride = 8;
-    assert_int_equal(memory_map_convert(&raw.map, out, BOOTBOOT_MAP_ENTRIES), 0);
-}
-
-static void too_many_entries_lose_the_least_useful(void **state)
-{
-    (void)state;
-    struct raw raw;
-    struct bootboot_map_entry out[3];
-    raw_begin(&raw);
-    raw_add(&raw, CONVENTIONAL, 0, 5);
-    raw_add(&raw, RESERVED, 5 * PAGE, 100);
-    raw_add(&raw, CONVENTIONAL, 105 * PAGE, 1);
-    raw_add(&raw, ACPI, 106 * PAGE, 2);
-    raw_add(&raw, CONVENTIONAL, 108 * PAGE, 3);
-    assert_int_equal(memory_map_convert(&raw.map, out, 3), 3);
-    assert_entry(&out[0], 0, 5 * PAGE, BOOTBOOT_MAP_FREE);
-    assert_entry(&out[1], 106 * PAGE, 2 * PAGE, BOOTBOOT_MAP_ACPI);
-    assert_entry(&out[2], 108 * PAGE, 3 * PAGE, BOOTBOOT_MAP_FREE);
-}
-
-static bool is_free_type(uint32_t type)
-{
-    return type == LOADER_DATA || type == BOOT_CODE || type == CONVENTIONAL;
-}
-
-static void assert_shape(const struct bootboot_map_entry *out, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        uint64_t size = out[i].size_and_type & ~15ull;
-        assert_true(size > 0 && out[i].address % PAGE == 0 && size % PAGE == 0);
-        if (i + 1 < count) {
-            bool same = ((out[i].size_and_type ^ out[i + 1].size_and_type) & 15) == 0;
-            assert_true(out[i].address + size <= out[i + 1].address);
-            assert_false(same && out[i].address + size == out[i + 1].address);
+    struct random random = {1};
+    for (int round = 0; round < 20000; round++) {
+        static uint8_t units[UNITS];
+        struct memory_map_entry entries[12];
+        struct memory_range exclude[3], out[PAGES];
+        size_t count = random_below(&random, 13), excluded = random_below(&random, 4), found;
+        memset(units, NOTHING, sizeof units);
+        for (size_t i = 0; i < count; i++) {
+            uint64_t shift = random_below(&random, 2) * 8;
+            uint64_t begin = random_below(&random, UNITS) >> shift << shift;
+            uint64_t size = random_below(&random, UNITS / 3) >> shift << shift;
+            unsigned type = random_below(&random, 3) ? 1 : (unsigned)random_below(&random, 16);
+            entries[i] = entry(begin * 16, size * 16, type);
+            mark(units, begin, begin + size, type == 1 ? COVERED : USED);
         }
+        for (size_t i = 0; i < excluded; i++) {
+            exclude[i] = (struct memory_range){pfn(random_below(&random, PAGES)), {random_below(&random, 4)}};
+            uint64_t begin = exclude[i].first.value * 256;
+            mark(units, begin, begin + exclude[i].count.value * 256, USED);
+        }
+        assert_int_equal(memory_map_build(entries, count, exclude, excluded, out, PAGES, &found), ERR_NONE);
+        size_t range = 0;
+        for (uint64_t page = 0; page < PAGES * 2; page++) {
+            bool usable = page < PAGES;
+            for (uint64_t i = page * 256; usable && i < page * 256 + 256; i++)
+                usable = units[i] == COVERED;
+            while (range < found && out[range].first.value + out[range].count.value <= page)
+                range++;
+            /* An entry can reach beyond the byte map: there only entries that begin inside can make it
+             * usable. */
+            if (page < PAGES)
+                assert_int_equal(range < found && out[range].first.value <= page, usable);
+        }
+        for (size_t i = 1; i < found; i++)
+            assert_true(out[i - 1].first.value + out[i - 1].count.value < out[i].first.value);
     }
 }
 
-/* Regions that may overlap: what comes out as free is free in the model; without overlaps, all of it. */
-static void random_round(uint64_t *seed, bool may_overlap)
-{
-    static const uint32_t types[] = {RESERVED, LOADER_DATA, BOOT_CODE, RUNTIME, CONVENTIONAL,
-                                     ACPI,     NVS,         MMIO,      PORTS};
-    uint8_t painted[MODEL_PAGES] = {0}, is_free[MODEL_PAGES];
-    struct raw raw;
-    struct bootboot_map_entry out[BOOTBOOT_MAP_ENTRIES];
-    bool found[MODEL_PAGES] = {false};
-    memset(is_free, 1, sizeof(is_free));
-    raw_begin(&raw);
-    for (int i = 0; i < REGIONS_MOST; i++) {
-        uint32_t type = types[next_number(seed) % 9];
-        size_t at = next_number(seed) % (MODEL_PAGES - 20), pages = next_number(seed) % 20, taken = 0;
-        for (size_t page = at; page < at + pages; page++) {
-            taken += painted[page];
-        }
-        if (taken > 0 && !may_overlap) {
-            continue;
-        }
-        raw_add(&raw, type, at * PAGE, pages);
-        for (size_t page = at; page < at + pages; page++) {
-            painted[page] = 1;
-            is_free[page] &= is_free_type(type);
-        }
-    }
-    size_t count = memory_map_convert(&raw.map, out, BOOTBOOT_MAP_ENTRIES);
-    assert_shape(out, count);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t first = out[i].address / PAGE, pages = out[i].size_and_type / PAGE;
-        for (uint64_t page = first; page < first + pages; page++) {
-            found[page] = (out[i].size_and_type & 15) == BOOTBOOT_MAP_FREE;
-            assert_true(painted[page] && (!found[page] || is_free[page]));
-        }
-    }
-    for (size_t page = 0; page < MODEL_PAGES && !may_overlap; page++) {
-        assert_int_equal(found[page], painted[page] && is_free[page]);
-    }
-}
-
-static void random_maps_agree_with_the_model(void **state)
+static void touching_entries_merge_even_inside_a_page(void **state)
 {
     (void)state;
-    uint64_t seed = 5;
-    for (int round = 0; round < 3000; round++) {
-        random_round(&seed, false);
-        random_round(&seed, true);
-    }
+    struct memory_map_entry entries[] = {entry(0x1800, 0x2800, 1), entry(0x0, 0x1800, 1)};
+    struct memory_range out[2];
+    size_t found;
+    assert_int_equal(memory_map_build(entries, 2, NULL, 0, out, 2, &found), ERR_NONE);
+    assert_int_equal(found, 1);
+    assert_int_equal(out[0].first.value, 0);
+    assert_int_equal(out[0].count.value, 4);
 }
 
-static void ram_is_found(void **state)
+static void entries_that_cannot_be_true_are_not_believed(void **state)
 {
     (void)state;
-    struct raw raw;
-    raw_begin(&raw);
-    raw_add(&raw, CONVENTIONAL, 16 * PAGE, 8);
-    raw_add(&raw, BOOT_CODE, 24 * PAGE, 8);
-    raw_add(&raw, RESERVED, 1000 * PAGE, 8);
-    raw_add(&raw, MMIO, 2000 * PAGE, 8);
-    assert_int_equal(memory_map_top(&raw.map), 32 * PAGE);
-    assert_true(memory_map_is_ram(&raw.map, 16 * PAGE, 16 * PAGE));
-    assert_false(memory_map_is_ram(&raw.map, 16 * PAGE, 17 * PAGE));
-    assert_true(memory_map_touches_ram(&raw.map, 31 * PAGE, 100 * PAGE));
-    assert_false(memory_map_touches_ram(&raw.map, 32 * PAGE, 4000 * PAGE));
-    assert_false(memory_map_touches_ram(&raw.map, 0, 16 * PAGE));
+    struct memory_map_entry entries[] = {
+        entry(UINT64_MAX - 0xfff, 0x10000, 1),
+        entry((uint64_t)1 << 52, 0x10000, 1),
+        entry(((uint64_t)1 << 52) - 0x1000, 0x2000, 1),
+        entry(0x1000, 0, 1),
+        entry(0x5000, ~(uint64_t)15, 1),
+    };
+    struct memory_range out[1];
+    size_t found;
+    assert_int_equal(memory_map_build(entries, 5, NULL, 0, out, 1, &found), ERR_NONE);
+    assert_int_equal(found, 0);
+}
+
+static void a_used_entry_that_wraps_blocks_to_the_top(void **state)
+{
+    (void)state;
+    struct memory_map_entry entries[] = {entry(0, 1 * GIB, 1), entry(0x10000, ~(uint64_t)15, 0)};
+    struct memory_range out[1];
+    size_t found;
+    assert_int_equal(memory_map_build(entries, 2, NULL, 0, out, 1, &found), ERR_NONE);
+    assert_int_equal(found, 1);
+    assert_int_equal(out[0].count.value, 16);
+}
+
+static void the_last_page_below_52_bits_counts(void **state)
+{
+    (void)state;
+    struct memory_map_entry entries[] = {entry(((uint64_t)1 << 52) - 0x2000, 0x2000, 1)};
+    struct memory_range out[1];
+    size_t found;
+    assert_int_equal(memory_map_build(entries, 1, NULL, 0, out, 1, &found), ERR_NONE);
+    assert_int_equal(found, 1);
+    assert_int_equal(out[0].first.value, ((uint64_t)1 << 40) - 2);
+    assert_int_equal(out[0].count.value, 2);
+}
+
+static void too_many_ranges_are_refused_and_the_lowest_kept(void **state)
+{
+    (void)state;
+    struct memory_map_entry entries[] = {entry(0x8000, 0x1000, 1), entry(0x1000, 0x1000, 1),
+                                         entry(0x4000, 0x1000, 1)};
+    struct memory_range out[2];
+    size_t found;
+    assert_int_equal(memory_map_build(entries, 3, NULL, 0, out, 2, &found), ERR_TOO_LARGE);
+    assert_int_equal(found, 2);
+    assert_int_equal(out[1].first.value, 4);
+    assert_int_equal(memory_map_build(entries, 2, NULL, 0, out, 2, &found), ERR_NONE);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(types_are_translated_and_neighbours_merged),
-        cmocka_unit_test(impossible_sizes_are_cut),
-        cmocka_unit_test(too_many_entries_lose_the_least_useful),
-        cmocka_unit_test(random_maps_agree_with_the_model),
-        cmocka_unit_test(ram_is_found),
+        cmocka_unit_test(random_maps_match_a_byte_map),
+        cmocka_unit_test(touching_entries_merge_even_inside_a_page),
+        cmocka_unit_test(entries_that_cannot_be_true_are_not_believed),
+        cmocka_unit_test(a_used_entry_that_wraps_blocks_to_the_top),
+        cmocka_unit_test(the_last_page_below_52_bits_counts),
+        cmocka_unit_test(too_many_ranges_are_refused_and_the_lowest_kept),
     };
     return cmocka_run_group_tests_name("memory_map", tests, NULL, NULL);
 }

@@ -1,0 +1,20 @@
+/*
+ * Bytes that people type, from the serial port and the keyboard alike, kept until the console is read.
+ */
+#ifndef QUIRE_KERNEL_INPUT_H
+#define QUIRE_KERNEL_INPUT_H
+
+#include <stdint.h>
+
+#include "kernel/ipc/notification.h"
+
+/* From interrupt handlers. A byte for which there is no room is dropped; the console's user is slower than fingers. */
+void input_byte(uint8_t byte);
+
+/* Take up to `bytes` waiting bytes; returns how many. */
+uint64_t input_read(uint8_t *buffer, uint64_t bytes);
+
+/* Set bits in the notification whenever bytes arrive, now if some wait. Takes over a reference. */
+void input_watch(struct notification *notification, uint64_t bits);
+
+#endif

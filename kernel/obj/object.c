@@ -1,0 +1,28 @@
+/*
+ * Kernel objects; see object.h.
+ */
+#include "kernel/obj/object.h"
+
+#include "kernel/debug/panic.h"
+
+void object_init(struct object *object, enum object_type type, void (*destroy)(struct object *object))
+{
+    object->type = type;
+    object->references = 1;
+    object->destroy = destroy;
+}
+
+void object_retain(struct object *object)
+{
+    uint32_t before = __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
+    ASSERT(before > 0 && before < UINT32_MAX);
+}
+
+void object_release(struct object *object)
+{
+    uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
+    ASSERT(before > 0);
+    if (before == 1) {
+        object->destroy(object);
+    }
+}
