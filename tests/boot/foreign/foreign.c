@@ -189,6 +189,16 @@ static void check_framebuffer(void)
     }
 }
 
+/* All RAM is identity mapped, however much there is: were it not, this would be the end. */
+static void check_reach(void)
+{
+    for (size_t i = 0; i < map_entries(); i++) {
+        if ((bootboot.map[i].size_and_type & 15) == BOOTBOOT_MAP_FREE) {
+            (void)*(volatile uint64_t *)(entry_end(&bootboot.map[i]) - 8);
+        }
+    }
+}
+
 /* What Quire's loader does beyond the protocol: see docs/boot.md. */
 static void check_strict(void)
 {
@@ -196,6 +206,7 @@ static void check_strict(void)
     expect((read_cr0() & 0x60000000) == 0, "the caches are off");
     expect((read_msr(0xc0000080) & 0x800) != 0, "NX is off");
     expect(!is_free(read_cr3()), "the page tables lie in memory called free");
+    check_reach();
     size_t length = environment_length(environment, ENVIRONMENT_SIZE);
     for (; length < ENVIRONMENT_SIZE; length++) {
         expect(environment[length] == 0, "the environment's page is not zero behind the text");
