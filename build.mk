@@ -26,7 +26,6 @@ include mk/kernel.mk
 -include mk/user.mk
 -include mk/image.mk
 -include mk/host.mk
--include mk/frame-host.mk
 -include mk/test.mk
 -include mk/bench.mk
 -include mk/lint.mk

@@ -290,12 +290,14 @@ static bool is_named(const struct bundle_member *member, const char *name, size_
 enum error bundle_find(const struct bundle *bundle, const char *name, size_t name_length,
                        struct bundle_member *member)
 {
-    size_t cursor = 0;
+    const char *stripped = name;
+    size_t stripped_length = name_length, cursor = 0;
     enum error error;
-    strip_dot(&name, &name_length);
+    strip_dot(&stripped, &stripped_length);
     do {
         error = bundle_next(bundle, &cursor, member);
-    } while (error == ERR_NONE && !is_named(member, name, name_length));
+    } while (error == ERR_NONE && !is_named(member, name, name_length) &&
+             !is_named(member, stripped, stripped_length));
     return error;
 }
 

@@ -204,17 +204,30 @@ static bool put_conversion(struct output *output, struct conversion *conversion,
     }
 }
 
-/* A width or precision: digits, or "*" for an argument, of which a negative one counts as absent. */
-static const char *read_size(const char *at, struct arguments *arguments, size_t absent, size_t *size)
+/* A width or precision: digits, or "*" for an argument. */
+static const char *read_size(const char *at, struct arguments *arguments, int64_t *size)
 {
     if (*at == '*') {
-        int number = va_arg(arguments->list, int);
-        *size = number >= 0 ? (size_t)number : absent;
+        *size = va_arg(arguments->list, int);
         return at + 1;
     }
     *size = 0;
     for (; *at >= '0' && *at <= '9'; at++) {
-        *size = *size * 10 + (size_t)(*at - '0');
+        *size = *size < INT_MAX / 10 ? *size * 10 + (*at - '0') : INT_MAX;
+    }
+    return at;
+}
+
+/* A negative width means left; a negative precision means none. */
+static const char *read_sizes(const char *at, struct arguments *arguments, struct conversion *conversion)
+{
+    int64_t width, precision;
+    at = read_size(at, arguments, &width);
+    conversion->left |= width < 0;
+    conversion->width = (size_t)(width < 0 ? -width : width);
+    if (*at == '.') {
+        at = read_size(at + 1, arguments, &precision);
+        conversion->precision = precision < 0 ? SIZE_MAX : (size_t)precision;
     }
     return at;
 }
@@ -240,10 +253,7 @@ static const char *read_conversion(const char *at, struct arguments *arguments, 
         conversion->zeros |= *at == '0';
         conversion->left |= *at == '-';
     }
-    at = read_size(at, arguments, 0, &conversion->width);
-    if (*at == '.') {
-        at = read_size(at + 1, arguments, SIZE_MAX, &conversion->precision);
-    }
+    at = read_sizes(at, arguments, conversion);
     at = read_length(at, &conversion->length);
     conversion->letter = *at;
     return *at != 0 ? at + 1 : at;

@@ -30,6 +30,11 @@ $(IMAGE): $(BUILD)/kernel/core tools/image/CONFIG $(IMAGE_PARTS)
 $(TEST_IMAGE): $(BUILD)/kernel/core-test tools/image/CONFIG $(IMAGE_PARTS)
 	$(call make-image,$@,tools/image/CONFIG,$<)
 
+# The same again, with the checks for undefined behaviour.
+CHECKED_IMAGE := $(BUILD)/checked.img
+$(CHECKED_IMAGE): $(BUILD)/kernel/core-checked tools/image/CONFIG $(IMAGE_PARTS)
+	$(call make-image,$@,tools/image/CONFIG,$<)
+
 image: $(IMAGE)
 
 QEMU_OPTIONS = --image $(IMAGE) --cpus $(CPUS) --memory $(MEM) --append "$$APPEND" $(if $(GUI),--gui)

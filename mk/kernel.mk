@@ -14,6 +14,12 @@ KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARNINGS) -O2 -g -ffr
                 -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -I. -Ikernel/arch/x86_64 -I$(GEN)
 KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections -z max-page-size=4096 --no-dynamic-linker -static
 
+# The checked kernel: all of it, and its tests, with the compiler's checks for undefined behaviour. Alignment is left
+# to the CPU: ACPI tables and ELF files are read where they lie.
+CHECKED_DIR := $(BUILD)/kernel-checked
+CHECKED_FLAGS := $(KERNEL_FLAGS) -fsanitize=undefined -fno-sanitize=function
+CHECKED_SOURCES := $(wildcard tests/guest/sanitizer/*.c)
+
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%.c=$(KERNEL_DIR)/%.o) $(KERNEL_ASSEMBLY:%.S=$(KERNEL_DIR)/%.o) \
                   $(KERNEL_DIR)/font.o
 KERNEL_TEST_OBJECTS := $(KERNEL_TEST_SOURCES:%.c=$(KERNEL_DIR)/%.o)
@@ -58,7 +64,23 @@ endef
 $(eval $(call KERNEL_LINK,core,$(KERNEL_OBJECTS)))
 $(eval $(call KERNEL_LINK,core-test,$(KERNEL_OBJECTS) $(KERNEL_TEST_OBJECTS)))
 
+CHECKED_OBJECTS := $(KERNEL_OBJECTS:$(KERNEL_DIR)/%=$(CHECKED_DIR)/%) \
+                   $(KERNEL_TEST_OBJECTS:$(KERNEL_DIR)/%=$(CHECKED_DIR)/%) $(CHECKED_SOURCES:%.c=$(CHECKED_DIR)/%.o)
+
+$(CHECKED_OBJECTS): | $(GEN)/.syscalls $(FONT_HEADER)
+
+$(CHECKED_DIR)/%.o: %.c mk/kernel.mk
+	@mkdir -p $(@D)
+	@echo '  CC    $< (checked)'
+	@$(CC) $(CHECKED_FLAGS) -MMD -MP -c $< -o $@
+
+$(CHECKED_DIR)/%.o: $(KERNEL_DIR)/%.o
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(eval $(call KERNEL_LINK,core-checked,$(CHECKED_OBJECTS)))
+
 kernel: $(KERNEL_DIR)/core $(KERNEL_DIR)/core-test
 .PHONY: kernel
 
--include $(KERNEL_OBJECTS:.o=.d) $(KERNEL_TEST_OBJECTS:.o=.d)
+-include $(KERNEL_OBJECTS:.o=.d) $(KERNEL_TEST_OBJECTS:.o=.d) $(CHECKED_OBJECTS:.o=.d)

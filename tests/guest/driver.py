@@ -92,7 +92,8 @@ class Machine:
 
     def tail(self):
         """The last lines, for messages."""
-        self._log.flush()
+        if not self._log.closed:
+            self._log.flush()
         lines = [clean(line) for line in self.log_path.read_text(errors="replace").splitlines()]
         return "last lines: " + " | ".join([line for line in lines if line][-3:])
 
@@ -140,6 +141,10 @@ class Machine:
                     if "return" in answer:
                         break
             return answer["return"]
+
+    def press(self, keys):
+        """Press and release keys on the machine's keyboard: names of QEMU's, such as shift-a."""
+        self.monitor("send-key", keys=[{"type": "qcode", "data": key} for key in keys.split("-")])
 
     def screen(self):
         """What the screen shows, also kept as build/test-logs/NAME.png."""

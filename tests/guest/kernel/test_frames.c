@@ -84,16 +84,26 @@ static const char *churn(unsigned number)
     return NULL;
 }
 
-/* Stacks of ended threads are kept for the next ones: run once before counting. */
-static const char *nothing(unsigned number)
+static uint32_t gathered; /* atomic */
+
+/*
+ * Stacks of ended threads are kept for the next ones. Before counting, run as many threads as the test will have, all
+ * at once: none returns before all have come.
+ */
+static const char *gather(unsigned number)
 {
     (void)number;
+    __atomic_fetch_add(&gathered, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&gathered, __ATOMIC_RELAXED) < 2 * arch_cpu_count()) {
+        thread_yield();
+        EXPECT(thread_preemption_point() == ERR_NONE);
+    }
     return NULL;
 }
 
 SELFTEST(frames_smp, "frames: every CPU takes and gives back at once; no block goes to two, and all come back")
 {
-    EXPECT(test_on_all_cpus(2, nothing) == NULL);
+    EXPECT(test_on_all_cpus(2, gather) == NULL);
     uint64_t before = free_frames();
     const char *wrong = test_on_all_cpus(2, churn);
     if (wrong != NULL) {
@@ -156,7 +166,6 @@ static const char *heap_churn(unsigned number)
 SELFTEST(heap_smp, "heap: objects of all sizes on every CPU keep their contents, and their memory comes back")
 {
     uint64_t bytes_before, frames_before, bytes, frames;
-    EXPECT(test_on_all_cpus(1, nothing) == NULL);
     heap_count(&bytes_before, &frames_before);
     uint64_t before = free_frames();
     const char *wrong = test_on_all_cpus(1, heap_churn);
