@@ -1,0 +1,87 @@
+/* What there is, by class and by size, and whose a frame is. For people and pictures: nothing here is fast. */
+#include "kernel/mm/frame_state.h"
+
+/* Free blocks in a map by order: those that are not half of a larger free block. */
+static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDERS])
+{
+    uint64_t larger = bits_words_full(map, BITS_WORDS);
+    blocks[CHUNK_ORDER] += larger;
+    for (unsigned order = CHUNK_ORDER; order-- > 0;) {
+        uint64_t count = 0;
+        for (int at = bits_find(map, order, 0); at >= 0; at = bits_find(map, order, (unsigned)at + (1u << order)))
+            count++;
+        blocks[order] += count - 2 * larger;
+        larger = count;
+    }
+}
+
+static void tally_cache(const struct frame_cpu *cpu, struct frame_counts *out)
+{
+    for (unsigned group = 0; group < GROUPS; group++) {
+        out->free_blocks[0] += cpu->returned[group];
+        out->cached += cpu->returned[group];
+        for (unsigned order = 0; order < CACHED_ORDERS; order++) {
+            out->free_blocks[order] += cpu->stack[group][order].count;
+            out->cached += (uint64_t)cpu->stack[group][order].count << order;
+        }
+        tally_map(cpu->open[group], out->free_blocks);
+        for (unsigned w = 0; w < BITS_WORDS; w++)
+            out->cached += bits_count(cpu->open[group][w]);
+    }
+}
+
+void frame_count(struct frame_counts *out)
+{
+    *out = (struct frame_counts){.total = frames.total, .free = frames.total};
+    frame_cache_quiesce();
+    frame_lock(&frames.lock);
+    for (uint32_t n = 0; n < frames.cpus; n++) {
+        tally_cache(&frames.cpu[n], out);
+        for (unsigned class = 0; class < FRAME_CLASSES; class++)
+            out->classes[class] += (uint64_t)frames.cpu[n].classes[class];
+    }
+    for (unsigned class = 0; class < FRAME_CLASSES; class++) {
+        out->classes[class] += (uint64_t)frames.classes[class];
+        out->free -= out->classes[class];
+    }
+    out->damaged = __atomic_load_n(&frames.damaged, __ATOMIC_RELAXED);
+    for (unsigned k = 0; k < BLOCK_ORDERS; k++)
+        out->free_blocks[CHUNK_ORDER + k] += frames.block_counts[k];
+    frame_cache_resume();
+    for (uint64_t c = 0; c < frames.chunk_shape.limit; c++)
+        if (frames.chunk[c].free)
+            tally_map(frames.map[c], out->free_blocks);
+    frame_unlock(&frames.lock);
+    out->classes[FRAME_FREE] = out->free;
+}
+
+/* The record of the block that this frame is in, or the frame's own when it is not held. */
+static uint32_t record_around(uint64_t index)
+{
+    uint32_t own = frame_record(index);
+    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
+        uint64_t first = frame_index(pfn(align_down(frame_at(index).value, (uint64_t)1 << order)));
+        uint32_t record = first == NO_INDEX ? 0 : frame_record(first);
+        if ((record & RECORD_HELD) && (record & RECORD_ORDER_MASK) >= order)
+            return record;
+    }
+    return own;
+}
+
+enum frame_class frame_class_of(pfn_t frame)
+{
+    uint64_t index = frame_index(frame);
+    if (index == NO_INDEX || index < SECTION_FRAMES)
+        return FRAME_ABSENT;
+    uint32_t record = record_around(index);
+    return record & (RECORD_HELD | RECORD_OUT) ? frame_record_class(record) : FRAME_FREE;
+}
+
+uint32_t frame_account_of(pfn_t frame)
+{
+    uint64_t index = frame_index(frame);
+    if (index == NO_INDEX || index < SECTION_FRAMES)
+        return 0;
+    uint32_t record = record_around(index);
+    return record & RECORD_HELD ? record >> RECORD_ACCOUNT_SHIFT : 0;
+}

@@ -1,0 +1,283 @@
+/*
+ * The inside of the frame allocator: what its files share. docs/frames.md has the picture and the reasons.
+ *
+ * Frames that exist have compact numbers, "indices", so that metadata is made for these only: RAM is cut into
+ * sections of 32 MiB, the sections with RAM in them are numbered in order of address from 1, and an index is
+ * section number x 8192 + frame in the section. Section 0 stands for all addresses without RAM.
+ *
+ * A chunk is 512 frames, 2 MiB. Blocks below a chunk live in the chunk's bitmap (frame_chunk.c); blocks of whole
+ * chunks in a buddy system of their own (frame_blocks.c). Both together are "the pool", guarded by one lock. In
+ * front of it each CPU has a cache (frame_cache.c), guarded by the CPU's being alone in it.
+ */
+#ifndef QUIRE_KERNEL_MM_FRAME_STATE_H
+#define QUIRE_KERNEL_MM_FRAME_STATE_H
+
+#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_bits.h"
+#include "kernel/mm/frame_platform.h"
+#include "kernel/mm/frame_set.h"
+
+#define SECTION_ORDER  13u
+#define SECTION_FRAMES ((uint64_t)1 << SECTION_ORDER)
+#define CHUNK_ORDER    9u
+#define CHUNK_FRAMES   512u
+#define REGION_ORDER   (FRAME_ORDERS - 1u)
+#define REGION_FRAMES  ((uint64_t)1 << REGION_ORDER)
+#define BLOCK_ORDERS   (FRAME_ORDERS - CHUNK_ORDER) /* orders of the buddy system over chunks */
+
+/* Orders that have caches. */
+#define CACHED_ORDERS 10u
+
+/* Frames for the kernel and frames for users come from different chunks. */
+#define GROUPS 2u
+
+/* Chunks with free frames are indexed by how many are free (the bucket) and their largest free block. */
+#define BUCKETS      14u
+#define CHUNK_SETS   (BUCKETS * CHUNK_ORDER)
+#define SETS_WORD    (7u * CHUNK_ORDER) /* sets a word of `nonempty` covers: 7 buckets */
+#define NONEMPTY     2u
+#define NO_INDEX     UINT64_MAX
+#define CACHE_LINE   64
+#define STACK_FRAMES 512u /* most blocks that a cache of order 0 holds, per group */
+#define STACK_BLOCKS 8u   /* the same for each higher order */
+#define RETURNS      128u /* frames on their way back to the pool, per group */
+
+/*
+ * A record: four bytes a frame. 0: free, or inside a block. At the first frame of a held block: HELD, its order,
+ * class, group and account. OUT: not the allocator's to give, the class says why. RETIRE, at the first frame of a
+ * held block: some of its frames are bad; these have BAD, and RETIRE without HELD if they are not the first.
+ */
+#define RECORD_ORDER_MASK    0x1fu
+#define RECORD_HELD          0x20u
+#define RECORD_OUT           0x40u
+#define RECORD_RETIRE        0x80u
+#define RECORD_CLASS_SHIFT   8
+#define RECORD_CLASS_MASK    0xfu
+#define RECORD_GROUP_SHIFT   12
+#define RECORD_BAD           0x2000u
+#define RECORD_ACCOUNT_SHIFT 14
+#define RECORD_SHAPE_MASK    (RECORD_ORDER_MASK | RECORD_HELD | RECORD_OUT | RECORD_RETIRE)
+
+/* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it. */
+struct frame_chunk {
+    uint16_t free;   /* bits set in the map: neither held nor lent to a CPU */
+    uint8_t bucket;  /* of the set that it is in */
+    uint8_t order;   /* of the set that it is in: the largest free block is at least of this order */
+    uint8_t group;   /* whose frames it has; means something while `free` is not 0 */
+    uint8_t indexed; /* it is in a set */
+    uint8_t stale;   /* `order` may be too low, and it is in the stale set */
+    uint8_t unused;
+};
+
+/* Blocks of one order and group that a CPU has at hand. */
+struct frame_stack {
+    uint32_t count, capacity;
+    uint32_t *item; /* indices; the last one is given out next */
+};
+
+/*
+ * The cache of one CPU. `busy` and `stolen` are its lock: the owner sets busy, then looks at stolen; who drains it
+ * sets stolen, passes frame_platform_barrier, then waits until busy is clear. So the owner needs no locked
+ * instruction and no fence. All else belongs to whoever is in by that rule.
+ */
+struct frame_cpu {
+    uint32_t busy;
+    uint32_t stolen;
+    uint32_t keep[GROUPS];             /* frees into chunks with fewer free frames than this stay here */
+    int64_t classes[FRAME_CLASSES];    /* frames taken less frames given back, through this CPU */
+    uint64_t open[GROUPS][BITS_WORDS]; /* free frames of a chunk lent to this CPU */
+    uint32_t open_first[GROUPS];       /* index of the chunk's first frame */
+    uint32_t returned[GROUPS];         /* in use of `returns` */
+    struct frame_stack stack[GROUPS][CACHED_ORDERS];
+    uint32_t returns[GROUPS][RETURNS];
+    uint32_t frames[GROUPS][STACK_FRAMES];
+    uint32_t blocks[GROUPS][CACHED_ORDERS - 1][STACK_BLOCKS];
+} __attribute__((aligned(2 * CACHE_LINE)));
+
+struct frame_state {
+    /* Set once. */
+    uint64_t mapped;         /* entries of section_base, that is, RAM ends below this section */
+    uint64_t sections;       /* numbered ones, with section 0 */
+    uint32_t *section_base;  /* by frame number / 8192: index of the section's first frame; 0 where no RAM is */
+    uint32_t *section_frame; /* by section number: frame number / 8192 */
+    uint64_t regions;        /* 1 GiB regions with RAM in them */
+    uint32_t *region_of;     /* by frame number / 2^18: number of the region */
+    uint32_t *region_frame;  /* by number of the region: frame number / 2^18 */
+    uint32_t cpus;           /* that have a cache; others go to the pool */
+    struct frame_cpu *cpu;
+    uint64_t total;          /* frames of RAM */
+    struct frame_set_shape chunk_shape;
+    struct frame_set_shape block_shape[BLOCK_ORDERS];
+
+    /* Atomic; the fast paths write only the records of blocks that they hold. */
+    uint32_t *record; /* by index */
+
+    /* Guarded by lock. */
+    uint32_t lock __attribute__((aligned(2 * CACHE_LINE)));
+    uint32_t block_orders;              /* bit k: there are free blocks of order 9 + k */
+    uint64_t nonempty[GROUPS][NONEMPTY]; /* bit: that set of chunks is not empty */
+    uint64_t (*map)[BITS_WORDS];        /* by chunk */
+    struct frame_chunk *chunk;
+    uint64_t *sets;                     /* GROUPS x CHUNK_SETS sets of chunks, by chunk_shape */
+    uint64_t *stale;                    /* one more such set */
+    uint64_t *blocks[BLOCK_ORDERS];     /* free blocks of whole chunks: members are region-wise numbers >> order */
+    uint64_t block_counts[BLOCK_ORDERS];
+    int64_t classes[FRAME_CLASSES];     /* as in frame_cpu, for what does not go through a cache */
+    uint64_t damaged;                   /* frames found free where they should be held: freed twice at once */
+
+    /* Guards the draining of caches; taken before any stolen flag and before lock. */
+    uint32_t drain __attribute__((aligned(2 * CACHE_LINE)));
+};
+
+extern struct frame_state frames;
+
+static inline uint32_t frame_record(uint64_t index)
+{
+    return __atomic_load_n(&frames.record[index], __ATOMIC_RELAXED);
+}
+
+static inline void frame_set_record(uint64_t index, uint32_t record)
+{
+    __atomic_store_n(&frames.record[index], record, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t frame_held_record(unsigned order, enum frame_class class, unsigned group, uint32_t account)
+{
+    return RECORD_HELD | order | (uint32_t)class << RECORD_CLASS_SHIFT |
+           (uint32_t)group << RECORD_GROUP_SHIFT | account << RECORD_ACCOUNT_SHIFT;
+}
+
+static inline enum frame_class frame_record_class(uint32_t record)
+{
+    return (enum frame_class)(record >> RECORD_CLASS_SHIFT & RECORD_CLASS_MASK);
+}
+
+static inline unsigned frame_record_group(uint32_t record)
+{
+    return record >> RECORD_GROUP_SHIFT & 1;
+}
+
+/* The index of a frame below the last RAM; in section 0, whose frames are all OUT, when it is no RAM. */
+static inline uint64_t frame_index_mapped(uint64_t frame)
+{
+    return frames.section_base[frame >> SECTION_ORDER] + (frame & (SECTION_FRAMES - 1));
+}
+
+/* The index of any frame; NO_INDEX when it lies above the last RAM. */
+static inline uint64_t frame_index(pfn_t frame)
+{
+    return frame.value >> SECTION_ORDER < frames.mapped ? frame_index_mapped(frame.value) : NO_INDEX;
+}
+
+static inline pfn_t frame_at(uint64_t index)
+{
+    return pfn(((uint64_t)frames.section_frame[index >> SECTION_ORDER] << SECTION_ORDER) |
+               (index & (SECTION_FRAMES - 1)));
+}
+
+/* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
+static inline unsigned frame_class_group(enum frame_class class)
+{
+    return ((1u << FRAME_USER_ANONYMOUS | 1u << FRAME_USER_SHARED) >> class) & 1;
+}
+
+static inline void frame_lock(uint32_t *lock)
+{
+    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+        while (__atomic_load_n(lock, __ATOMIC_RELAXED))
+            __builtin_ia32_pause();
+}
+
+static inline void frame_unlock(uint32_t *lock)
+{
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Entered while the cache is being drained: wait until it is not, then enter. */
+void frame_cache_wait(struct frame_cpu *cpu);
+
+/*
+ * Enter the cache of the CPU that this runs on, for the caller alone until frame_cache_leave. NULL when the CPU
+ * has none. Plain stores and loads: see struct frame_cpu.
+ */
+static inline struct frame_cpu *frame_cache_enter(void)
+{
+    unsigned number = frame_platform_cpu();
+    if (__builtin_expect(number >= frames.cpus, 0))
+        return NULL;
+    struct frame_cpu *cpu = &frames.cpu[number];
+    __atomic_store_n(&cpu->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__builtin_expect(__atomic_load_n(&cpu->stolen, __ATOMIC_ACQUIRE) != 0, 0))
+        frame_cache_wait(cpu);
+    return cpu;
+}
+
+static inline void frame_cache_leave(struct frame_cpu *cpu)
+{
+    __atomic_store_n(&cpu->busy, 0, __ATOMIC_RELEASE);
+}
+
+/*
+ * The buddy system over whole chunks: blocks of order 9 to 18, by the frame number of their first frame. Give
+ * merges with the free buddies. All under the pool's lock.
+ */
+bool frame_blocks_take(unsigned order, uint64_t *first);
+void frame_blocks_give(uint64_t first, unsigned order);
+/* The lowest free block of the order that lies in [low, high), split off where it is part of a larger one. */
+bool frame_blocks_take_within(unsigned order, uint64_t low, uint64_t high, uint64_t *first);
+/* The order of the free block that holds this frame; -1 when it is in none. */
+int frame_blocks_order_at(uint64_t frame);
+
+/* Chunks: blocks of order 0 to 8, by index. All under the pool's lock. */
+
+/*
+ * A block from the fullest chunk of the group that is known to have one; false when none is. A thorough search
+ * looks at all chunks of which the largest block is not known exactly, else at some.
+ */
+bool frame_chunk_take(unsigned order, unsigned group, bool thorough, uint64_t *index);
+/* A block from a new chunk, out of the blocks of whole chunks. */
+bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index);
+/* The lowest block of the order in [low, high), frame numbers below the last RAM, in any chunk. */
+bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index);
+/* All free frames of the fullest chunk of the group, and the index of the chunk's first frame. */
+bool frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *index);
+
+/* A block back. What makes a chunk whole moves on to the blocks of whole chunks. */
+void frame_chunk_give(uint64_t index, unsigned order, unsigned group);
+/* Single frames back: the same, in bulk. */
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count, unsigned group);
+/* Some frames of the chunk that begins at this index back. */
+void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS], unsigned group);
+
+/* Frames given back to chunks with at least this many free frames should go to the pool at once. */
+uint32_t frame_chunk_keep(unsigned group);
+
+/*
+ * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other group's
+ * chunks too when there is no other way, and set `*group` to where the block comes from, for giving it back.
+ */
+bool frame_pool_take(unsigned order, unsigned group, uint64_t *index);
+bool frame_pool_take_mixed(unsigned order, unsigned *group, uint64_t *index);
+bool frame_pool_take_within(unsigned order, unsigned *group, uint64_t low, uint64_t high, uint64_t *index);
+void frame_pool_give(uint64_t index, unsigned order, unsigned group);
+
+/* Is this whole block free in the pool? */
+bool frame_pool_is_free(uint64_t index, unsigned order);
+
+/* Caches: refill, spill, return and empty are called in the cache; all but empty take the lock. */
+
+/* Get blocks into the empty stack. False when neither the group's chunks nor whole chunks have any. */
+bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order);
+/* Make room in a full stack: the half that was put there first goes to the pool. */
+void frame_cache_spill(struct frame_cpu *cpu, unsigned group, unsigned order);
+/* The frames on their way back go to the pool. */
+void frame_cache_return(struct frame_cpu *cpu, unsigned group);
+/* Everything goes to the pool. Under the lock. */
+void frame_cache_empty(struct frame_cpu *cpu);
+
+/* Keep all CPUs out of all caches until resumed. The caller is not in a cache and holds no lock. */
+void frame_cache_quiesce(void);
+void frame_cache_resume(void);
+
+#endif
