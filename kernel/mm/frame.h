@@ -16,8 +16,11 @@
 /* Orders 0 .. FRAME_ORDERS - 1. */
 #define FRAME_ORDERS 19
 
+/* CPU numbers are below this. */
+#define FRAME_CPUS 512
+
 /* Accounts are numbers below this; 0 is the kernel's own. */
-#define FRAME_ACCOUNTS (1u << 18)
+#define FRAME_ACCOUNTS (1u << 16)
 
 /* Frames at and above this number (64 TiB) are not managed: frame_init leaves them out. */
 #define FRAME_LIMIT ((uint64_t)1 << 34)
@@ -58,7 +61,7 @@ uint64_t frame_metadata_bytes(const struct memory_range *ram, size_t count);
  * Start with all of `ram` free: sorted, disjoint, merged ranges as memory_map_build makes them. `metadata` is
  * zeroed, page aligned, mapped for good, of frame_metadata_bytes; not in `ram`. Once, on one CPU; a second
  * call starts over with other memory and forgets everything given out (host tests do so). ERR_BAD_ARGUMENT
- * when the ranges are not as said or `cpus` is 0, ERR_TOO_LARGE above 16 TiB of RAM.
+ * when the ranges are not as said or `cpus` is 0, ERR_TOO_LARGE above 16 TiB of RAM or FRAME_CPUS CPUs.
  */
 enum error frame_init(const struct memory_range *ram, size_t count, void *metadata, unsigned cpus) MUST_CHECK;
 

@@ -35,17 +35,24 @@ static void mark_block(struct audit *audit, uint64_t index, unsigned order, bool
     }
 }
 
-static void mark_cache(struct audit *audit, const struct frame_cpu *cpu, bool mark)
+static void mark_stack(struct audit *audit, const struct frame_stack *stack, unsigned order, bool mark)
+{
+    for (uint32_t k = 0; k < stack->count; k++)
+        mark_block(audit, stack->item[k], order, mark);
+    for (uint32_t k = 0; k < stack->spares; k++)
+        mark_block(audit, stack->spare[k], order, mark);
+}
+
+static void mark_cache(struct audit *audit, struct frame_cpu *cpu, bool mark)
 {
     for (unsigned group = 0; group < GROUPS; group++) {
-        for (uint32_t k = 0; k < cpu->returned[group]; k++)
+        for (uint32_t k = 0; k < cpu->hand[group].returned; k++)
             mark_block(audit, cpu->returns[group][k], 0, mark);
         for (unsigned order = 0; order < CACHED_ORDERS; order++)
-            for (uint32_t k = 0; k < cpu->stack[group][order].count; k++)
-                mark_block(audit, cpu->stack[group][order].item[k], order, mark);
+            mark_stack(audit, frame_cpu_stack(cpu, order, group), order, mark);
         for (unsigned bit = 0; bit < CHUNK_FRAMES; bit++)
             if (cpu->open[group][bit / 64] >> bit % 64 & 1)
-                mark_block(audit, cpu->open_first[group] + bit, 0, mark);
+                mark_block(audit, cpu->hand[group].open_first + bit, 0, mark);
     }
 }
 
@@ -125,7 +132,7 @@ static void audit_counts(struct audit *audit)
     for (unsigned class = FRAME_FREE; class < FRAME_CLASSES; class++) {
         int64_t counted = frames.classes[class];
         for (uint32_t n = 0; n < frames.cpus; n++)
-            counted += frames.cpu[n].classes[class];
+            counted += (int64_t)frame_cpu_class(&frames.cpu[n], class);
         total += audit->classes[class];
         claim(audit, (int64_t)audit->classes[class] == counted, "the count of a class is wrong", SECTION_FRAMES);
     }

@@ -10,21 +10,40 @@
 
 #define REFILL_FRAMES 64u
 
-void frame_cache_wait(struct frame_cpu *cpu)
+bool frame_cache_wait(struct frame_cpu *cpu)
 {
+    frame_cache_leave(cpu);
+    if (cpu == &frame_no_cache)
+        return false;
     do {
         frame_cache_leave(cpu);
         while (__atomic_load_n(&cpu->stolen, __ATOMIC_RELAXED))
             frame_platform_barrier();
-        __atomic_store_n(&cpu->busy, 1, __ATOMIC_RELAXED);
-        __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    } while (__atomic_load_n(&cpu->stolen, __ATOMIC_ACQUIRE));
+    } while (!frame_cache_try(cpu));
+    return true;
+}
+
+/* Exchange the halves. */
+static void swap_halves(struct frame_stack *stack)
+{
+    uint32_t *item = stack->item;
+    uint32_t count = stack->count;
+    stack->item = stack->spare;
+    stack->count = (uint32_t)stack->spares;
+    stack->spare = item;
+    stack->spares = count;
 }
 
 /* Push the frames of a word so that they are popped in order of address. */
 static void push_word(struct frame_stack *stack, uint64_t first, uint64_t word)
 {
     uint32_t *item = stack->item + stack->count;
+    if (word == ~(uint64_t)0) {
+        for (uint32_t k = 0; k < 64; k++)
+            item[k] = (uint32_t)first + 63 - k;
+        stack->count += 64;
+        return;
+    }
     while (word) {
         unsigned bit = 63u - (unsigned)__builtin_clzll(word);
         *item++ = (uint32_t)first + bit;
@@ -40,7 +59,7 @@ static bool push_open(struct frame_cpu *cpu, unsigned group)
         uint64_t word = cpu->open[group][w];
         if (word) {
             cpu->open[group][w] = 0;
-            push_word(&cpu->stack[group][0], cpu->open_first[group] + w * 64, word);
+            push_word(&cpu->hand[group].stack, cpu->hand[group].open_first + w * 64, word);
             return true;
         }
     }
@@ -52,12 +71,12 @@ static bool borrow(struct frame_cpu *cpu, unsigned group, bool whole_too)
 {
     uint64_t first;
     if (frame_chunk_borrow(group, cpu->open[group], &first)) {
-        cpu->open_first[group] = (uint32_t)first;
+        cpu->hand[group].open_first = first;
         return true;
     }
     if (!whole_too || !frame_blocks_take(CHUNK_ORDER, &first))
         return false;
-    cpu->open_first[group] = (uint32_t)frame_index_mapped(first);
+    cpu->hand[group].open_first = frame_index_mapped(first);
     for (unsigned w = 0; w < BITS_WORDS; w++)
         cpu->open[group][w] = ~(uint64_t)0;
     return true;
@@ -65,26 +84,26 @@ static bool borrow(struct frame_cpu *cpu, unsigned group, bool whole_too)
 
 static void give_returns(struct frame_cpu *cpu, unsigned group)
 {
-    frame_chunk_give_frames(cpu->returns[group], cpu->returned[group], group);
-    cpu->returned[group] = 0;
+    frame_chunk_give_frames(cpu->returns[group], cpu->hand[group].returned, group);
+    cpu->hand[group].returned = 0;
 }
 
 /* Nearly full chunks have few frames each: borrow until there is a batch. Under the lock. */
 static void gather_frames(struct frame_cpu *cpu, unsigned group)
 {
-    struct frame_stack *stack = &cpu->stack[group][0];
+    struct frame_stack *stack = &cpu->hand[group].stack;
     give_returns(cpu, group);
     while (stack->count < REFILL_FRAMES && borrow(cpu, group, stack->count == 0))
         while (stack->count < REFILL_FRAMES && push_open(cpu, group))
             continue;
-    cpu->keep[group] = frame_chunk_keep(group);
+    cpu->hand[group].keep = frame_chunk_keep(group);
 }
 
-/* Half a stack of blocks of a higher order, or what there is. Under the lock. */
+/* Fill half a stack of blocks of a higher order, the lowest to be given out first. Under the lock. */
 static void gather_blocks(struct frame_stack *stack, unsigned group, unsigned order)
 {
     uint64_t index;
-    while (stack->count < (stack->capacity + 1) / 2 && frame_pool_take(order, group, &index))
+    while (stack->count < stack->capacity && frame_pool_take(order, group, &index))
         stack->item[stack->count++] = (uint32_t)index;
     for (uint32_t low = 0, high = stack->count; low + 1 < high; low++) {
         uint32_t item = stack->item[low];
@@ -95,7 +114,11 @@ static void gather_blocks(struct frame_stack *stack, unsigned group, unsigned or
 
 bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order)
 {
-    struct frame_stack *stack = &cpu->stack[group][order];
+    struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+    if (stack->spares) {
+        swap_halves(stack);
+        return true;
+    }
     if (order == 0 && push_open(cpu, group))
         return true;
     frame_lock(&frames.lock);
@@ -107,36 +130,48 @@ bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order)
     return stack->count != 0;
 }
 
-static void give_bottom(struct frame_stack *stack, uint32_t count, unsigned group, unsigned order)
+/* Give the spare half to the pool. Under the lock. */
+static void give_spares(struct frame_stack *stack, unsigned group, unsigned order)
 {
     if (order == 0)
-        frame_chunk_give_frames(stack->item, count, group);
+        frame_chunk_give_frames(stack->spare, (uint32_t)stack->spares, group);
     else
-        for (uint32_t k = 0; k < count; k++)
-            frame_pool_give(stack->item[k], order, group);
+        for (uint32_t k = 0; k < stack->spares; k++)
+            frame_pool_give(stack->spare[k], order, group);
+    stack->spares = 0;
 }
 
-void frame_cache_spill(struct frame_cpu *cpu, unsigned group, unsigned order)
+static void spill(struct frame_cpu *cpu, unsigned group, unsigned order)
 {
-    struct frame_stack *stack = &cpu->stack[group][order];
-    uint32_t half = (stack->count + 1) / 2;
-    frame_lock(&frames.lock);
-    give_bottom(stack, half, group, order);
-    uint32_t keep = frame_chunk_keep(group);
-    frame_unlock(&frames.lock);
-    if (order == 0)
-        cpu->keep[group] = keep;
-    for (uint32_t k = half; k < stack->count; k++)
-        stack->item[k - half] = stack->item[k];
-    stack->count -= half;
+    struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+    if (stack->spares) {
+        frame_lock(&frames.lock);
+        give_spares(stack, group, order);
+        if (order == 0)
+            cpu->hand[group].keep = frame_chunk_keep(group);
+        frame_unlock(&frames.lock);
+    }
+    swap_halves(stack);
 }
 
-void frame_cache_return(struct frame_cpu *cpu, unsigned group)
+static void send_returns(struct frame_cpu *cpu, unsigned group)
 {
     frame_lock(&frames.lock);
     give_returns(cpu, group);
-    cpu->keep[group] = frame_chunk_keep(group);
+    cpu->hand[group].keep = frame_chunk_keep(group);
     frame_unlock(&frames.lock);
+}
+
+enum error frame_cache_put(struct frame_cpu *cpu, uint64_t index, unsigned order, unsigned group)
+{
+    struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+    if (order == 0 && cpu->hand[group].returned == RETURNS)
+        send_returns(cpu, group);
+    if (stack->count == stack->capacity)
+        spill(cpu, group, order);
+    stack->item[stack->count++] = (uint32_t)index;
+    frame_cache_leave(cpu);
+    return ERR_NONE;
 }
 
 void frame_cache_empty(struct frame_cpu *cpu)
@@ -144,10 +179,12 @@ void frame_cache_empty(struct frame_cpu *cpu)
     for (unsigned group = 0; group < GROUPS; group++) {
         give_returns(cpu, group);
         for (unsigned order = 0; order < CACHED_ORDERS; order++) {
-            give_bottom(&cpu->stack[group][order], cpu->stack[group][order].count, group, order);
-            cpu->stack[group][order].count = 0;
+            struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+            give_spares(stack, group, order);
+            swap_halves(stack);
+            give_spares(stack, group, order);
         }
-        frame_chunk_give_map(cpu->open_first[group], cpu->open[group], group);
+        frame_chunk_give_map(cpu->hand[group].open_first, cpu->open[group], group);
         for (unsigned w = 0; w < BITS_WORDS; w++)
             cpu->open[group][w] = 0;
     }

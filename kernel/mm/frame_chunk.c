@@ -84,7 +84,7 @@ static void clear_stale(uint64_t c)
 
 static void set_free(struct frame_chunk *chunk, unsigned free)
 {
-    __atomic_store_n(&chunk->free, (uint16_t)free, __ATOMIC_RELAXED);
+    __atomic_store_n(&chunk->free, free, __ATOMIC_RELAXED);
 }
 
 /* The chunk has no free frames any more, or is about to be whole: out of all sets. */
@@ -217,34 +217,75 @@ void frame_chunk_give(uint64_t index, unsigned order, unsigned group)
     update(c, chunk->order > order ? chunk->order : order);
 }
 
-/* A frame of a chunk that had none free, or the count reached a multiple of 8: it may change sets. */
-static void count_frame(uint64_t c, unsigned group)
+/* A chunk's count has grown by one or by a word: it may be new to its set, or belong in another. */
+static void recount(uint64_t c, unsigned free, unsigned grown, unsigned group)
 {
     struct frame_chunk *chunk = &frames.chunk[c];
-    if (chunk->free == 1)
+    if (free == grown)
         chunk->group = (uint8_t)group;
     if (!chunk->stale)
         make_stale(c);
     update(c, chunk->order);
 }
 
-void frame_chunk_give_frames(const uint32_t *indices, uint32_t count, unsigned group)
+static void give_singles(const uint32_t *indices, uint32_t count, unsigned group)
 {
     uint64_t *words = (uint64_t *)frames.map;
-    for (uint32_t k = 0; k < count; k++) {
-        uint64_t i = indices[k], bit = (uint64_t)1 << i % 64;
-        uint64_t *word = &words[i / 64];
-        struct frame_chunk *chunk = &frames.chunk[i / CHUNK_FRAMES];
-        if (*word & bit) {
+    struct frame_chunk *chunks = frames.chunk;
+    for (const uint32_t *end = indices + count; indices != end; indices++) {
+        uint64_t i = *indices, word = words[i / 64];
+        if (word >> i % 64 & 1) {
             frames.damaged++;
             continue;
         }
-        *word |= bit;
-        unsigned free = chunk->free + 1u;
+        words[i / 64] = word | (uint64_t)1 << i % 64;
+        struct frame_chunk *chunk = &chunks[i / CHUNK_FRAMES];
+        unsigned free = chunk->free + 1;
         set_free(chunk, free);
         if (free % 8 == 0 || !chunk->stale)
-            count_frame(i / CHUNK_FRAMES, group);
+            recount(i / CHUNK_FRAMES, free, 1, group);
     }
+}
+
+/* How many of `count` indices are one more than the one before, up to the end of the first one's word. */
+static uint32_t run_length(const uint32_t *indices, uint32_t count)
+{
+    uint32_t room = 64 - *indices % 64, run = 1;
+    uint64_t pair, expected = *indices + 1ull + ((*indices + 2ull) << 32);
+    count = count < room ? count : room;
+    for (; run + 1 < count; run += 2, expected += 2 + (2ull << 32)) {
+        __builtin_memcpy(&pair, indices + run, sizeof pair);
+        if (pair != expected)
+            break;
+    }
+    if (run < count && indices[run] == *indices + run)
+        run++;
+    return run;
+}
+
+static void give_runs(const uint32_t *indices, uint32_t count, unsigned group)
+{
+    for (uint32_t run; count; indices += run, count -= run) {
+        run = run_length(indices, count);
+        uint64_t i = *indices, *word = &frames.map[i / CHUNK_FRAMES][i / 64 % BITS_WORDS];
+        uint64_t mask = ~(uint64_t)0 >> (64 - run) << i % 64;
+        if (*word & mask) {
+            give_singles(indices, run, group);
+            continue;
+        }
+        *word |= mask;
+        struct frame_chunk *chunk = &frames.chunk[i / CHUNK_FRAMES];
+        set_free(chunk, chunk->free + run);
+        recount(i / CHUNK_FRAMES, chunk->free, run, group);
+    }
+}
+
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count, unsigned group)
+{
+    if (count > 1 && indices[1] == indices[0] + 1)
+        give_runs(indices, count, group);
+    else
+        give_singles(indices, count, group);
 }
 
 void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS], unsigned group)
@@ -282,13 +323,13 @@ static uint64_t first_chunk(uint64_t frame)
     uint64_t low = 1, high = frames.sections;
     while (low < high) {
         uint64_t middle = (low + high) / 2;
-        if (frames.section_frame[middle] < frame >> SECTION_ORDER)
+        if (frame_at(middle << SECTION_ORDER).value + SECTION_FRAMES <= frame)
             low = middle + 1;
         else
             high = middle;
     }
-    bool inside = low < frames.sections && frames.section_frame[low] == frame >> SECTION_ORDER;
-    return ((low << SECTION_ORDER) + (inside ? frame & (SECTION_FRAMES - 1) : 0)) / CHUNK_FRAMES;
+    uint64_t begin = low < frames.sections ? frame_at(low << SECTION_ORDER).value : frame;
+    return ((low << SECTION_ORDER) + (frame > begin ? frame - begin : 0)) / CHUNK_FRAMES;
 }
 
 /* Take a block of the order in the part of the chunk that lies in [low, high), frame numbers. */
@@ -324,8 +365,7 @@ static bool take_in_whole(uint64_t frame, unsigned order, unsigned group, uint64
 {
     uint64_t begin = align_down(frame, CHUNK_FRAMES), at = align_up(low > begin ? low : begin, 1u << order);
     uint64_t end = begin + CHUNK_FRAMES < high ? begin + CHUNK_FRAMES : high;
-    uint64_t section = frames.section_base[frame >> SECTION_ORDER];
-    if (section == 0 || at >= end || end - at < 1u << order || frame_blocks_order_at(frame) < 0)
+    if (frame_index_mapped(frame) < SECTION_FRAMES || at >= end || end - at < 1u << order || frame_blocks_order_at(frame) < 0)
         return false;
     if (!frame_blocks_take_within(CHUNK_ORDER, begin, begin + CHUNK_FRAMES, &begin))
         return false;

@@ -15,14 +15,16 @@ static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDE
     }
 }
 
-static void tally_cache(const struct frame_cpu *cpu, struct frame_counts *out)
+static void tally_cache(struct frame_cpu *cpu, struct frame_counts *out)
 {
     for (unsigned group = 0; group < GROUPS; group++) {
-        out->free_blocks[0] += cpu->returned[group];
-        out->cached += cpu->returned[group];
+        out->free_blocks[0] += cpu->hand[group].returned;
+        out->cached += cpu->hand[group].returned;
         for (unsigned order = 0; order < CACHED_ORDERS; order++) {
-            out->free_blocks[order] += cpu->stack[group][order].count;
-            out->cached += (uint64_t)cpu->stack[group][order].count << order;
+            const struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+            uint64_t blocks = stack->count + stack->spares;
+            out->free_blocks[order] += blocks;
+            out->cached += blocks << order;
         }
         tally_map(cpu->open[group], out->free_blocks);
         for (unsigned w = 0; w < BITS_WORDS; w++)
@@ -38,7 +40,7 @@ void frame_count(struct frame_counts *out)
     for (uint32_t n = 0; n < frames.cpus; n++) {
         tally_cache(&frames.cpu[n], out);
         for (unsigned class = 0; class < FRAME_CLASSES; class++)
-            out->classes[class] += (uint64_t)frames.cpu[n].classes[class];
+            out->classes[class] += frame_cpu_class(&frames.cpu[n], class);
     }
     for (unsigned class = 0; class < FRAME_CLASSES; class++) {
         out->classes[class] += (uint64_t)frames.classes[class];

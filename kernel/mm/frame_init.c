@@ -6,9 +6,11 @@
 #include "kernel/mm/frame_state.h"
 
 #define FRAMES_PER_CPU 4096u /* a CPU's cache is worth having when it has this many frames to work on */
-#define MAX_CPUS       256u
+#define MAX_CACHES     256u
 
 struct frame_state frames;
+struct frame_cpu *frame_cache_of[FRAME_CPUS];
+struct frame_cpu frame_no_cache;
 
 static uint64_t range_end(const struct memory_range *range)
 {
@@ -31,25 +33,51 @@ static size_t usable_ranges(const struct memory_range *ram, size_t count)
     return usable;
 }
 
-/*
- * Number the cells of 2^order frames that the ranges touch, from `number` on; returns the next free number. With
- * tables, number -> cell and cell -> number << shift are noted.
- */
-static uint64_t number_cells(const struct memory_range *ram, size_t count, unsigned order, uint64_t number,
-                             uint32_t *cell_of, uint32_t *number_of, unsigned shift)
+/* The next cell of 2^order frames, at or after `next`, that a range touches, from range `*i` on. */
+static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order, uint64_t next)
 {
-    uint64_t next = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t last = (range_end(&ram[i]) - 1) >> order, cell = ram[i].first.value >> order;
-        for (cell = cell > next ? cell : next; cell <= last; cell++, number++) {
-            if (cell_of) {
-                cell_of[number] = (uint32_t)cell;
-                number_of[cell] = (uint32_t)(number << shift);
-            }
-            next = cell + 1;
-        }
+    while (*i < count && (range_end(&ram[*i]) - 1) >> order < next)
+        (*i)++;
+    if (*i == count)
+        return UINT64_MAX;
+    uint64_t first = ram[*i].first.value >> order;
+    return first > next ? first : next;
+}
+
+static uint64_t count_cells(const struct memory_range *ram, size_t count, unsigned order)
+{
+    uint64_t cells = 0;
+    size_t i = 0;
+    for (uint64_t cell = next_cell(ram, count, &i, order, 0); cell != UINT64_MAX;
+         cell = next_cell(ram, count, &i, order, cell + 1))
+        cells++;
+    return cells;
+}
+
+/* Number the sections from 1; all others are section 0. */
+static void number_sections(const struct memory_range *ram, size_t count)
+{
+    uint64_t section = 1, at = 0;
+    size_t i = 0;
+    while (at < frames.mapped) {
+        uint64_t cell = next_cell(ram, count, &i, SECTION_ORDER, at);
+        for (; at < cell; at++)
+            frames.index_delta[at] = (uint32_t) - (at << SECTION_ORDER);
+        frames.index_delta[at++] = (uint32_t)((section - cell) << SECTION_ORDER);
+        frames.frame_delta[section] = (int64_t)((cell - section) << SECTION_ORDER);
+        section++;
     }
-    return number;
+}
+
+static void number_regions(const struct memory_range *ram, size_t count)
+{
+    uint64_t region = 0;
+    size_t i = 0;
+    for (uint64_t cell = next_cell(ram, count, &i, REGION_ORDER, 0); cell != UINT64_MAX;
+         cell = next_cell(ram, count, &i, REGION_ORDER, cell + 1)) {
+        frames.region_of[cell] = (uint32_t)region;
+        frames.region_frame[region++] = (uint32_t)cell;
+    }
 }
 
 /* What does not depend on where the metadata is. */
@@ -58,14 +86,14 @@ static struct frame_state measure(const struct memory_range *ram, size_t count)
     struct frame_state state = {0};
     for (size_t i = 0; i < count; i++)
         state.total += range_end(&ram[i]) - ram[i].first.value;
-    state.sections = number_cells(ram, count, SECTION_ORDER, 1, NULL, NULL, 0);
-    state.regions = number_cells(ram, count, REGION_ORDER, 0, NULL, NULL, 0);
+    state.sections = 1 + count_cells(ram, count, SECTION_ORDER);
+    state.regions = count_cells(ram, count, REGION_ORDER);
     state.mapped = count ? ((range_end(&ram[count - 1]) - 1) >> SECTION_ORDER) + 1 : 0;
     state.chunk_shape = frame_set_shape(state.sections << (SECTION_ORDER - CHUNK_ORDER));
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state.block_shape[k] = frame_set_shape(state.regions << (BLOCK_ORDERS - 1 - k));
     uint64_t cpus = state.total / FRAMES_PER_CPU;
-    state.cpus = (uint32_t)(cpus < 1 ? 1 : cpus > MAX_CPUS ? MAX_CPUS : cpus);
+    state.cpus = (uint32_t)(cpus < 1 ? 1 : cpus > MAX_CACHES ? MAX_CACHES : cpus);
     return state;
 }
 
@@ -87,8 +115,8 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->stale = carve(&at, 8ull * state->chunk_shape.words);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
-    state->section_base = carve(&at, 4 * state->mapped);
-    state->section_frame = carve(&at, 4 * state->sections);
+    state->index_delta = carve(&at, 4 * state->mapped);
+    state->frame_delta = carve(&at, 8 * state->sections);
     state->region_of = carve(&at, 4 * ((state->mapped >> (REGION_ORDER - SECTION_ORDER)) + 1));
     state->region_frame = carve(&at, 4 * state->regions);
     state->record = carve(&at, 4 * (state->sections << SECTION_ORDER));
@@ -150,7 +178,7 @@ static void record_absent(const struct memory_range *ram, size_t count)
         frame_set_record(i, absent);
     size_t range = 0;
     for (uint64_t section = 1; section < frames.sections; section++) {
-        uint64_t at = (uint64_t)frames.section_frame[section] << SECTION_ORDER, end = at + SECTION_FRAMES;
+        uint64_t at = frame_at(section << SECTION_ORDER).value, end = at + SECTION_FRAMES;
         while (at < end) {
             while (range < count && range_end(&ram[range]) <= at)
                 range++;
@@ -162,25 +190,35 @@ static void record_absent(const struct memory_range *ram, size_t count)
     }
 }
 
+/* Half a stack is a 64th of the CPU's share of memory for single frames, a 128th for each larger order. */
+static void start_cache(struct frame_cpu *cpu, uint64_t share)
+{
+    uint64_t half = align_down(share / 64, 64);
+    half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
+    for (unsigned group = 0; group < GROUPS; group++) {
+        cpu->hand[group] = (struct frame_hand){
+            .keep = CHUNK_FRAMES + 1,
+            .stack = {.capacity = (uint32_t)half, .item = cpu->frames[group][0], .spare = cpu->frames[group][1]},
+            .returns = cpu->returns[group]};
+        for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
+            uint64_t blocks = (share / 256) >> k;
+            blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;
+            cpu->stack[k][group] = (struct frame_stack){.capacity = (uint32_t)blocks,
+                                                        .item = cpu->blocks[k][group][0],
+                                                        .spare = cpu->blocks[k][group][1]};
+        }
+    }
+}
+
 static void start_caches(unsigned cpus)
 {
     if (frames.cpus > cpus)
         frames.cpus = cpus;
-    uint64_t share = frames.total / frames.cpus, singles = align_down(share / 64, 64);
-    singles = singles < 128 ? 128 : singles > STACK_FRAMES ? STACK_FRAMES : singles;
-    for (uint32_t n = 0; n < frames.cpus; n++) {
-        struct frame_cpu *cpu = &frames.cpu[n];
-        for (unsigned group = 0; group < GROUPS; group++) {
-            cpu->keep[group] = CHUNK_FRAMES + 1;
-            cpu->stack[group][0] = (struct frame_stack){0, (uint32_t)singles, cpu->frames[group]};
-            for (unsigned order = 1; order < CACHED_ORDERS; order++) {
-                uint64_t blocks = (share / 64) >> order;
-                blocks = blocks < 1 ? 1 : blocks > STACK_BLOCKS ? STACK_BLOCKS : blocks;
-                cpu->stack[group][order] =
-                    (struct frame_stack){0, (uint32_t)blocks, cpu->blocks[group][order - 1]};
-            }
-        }
-    }
+    for (uint32_t n = 0; n < frames.cpus; n++)
+        start_cache(&frames.cpu[n], frames.total / frames.cpus);
+    frame_no_cache.stolen = 1;
+    for (uint32_t n = 0; n < FRAME_CPUS; n++)
+        frame_cache_of[n] = n < frames.cpus ? &frames.cpu[n] : &frame_no_cache;
 }
 
 enum error frame_init(const struct memory_range *ram, size_t count, void *metadata, unsigned cpus)
@@ -188,12 +226,14 @@ enum error frame_init(const struct memory_range *ram, size_t count, void *metada
     size_t usable = usable_ranges(ram, count);
     if (cpus == 0 || usable == SIZE_MAX)
         return ERR_BAD_ARGUMENT;
+    if (cpus > FRAME_CPUS)
+        return ERR_TOO_LARGE;
     frames = measure(ram, usable);
     if (frames.sections << SECTION_ORDER > UINT32_MAX)
         return ERR_TOO_LARGE;
     lay_out(&frames, (uintptr_t)metadata);
-    number_cells(ram, usable, SECTION_ORDER, 1, frames.section_frame, frames.section_base, SECTION_ORDER);
-    number_cells(ram, usable, REGION_ORDER, 0, frames.region_frame, frames.region_of, 0);
+    number_sections(ram, usable);
+    number_regions(ram, usable);
     record_absent(ram, usable);
     for (size_t i = 0; i < usable; i++)
         add_range(ram[i].first.value, range_end(&ram[i]));

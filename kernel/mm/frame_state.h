@@ -38,42 +38,59 @@
 #define NONEMPTY     2u
 #define NO_INDEX     UINT64_MAX
 #define CACHE_LINE   64
-#define STACK_FRAMES 512u /* most blocks that a cache of order 0 holds, per group */
-#define STACK_BLOCKS 8u   /* the same for each higher order */
-#define RETURNS      128u /* frames on their way back to the pool, per group */
+#define HALF_FRAMES  256u /* most frames in half a stack */
+#define HALF_BLOCKS  4u   /* the same for each higher order */
+#define RETURNS      128u /* most frames on their way back to the pool, per group */
 
 /*
  * A record: four bytes a frame. 0: free, or inside a block. At the first frame of a held block: HELD, its order,
  * class, group and account. OUT: not the allocator's to give, the class says why. RETIRE, at the first frame of a
  * held block: some of its frames are bad; these have BAD, and RETIRE without HELD if they are not the first.
+ * The lowest byte is all that decides whether a block may be given back; the second is its kind.
  */
 #define RECORD_ORDER_MASK    0x1fu
 #define RECORD_HELD          0x20u
 #define RECORD_OUT           0x40u
 #define RECORD_RETIRE        0x80u
+#define RECORD_SHAPE_MASK    0xffu
+#define RECORD_KIND_SHIFT    8
 #define RECORD_CLASS_SHIFT   8
 #define RECORD_CLASS_MASK    0xfu
 #define RECORD_GROUP_SHIFT   12
 #define RECORD_BAD           0x2000u
-#define RECORD_ACCOUNT_SHIFT 14
-#define RECORD_SHAPE_MASK    (RECORD_ORDER_MASK | RECORD_HELD | RECORD_OUT | RECORD_RETIRE)
+#define RECORD_ACCOUNT_SHIFT 16
+#define KINDS                32u
 
 /* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it. */
 struct frame_chunk {
-    uint16_t free;   /* bits set in the map: neither held nor lent to a CPU */
+    uint32_t free;   /* bits set in the map: neither held nor lent to a CPU */
     uint8_t bucket;  /* of the set that it is in */
     uint8_t order;   /* of the set that it is in: the largest free block is at least of this order */
     uint8_t group;   /* whose frames it has; means something while `free` is not 0 */
-    uint8_t indexed; /* it is in a set */
-    uint8_t stale;   /* `order` may be too low, and it is in the stale set */
-    uint8_t unused;
+    bool indexed : 1; /* it is in a set */
+    bool stale : 1;   /* `order` may be too low, and it is in the stale set */
 };
 
-/* Blocks of one order and group that a CPU has at hand. */
+/*
+ * Blocks of one order and group that a CPU has at hand, in two halves, so that one can go to the pool, or be
+ * filled from it, while the other keeps what was used last.
+ */
 struct frame_stack {
-    uint32_t count, capacity;
-    uint32_t *item; /* indices; the last one is given out next */
+    uint32_t count;    /* in `item` */
+    uint32_t capacity; /* of each half */
+    uint32_t *item;    /* indices; the last one is given out next */
+    uint32_t *spare;   /* the other half: empty, or full */
+    uint64_t spares;   /* how many it has */
 };
+
+/* What a CPU has of one group: a line of what single frames need. */
+struct frame_hand {
+    uint32_t keep;     /* frees into chunks with fewer free frames than this stay here, the others return */
+    uint32_t returned; /* in use of `returns` */
+    struct frame_stack stack;
+    uint32_t *returns;   /* frames on their way to the pool */
+    uint64_t open_first; /* index of the first frame of the chunk that is lent to this CPU */
+} __attribute__((aligned(CACHE_LINE)));
 
 /*
  * The cache of one CPU. `busy` and `stolen` are its lock: the owner sets busy, then looks at stolen; who drains it
@@ -83,27 +100,31 @@ struct frame_stack {
 struct frame_cpu {
     uint32_t busy;
     uint32_t stolen;
-    uint32_t keep[GROUPS];             /* frees into chunks with fewer free frames than this stay here */
-    int64_t classes[FRAME_CLASSES];    /* frames taken less frames given back, through this CPU */
-    uint64_t open[GROUPS][BITS_WORDS]; /* free frames of a chunk lent to this CPU */
-    uint32_t open_first[GROUPS];       /* index of the chunk's first frame */
-    uint32_t returned[GROUPS];         /* in use of `returns` */
-    struct frame_stack stack[GROUPS][CACHED_ORDERS];
+    uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
+    struct frame_hand hand[GROUPS];
+    uint64_t given[KINDS];                            /* frames given back, by kind */
+    struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher */
+    uint64_t open[GROUPS][BITS_WORDS];                /* free frames of the chunks lent to this CPU */
     uint32_t returns[GROUPS][RETURNS];
-    uint32_t frames[GROUPS][STACK_FRAMES];
-    uint32_t blocks[GROUPS][CACHED_ORDERS - 1][STACK_BLOCKS];
+    uint32_t frames[GROUPS][2][HALF_FRAMES];
+    uint32_t blocks[CACHED_ORDERS - 1][GROUPS][2][HALF_BLOCKS];
 } __attribute__((aligned(2 * CACHE_LINE)));
+
+static inline struct frame_stack *frame_cpu_stack(struct frame_cpu *cpu, unsigned order, unsigned group)
+{
+    return order ? &cpu->stack[order - 1][group] : &cpu->hand[group].stack;
+}
 
 struct frame_state {
     /* Set once. */
-    uint64_t mapped;         /* entries of section_base, that is, RAM ends below this section */
+    uint64_t mapped;         /* RAM ends below this section */
+    uint32_t *index_delta;   /* by frame number / 8192: index - frame number, modulo 2^32 */
+    int64_t *frame_delta;    /* by section: frame number - index */
     uint64_t sections;       /* numbered ones, with section 0 */
-    uint32_t *section_base;  /* by frame number / 8192: index of the section's first frame; 0 where no RAM is */
-    uint32_t *section_frame; /* by section number: frame number / 8192 */
     uint64_t regions;        /* 1 GiB regions with RAM in them */
     uint32_t *region_of;     /* by frame number / 2^18: number of the region */
     uint32_t *region_frame;  /* by number of the region: frame number / 2^18 */
-    uint32_t cpus;           /* that have a cache; others go to the pool */
+    uint32_t cpus;           /* that have a cache */
     struct frame_cpu *cpu;
     uint64_t total;          /* frames of RAM */
     struct frame_set_shape chunk_shape;
@@ -129,7 +150,11 @@ struct frame_state {
     uint32_t drain __attribute__((aligned(2 * CACHE_LINE)));
 };
 
-extern struct frame_state frames;
+extern struct frame_state frames __attribute__((visibility("hidden")));
+
+/* The cache of each CPU; `frame_no_cache`, which nobody can enter, for those that have none. */
+extern struct frame_cpu *frame_cache_of[FRAME_CPUS] __attribute__((visibility("hidden")));
+extern struct frame_cpu frame_no_cache __attribute__((visibility("hidden")));
 
 static inline uint32_t frame_record(uint64_t index)
 {
@@ -139,6 +164,20 @@ static inline uint32_t frame_record(uint64_t index)
 static inline void frame_set_record(uint64_t index, uint32_t record)
 {
     __atomic_store_n(&frames.record[index], record, __ATOMIC_RELAXED);
+}
+
+/* Frames of a class taken through a CPU's cache less those given back through it: modulo 2^64. */
+static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned class)
+{
+    return cpu->taken[class] - cpu->given[class] - cpu->given[KINDS / 2 + class];
+}
+
+/* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
+#define CLASS_GROUP(class) ((class) == FRAME_USER_ANONYMOUS || (class) == FRAME_USER_SHARED)
+
+static inline unsigned frame_class_group(enum frame_class class)
+{
+    return CLASS_GROUP(class);
 }
 
 static inline uint32_t frame_held_record(unsigned order, enum frame_class class, unsigned group, uint32_t account)
@@ -160,7 +199,7 @@ static inline unsigned frame_record_group(uint32_t record)
 /* The index of a frame below the last RAM; in section 0, whose frames are all OUT, when it is no RAM. */
 static inline uint64_t frame_index_mapped(uint64_t frame)
 {
-    return frames.section_base[frame >> SECTION_ORDER] + (frame & (SECTION_FRAMES - 1));
+    return (uint32_t)frame + frames.index_delta[frame >> SECTION_ORDER];
 }
 
 /* The index of any frame; NO_INDEX when it lies above the last RAM. */
@@ -171,14 +210,7 @@ static inline uint64_t frame_index(pfn_t frame)
 
 static inline pfn_t frame_at(uint64_t index)
 {
-    return pfn(((uint64_t)frames.section_frame[index >> SECTION_ORDER] << SECTION_ORDER) |
-               (index & (SECTION_FRAMES - 1)));
-}
-
-/* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
-static inline unsigned frame_class_group(enum frame_class class)
-{
-    return ((1u << FRAME_USER_ANONYMOUS | 1u << FRAME_USER_SHARED) >> class) & 1;
+    return pfn(index + (uint64_t)frames.frame_delta[index >> SECTION_ORDER]);
 }
 
 static inline void frame_lock(uint32_t *lock)
@@ -193,24 +225,25 @@ static inline void frame_unlock(uint32_t *lock)
     __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Entered while the cache is being drained: wait until it is not, then enter. */
-void frame_cache_wait(struct frame_cpu *cpu);
+/* Entered while the cache is being drained: wait until it is not, then enter. False where there is no cache. */
+bool frame_cache_wait(struct frame_cpu *cpu);
+
+/* Plain stores and loads: see struct frame_cpu. False when the cache is being drained. */
+static inline bool frame_cache_try(struct frame_cpu *cpu)
+{
+    __atomic_store_n(&cpu->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return __builtin_expect(__atomic_load_n(&cpu->stolen, __ATOMIC_ACQUIRE) == 0, 1);
+}
 
 /*
  * Enter the cache of the CPU that this runs on, for the caller alone until frame_cache_leave. NULL when the CPU
- * has none. Plain stores and loads: see struct frame_cpu.
+ * has none.
  */
 static inline struct frame_cpu *frame_cache_enter(void)
 {
-    unsigned number = frame_platform_cpu();
-    if (__builtin_expect(number >= frames.cpus, 0))
-        return NULL;
-    struct frame_cpu *cpu = &frames.cpu[number];
-    __atomic_store_n(&cpu->busy, 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (__builtin_expect(__atomic_load_n(&cpu->stolen, __ATOMIC_ACQUIRE) != 0, 0))
-        frame_cache_wait(cpu);
-    return cpu;
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    return frame_cache_try(cpu) || frame_cache_wait(cpu) ? cpu : NULL;
 }
 
 static inline void frame_cache_leave(struct frame_cpu *cpu)
@@ -265,14 +298,12 @@ void frame_pool_give(uint64_t index, unsigned order, unsigned group);
 /* Is this whole block free in the pool? */
 bool frame_pool_is_free(uint64_t index, unsigned order);
 
-/* Caches: refill, spill, return and empty are called in the cache; all but empty take the lock. */
+/* Caches: refill, put and empty are called in the cache; all but empty take the lock. */
 
 /* Get blocks into the empty stack. False when neither the group's chunks nor whole chunks have any. */
 bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order);
-/* Make room in a full stack: the half that was put there first goes to the pool. */
-void frame_cache_spill(struct frame_cpu *cpu, unsigned group, unsigned order);
-/* The frames on their way back go to the pool. */
-void frame_cache_return(struct frame_cpu *cpu, unsigned group);
+/* Put a free block into the cache, where there may be no room: then some go to the pool. Leaves the cache. */
+enum error frame_cache_put(struct frame_cpu *cpu, uint64_t index, unsigned order, unsigned group);
 /* Everything goes to the pool. Under the lock. */
 void frame_cache_empty(struct frame_cpu *cpu);
 
