@@ -11,14 +11,6 @@
 #define CLASS_CAN_HOLD(class) ((unsigned)(class) - FRAME_KERNEL <= FRAME_RESERVED - FRAME_KERNEL)
 #define SLOW                  __attribute__((noinline))
 
-/* The record of a held block of order 0 and account 0, by class. */
-#define HELD(class)                                                                                          \
-    [class] = RECORD_HELD | (class) << RECORD_CLASS_SHIFT | CLASS_GROUP(class) << RECORD_GROUP_SHIFT
-static const uint32_t held_record[FRAME_CLASSES] = {
-    HELD(FRAME_KERNEL),      HELD(FRAME_PAGE_TABLE),  HELD(FRAME_STACK),    HELD(FRAME_USER_ANONYMOUS),
-    HELD(FRAME_USER_SHARED), HELD(FRAME_DEVICE),      HELD(FRAME_METADATA), HELD(FRAME_RESERVED),
-};
-
 /* Where in a cache the hand for the class is. */
 #define HAND(class) [class] = offsetof(struct frame_cpu, hand) + CLASS_GROUP(class) * sizeof(struct frame_hand)
 static const uint16_t hand_of_class[FRAME_CLASSES] = {
@@ -34,51 +26,47 @@ static inline struct frame_hand *hand_at(struct frame_cpu *cpu, uint64_t offset)
     return (struct frame_hand *)(void *)hand;
 }
 
-/* The hand for the group in a record: its bit, moved to where it counts in hands. */
-static inline struct frame_hand *hand_of_record(struct frame_cpu *cpu, uint32_t record)
-{
-    _Static_assert(sizeof(struct frame_hand) == 64, "a hand's size is a bit of its own");
-    uint64_t offset = record >> (RECORD_GROUP_SHIFT - 6) & sizeof(struct frame_hand);
-    return hand_at(cpu, offsetof(struct frame_cpu, hand) + offset);
-}
+/* What is asked for, in one register. */
+struct request {
+    uint8_t order;
+    uint8_t class;
+    uint16_t account;
+};
 
-/* Note a block that the pool gave. Under the lock. `shape`: order and account, as in a record. */
-static void hold(uint32_t shape, enum frame_class class, unsigned group, uint64_t index, pfn_t *out)
+/* Note a block that the pool gave. Under the lock. */
+static void hold(struct request request, uint64_t index, pfn_t *out)
 {
-    unsigned order = shape & RECORD_ORDER_MASK;
-    frame_set_record(index, frame_held_record(order, class, group, shape >> RECORD_ACCOUNT_SHIFT));
-    frames.classes[class] += (int64_t)1 << order;
+    frame_hold(index, request.order, request.class, request.account, 0);
+    frames.classes[request.class] += (int64_t)1 << request.order;
     *out = frame_at(index);
 }
 
 /* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile. */
-static enum error take_exhaustively(uint32_t shape, enum frame_class class, pfn_t *out)
+static enum error take_exhaustively(struct request request, pfn_t *out)
 {
     uint64_t index;
-    unsigned group = frame_class_group(class);
     frame_cache_quiesce();
     frame_lock(&frames.lock);
     for (uint32_t n = 0; n < frames.cpus; n++)
         frame_cache_empty(&frames.cpu[n]);
-    bool taken = frame_pool_take_mixed(shape & RECORD_ORDER_MASK, &group, &index);
+    bool taken = frame_pool_take_mixed(request.order, CLASS_GROUP(request.class), &index);
     if (taken)
-        hold(shape, class, group, index, out);
+        hold(request, index, out);
     frame_unlock(&frames.lock);
     frame_cache_resume();
     return taken ? ERR_NONE : ERR_NO_MEMORY;
 }
 
 /* Without a cache: large blocks, and CPUs that have none. */
-static enum error take_from_pool(uint32_t shape, enum frame_class class, pfn_t *out)
+static enum error take_from_pool(struct request request, pfn_t *out)
 {
     uint64_t index;
-    unsigned group = frame_class_group(class);
     frame_lock(&frames.lock);
-    bool taken = frame_pool_take(shape & RECORD_ORDER_MASK, group, &index);
+    bool taken = frame_pool_take(request.order, CLASS_GROUP(request.class), &index);
     if (taken)
-        hold(shape, class, group, index, out);
+        hold(request, index, out);
     frame_unlock(&frames.lock);
-    return taken ? ERR_NONE : take_exhaustively(shape, class, out);
+    return taken ? ERR_NONE : take_exhaustively(request, out);
 }
 
 /* A block was in a cache and yet held: two CPUs gave it back at the same moment. It is left to its holder. */
@@ -88,12 +76,12 @@ static SLOW void note_damage(void)
 }
 
 /* Every case: any order, an account, an empty stack, no cache. */
-static SLOW enum error take(uint32_t shape, enum frame_class class, pfn_t *out)
+static SLOW enum error take(struct request request, pfn_t *out)
 {
-    unsigned order = shape & RECORD_ORDER_MASK, group = frame_class_group(class);
+    unsigned order = request.order, group = order < CHUNK_ORDER ? CLASS_GROUP(request.class) : 0;
     struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
     if (cpu == NULL)
-        return take_from_pool(shape, class, out);
+        return take_from_pool(request, out);
     struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
     while (stack->count || frame_cache_refill(cpu, group, order)) {
         uint64_t index = stack->item[--stack->count];
@@ -101,14 +89,17 @@ static SLOW enum error take(uint32_t shape, enum frame_class class, pfn_t *out)
             note_damage();
             continue;
         }
-        frame_set_record(index, shape | held_record[class]);
-        cpu->taken[class] += (uint64_t)1 << order;
+        if (request.account)
+            frame_hold(index, order, request.class, request.account, 0);
+        else
+            frame_set_record(index, record_plain(order, request.class));
+        cpu->taken[request.class - FRAME_KERNEL] += (uint64_t)1 << order;
         frame_cache_leave(cpu);
         *out = frame_at(index);
         return ERR_NONE;
     }
     frame_cache_leave(cpu);
-    return take_exhaustively(shape, class, out);
+    return take_exhaustively(request, out);
 }
 
 /*
@@ -127,8 +118,8 @@ static inline bool take_frame(enum frame_class class, pfn_t *out)
         return false;
     }
     stack->count = count - 1;
-    frame_set_record(index, held_record[class]);
-    cpu->taken[class]++;
+    frame_set_record(index, record_plain(0, class));
+    cpu->taken[class - FRAME_KERNEL]++;
     frame_cache_leave(cpu);
     *out = frame_at(index);
     return true;
@@ -140,14 +131,16 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
         return ERR_BAD_ARGUMENT;
     if (order == 0 && !RARELY(!take_frame(class, out)))
         return ERR_NONE;
-    return order < FRAME_ORDERS ? take(order, class, out) : ERR_BAD_ARGUMENT;
+    if (order >= FRAME_ORDERS)
+        return ERR_BAD_ARGUMENT;
+    return take((struct request){(uint8_t)order, (uint8_t)class, 0}, out);
 }
 
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
-    return take(order | account << RECORD_ACCOUNT_SHIFT, class, out);
+    return take((struct request){(uint8_t)order, (uint8_t)class, (uint16_t)account}, out);
 }
 
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)
@@ -159,17 +152,18 @@ size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, siz
 }
 
 /* A held block with bad frames in it comes back: the good ones are free, the bad ones never again. */
-static void give_around_bad(uint64_t index, unsigned order, unsigned group)
+static void give_around_bad(uint64_t index, unsigned order, unsigned group, bool first_bad)
 {
-    uint64_t size = (uint64_t)1 << order;
-    for (uint64_t i = index; i < index + size; i++) {
-        if (frame_record(i) & RECORD_BAD) {
-            frame_set_record(i, RECORD_OUT | (uint32_t)FRAME_BAD << RECORD_CLASS_SHIFT);
+    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++) {
+        if (i == index ? first_bad : record_shape(frame_record(i)) == SHAPE_BAD) {
+            frame_set_record(i, RECORD_RETIRED);
             frames.classes[FRAME_BAD]++;
-        } else {
-            frame_set_record(i, 0);
-            frame_chunk_give(i, 0, group);
+            continue;
         }
+        if (order >= CHUNK_ORDER && i % CHUNK_FRAMES == 0)
+            frame_chunk_assign(i, group);
+        frame_set_record(i, 0);
+        frame_chunk_give(i, 0);
     }
 }
 
@@ -177,20 +171,27 @@ static void give_around_bad(uint64_t index, unsigned order, unsigned group)
 static enum error give_to_pool(uint64_t index, unsigned order)
 {
     frame_lock(&frames.lock);
-    uint32_t record = frame_record(index);
-    bool held = order < FRAME_ORDERS &&
-                (record & RECORD_SHAPE_MASK & ~RECORD_RETIRE) == (RECORD_HELD | order);
+    uint8_t record = frame_record(index);
+    bool held = order < FRAME_ORDERS && frame_is_held(index, order);
     if (held) {
-        frames.classes[frame_record_class(record)] -= (int64_t)1 << order;
-        if (record & RECORD_RETIRE) {
-            give_around_bad(index, order, frame_record_group(record));
-        } else {
-            frame_set_record(index, 0);
-            frame_pool_give(index, order, frame_record_group(record));
-        }
+        enum frame_class class = record_class(record);
+        frames.classes[class] -= (int64_t)1 << order;
+        frame_set_record(index, 0);
+        if (record_shape(record) == SHAPE_RETIRE)
+            give_around_bad(index, order, CLASS_GROUP(class), (frame_note(index) & NOTE_FIRST_BAD) != 0);
+        else
+            frame_pool_give(index, order);
     }
     frame_unlock(&frames.lock);
     return held ? ERR_NONE : ERR_BAD_FREE;
+}
+
+/* Whose stack a block belongs on. */
+static inline unsigned group_at(uint64_t index, unsigned order)
+{
+    return order < CHUNK_ORDER
+               ? __atomic_load_n(&frames.chunk[index / CHUNK_FRAMES].group, __ATOMIC_RELAXED)
+               : 0;
 }
 
 /*
@@ -220,37 +221,37 @@ static SLOW enum error give(uint64_t index, unsigned order)
     struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
     if (cpu == NULL)
         return give_to_pool(index, order);
-    uint32_t record = frame_record(index);
-    if ((record & RECORD_SHAPE_MASK) != (RECORD_HELD | order)) {
+    uint8_t record = frame_record(index);
+    if (record_shape(record) != SHAPE_HELD(order)) {
         frame_cache_leave(cpu);
         return give_to_pool(index, order);
     }
-    unsigned group = frame_record_group(record);
+    unsigned group = group_at(index, order);
     frame_set_record(index, 0);
-    cpu->given[record >> RECORD_KIND_SHIFT & (KINDS - 1)] += (uint64_t)1 << order;
+    cpu->given[record >> RECORD_KIND_SHIFT] += (uint64_t)1 << order;
     struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
-    if (order != 0 && stack->count != stack->capacity) {
-        stack->item[stack->count++] = (uint32_t)index;
-        frame_cache_leave(cpu);
-        return ERR_NONE;
-    }
-    return frame_cache_put(cpu, index, order, group);
+    if (order == 0 || stack->count == stack->capacity)
+        return frame_cache_put(cpu, index, order, group);
+    stack->item[stack->count++] = (uint32_t)index;
+    frame_cache_leave(cpu);
+    return ERR_NONE;
 }
 
 /* The fast path for single frames: what is not plain sailing is left to the functions above. */
 static inline enum error give_frame(uint64_t index)
 {
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
-    uint32_t record;
-    if (RARELY(!frame_cache_try(cpu)) ||
-        RARELY(((record = frame_record(index)) & RECORD_SHAPE_MASK) != RECORD_HELD)) {
+    uint8_t record;
+    if (RARELY(!frame_cache_try(cpu)) || RARELY(record_shape(record = frame_record(index)) != SHAPE_HELD(0))) {
         frame_cache_leave(cpu);
         return give(index, 0);
     }
+    unsigned group = group_at(index, 0);
     frame_set_record(index, 0);
-    cpu->given[(uint8_t)(record >> RECORD_KIND_SHIFT)]++; /* BAD is clear, for RETIRE is */
-    if (RARELY(!push_frame(hand_of_record(cpu, record), index)))
-        return frame_cache_put(cpu, index, 0, frame_record_group(record));
+    cpu->given[record >> RECORD_KIND_SHIFT]++;
+    if (RARELY(!push_frame(hand_at(cpu, offsetof(struct frame_cpu, hand) + group * sizeof(struct frame_hand)),
+                           index)))
+        return frame_cache_put(cpu, index, 0, group);
     frame_cache_leave(cpu);
     return ERR_NONE;
 }

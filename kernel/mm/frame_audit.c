@@ -7,7 +7,7 @@
  */
 #include "kernel/mm/frame_state.h"
 
-#define MARK_CACHED RECORD_BAD /* alone, it means nothing else */
+#define MARK_CACHED ((uint8_t)(SHAPE_OUT | RECORD_NOTED)) /* no other record is like it */
 
 struct audit {
     const char *what;
@@ -91,34 +91,36 @@ static void audit_free_frame(struct audit *audit, uint64_t index)
     audit->free++;
 }
 
-static void audit_held_block(struct audit *audit, uint64_t index, uint32_t record)
+static void audit_held_block(struct audit *audit, uint64_t index, uint8_t record)
 {
-    unsigned order = record & RECORD_ORDER_MASK;
-    uint64_t first = frame_at(index).value, bad = 0;
-    audit->classes[frame_record_class(record)] += (uint64_t)1 << order;
+    unsigned order = record_order(record, frame_note(index));
+    uint64_t first = frame_at(index).value;
+    bool bad = (frame_note(index) & NOTE_FIRST_BAD) && record_shape(record) == SHAPE_RETIRE;
+    audit->classes[record_class(record)] += (uint64_t)1 << order;
     claim(audit, is_aligned(first, (uint64_t)1 << order), "a held block is not aligned", index);
     for (uint64_t k = 0; k < (uint64_t)1 << order; k++) {
         uint64_t i = frame_index(pfn(first + k));
-        uint32_t inner = k ? frame_record(i) : 0;
-        bad += (frame_record(i) & RECORD_BAD) != 0;
-        claim(audit, (inner & ~(RECORD_BAD | RECORD_RETIRE)) == 0, "a frame inside a held block has a record", i);
+        uint8_t inner = k ? frame_record(i) : 0;
+        bad |= inner == SHAPE_BAD;
+        claim(audit, inner == 0 || inner == SHAPE_BAD, "a frame inside a held block has a record", i);
         claim(audit, !frame_pool_is_free(i, 0), "a held frame is free in the pool", i);
     }
-    claim(audit, (bad != 0) == ((record & RECORD_RETIRE) != 0), "a block's mark of bad frames is wrong", index);
+    claim(audit, bad == (record_shape(record) == SHAPE_RETIRE), "a block's mark of bad frames is wrong", index);
+    claim(audit, record_shape(record) >= SHAPE_LARGE || order <= RECORD_MAX_SHAPED, "a record is malformed", index);
 }
 
 /* Walk the frames in order. A held block can reach over several sections, and these are adjacent. */
 static void audit_frames(struct audit *audit)
 {
     for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER && audit->what == NULL;) {
-        uint32_t record = frame_record(i);
-        if (record & RECORD_OUT) {
-            audit->classes[frame_record_class(record)]++;
+        uint8_t record = frame_record(i);
+        if (record == RECORD_ABSENT || record == RECORD_RETIRED) {
+            audit->classes[record_class(record)]++;
             claim(audit, !frame_pool_is_free(i, 0), "a frame that is out of service is free", i);
             i++;
-        } else if (record & RECORD_HELD) {
+        } else if (record_is_held(record)) {
             audit_held_block(audit, i, record);
-            i += (uint64_t)1 << (record & RECORD_ORDER_MASK);
+            i += (uint64_t)1 << record_order(record, frame_note(i));
         } else {
             audit_free_frame(audit, i);
             i++;

@@ -77,6 +77,7 @@ static bool borrow(struct frame_cpu *cpu, unsigned group, bool whole_too)
     if (!whole_too || !frame_blocks_take(CHUNK_ORDER, &first))
         return false;
     cpu->hand[group].open_first = frame_index_mapped(first);
+    frame_chunk_assign(cpu->hand[group].open_first, group);
     for (unsigned w = 0; w < BITS_WORDS; w++)
         cpu->open[group][w] = ~(uint64_t)0;
     return true;
@@ -84,7 +85,7 @@ static bool borrow(struct frame_cpu *cpu, unsigned group, bool whole_too)
 
 static void give_returns(struct frame_cpu *cpu, unsigned group)
 {
-    frame_chunk_give_frames(cpu->returns[group], cpu->hand[group].returned, group);
+    frame_chunk_give_frames(cpu->returns[group], cpu->hand[group].returned);
     cpu->hand[group].returned = 0;
 }
 
@@ -131,13 +132,13 @@ bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order)
 }
 
 /* Give the spare half to the pool. Under the lock. */
-static void give_spares(struct frame_stack *stack, unsigned group, unsigned order)
+static void give_spares(struct frame_stack *stack, unsigned order)
 {
     if (order == 0)
-        frame_chunk_give_frames(stack->spare, (uint32_t)stack->spares, group);
+        frame_chunk_give_frames(stack->spare, (uint32_t)stack->spares);
     else
         for (uint32_t k = 0; k < stack->spares; k++)
-            frame_pool_give(stack->spare[k], order, group);
+            frame_pool_give(stack->spare[k], order);
     stack->spares = 0;
 }
 
@@ -146,7 +147,7 @@ static void spill(struct frame_cpu *cpu, unsigned group, unsigned order)
     struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
     if (stack->spares) {
         frame_lock(&frames.lock);
-        give_spares(stack, group, order);
+        give_spares(stack, order);
         if (order == 0)
             cpu->hand[group].keep = frame_chunk_keep(group);
         frame_unlock(&frames.lock);
@@ -180,11 +181,11 @@ void frame_cache_empty(struct frame_cpu *cpu)
         give_returns(cpu, group);
         for (unsigned order = 0; order < CACHED_ORDERS; order++) {
             struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
-            give_spares(stack, group, order);
+            give_spares(stack, order);
             swap_halves(stack);
-            give_spares(stack, group, order);
+            give_spares(stack, order);
         }
-        frame_chunk_give_map(cpu->hand[group].open_first, cpu->open[group], group);
+        frame_chunk_give_map(cpu->hand[group].open_first, cpu->open[group]);
         for (unsigned w = 0; w < BITS_WORDS; w++)
             cpu->open[group][w] = 0;
     }

@@ -177,13 +177,18 @@ bool frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *inde
     return true;
 }
 
+void frame_chunk_assign(uint64_t index, unsigned group)
+{
+    __atomic_store_n(&frames.chunk[index / CHUNK_FRAMES].group, (uint8_t)group, __ATOMIC_RELAXED);
+}
+
 /* Make the chunk at this frame, taken from the blocks of whole chunks, a chunk that is all free. */
 static uint64_t open_chunk(uint64_t frame, unsigned group)
 {
     uint64_t c = frame_index_mapped(frame) / CHUNK_FRAMES;
     for (unsigned w = 0; w < BITS_WORDS; w++)
         frames.map[c][w] = ~(uint64_t)0;
-    frames.chunk[c].group = (uint8_t)group;
+    frame_chunk_assign(c * CHUNK_FRAMES, group);
     set_free(&frames.chunk[c], CHUNK_FRAMES);
     return c;
 }
@@ -199,7 +204,7 @@ bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index)
     return true;
 }
 
-void frame_chunk_give(uint64_t index, unsigned order, unsigned group)
+void frame_chunk_give(uint64_t index, unsigned order)
 {
     uint64_t c = index / CHUNK_FRAMES;
     struct frame_chunk *chunk = &frames.chunk[c];
@@ -208,8 +213,6 @@ void frame_chunk_give(uint64_t index, unsigned order, unsigned group)
         frames.damaged++;
         return;
     }
-    if (chunk->free == 0)
-        chunk->group = (uint8_t)group;
     bits_set(frames.map[c], first, order, true);
     set_free(chunk, chunk->free + (1u << order));
     if (!chunk->stale)
@@ -217,18 +220,15 @@ void frame_chunk_give(uint64_t index, unsigned order, unsigned group)
     update(c, chunk->order > order ? chunk->order : order);
 }
 
-/* A chunk's count has grown by one or by a word: it may be new to its set, or belong in another. */
-static void recount(uint64_t c, unsigned free, unsigned grown, unsigned group)
+/* A chunk's count has grown: it may be new to its set, or belong in another. */
+static void recount(uint64_t c)
 {
-    struct frame_chunk *chunk = &frames.chunk[c];
-    if (free == grown)
-        chunk->group = (uint8_t)group;
-    if (!chunk->stale)
+    if (!frames.chunk[c].stale)
         make_stale(c);
-    update(c, chunk->order);
+    update(c, frames.chunk[c].order);
 }
 
-static void give_singles(const uint32_t *indices, uint32_t count, unsigned group)
+static void give_singles(const uint32_t *indices, uint32_t count)
 {
     uint64_t *words = (uint64_t *)frames.map;
     struct frame_chunk *chunks = frames.chunk;
@@ -243,7 +243,7 @@ static void give_singles(const uint32_t *indices, uint32_t count, unsigned group
         unsigned free = chunk->free + 1;
         set_free(chunk, free);
         if (free % 8 == 0 || !chunk->stale)
-            recount(i / CHUNK_FRAMES, free, 1, group);
+            recount(i / CHUNK_FRAMES);
     }
 }
 
@@ -263,32 +263,32 @@ static uint32_t run_length(const uint32_t *indices, uint32_t count)
     return run;
 }
 
-static void give_runs(const uint32_t *indices, uint32_t count, unsigned group)
+static void give_runs(const uint32_t *indices, uint32_t count)
 {
     for (uint32_t run; count; indices += run, count -= run) {
         run = run_length(indices, count);
         uint64_t i = *indices, *word = &frames.map[i / CHUNK_FRAMES][i / 64 % BITS_WORDS];
         uint64_t mask = ~(uint64_t)0 >> (64 - run) << i % 64;
         if (*word & mask) {
-            give_singles(indices, run, group);
+            give_singles(indices, run);
             continue;
         }
         *word |= mask;
         struct frame_chunk *chunk = &frames.chunk[i / CHUNK_FRAMES];
         set_free(chunk, chunk->free + run);
-        recount(i / CHUNK_FRAMES, chunk->free, run, group);
+        recount(i / CHUNK_FRAMES);
     }
 }
 
-void frame_chunk_give_frames(const uint32_t *indices, uint32_t count, unsigned group)
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count)
 {
     if (count > 1 && indices[1] == indices[0] + 1)
-        give_runs(indices, count, group);
+        give_runs(indices, count);
     else
-        give_singles(indices, count, group);
+        give_singles(indices, count);
 }
 
-void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS], unsigned group)
+void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
 {
     uint64_t c = first / CHUNK_FRAMES;
     struct frame_chunk *chunk = &frames.chunk[c];
@@ -300,8 +300,6 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS], unsign
     }
     if (given == 0)
         return;
-    if (chunk->free == 0)
-        chunk->group = (uint8_t)group;
     set_free(chunk, chunk->free + given);
     if (!chunk->stale)
         make_stale(c);

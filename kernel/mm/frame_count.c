@@ -57,33 +57,41 @@ void frame_count(struct frame_counts *out)
     out->classes[FRAME_FREE] = out->free;
 }
 
-/* The record of the block that this frame is in, or the frame's own when it is not held. */
-static uint32_t record_around(uint64_t index)
+void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire)
 {
-    uint32_t own = frame_record(index);
+    unsigned shape = retire ? SHAPE_RETIRE : order > RECORD_MAX_SHAPED ? SHAPE_LARGE : SHAPE_HELD(order);
+    if (shape >= SHAPE_LARGE || account)
+        frame_set_note(index, account | order << NOTE_ORDER_SHIFT | (retire & NOTE_FIRST_BAD));
+    frame_set_record(index, (uint8_t)(shape | (class - FRAME_KERNEL) << RECORD_KIND_SHIFT |
+                                      (account ? RECORD_NOTED : 0)));
+}
+
+uint64_t frame_holder(uint64_t index)
+{
+    uint64_t frame = frame_at(index).value;
     for (unsigned order = 0; order < FRAME_ORDERS; order++) {
-        uint64_t first = frame_index(pfn(align_down(frame_at(index).value, (uint64_t)1 << order)));
-        uint32_t record = first == NO_INDEX ? 0 : frame_record(first);
-        if ((record & RECORD_HELD) && (record & RECORD_ORDER_MASK) >= order)
-            return record;
+        uint64_t first = frame_index_mapped(align_down(frame, (uint64_t)1 << order));
+        uint8_t record = frame_record(first);
+        if (record_is_held(record) && record_order(record, frame_note(first)) >= order)
+            return first;
     }
-    return own;
+    return NO_INDEX;
 }
 
 enum frame_class frame_class_of(pfn_t frame)
 {
     uint64_t index = frame_index(frame);
-    if (index == NO_INDEX || index < SECTION_FRAMES)
+    if (index == NO_INDEX)
         return FRAME_ABSENT;
-    uint32_t record = record_around(index);
-    return record & (RECORD_HELD | RECORD_OUT) ? frame_record_class(record) : FRAME_FREE;
+    uint8_t record = frame_record(index);
+    if (record_shape(record) == SHAPE_OUT)
+        return record_class(record);
+    uint64_t first = frame_holder(index);
+    return first == NO_INDEX ? FRAME_FREE : record_class(frame_record(first));
 }
 
 uint32_t frame_account_of(pfn_t frame)
 {
-    uint64_t index = frame_index(frame);
-    if (index == NO_INDEX || index < SECTION_FRAMES)
-        return 0;
-    uint32_t record = record_around(index);
-    return record & RECORD_HELD ? record >> RECORD_ACCOUNT_SHIFT : 0;
+    uint64_t index = frame_index(frame), first = index == NO_INDEX ? NO_INDEX : frame_holder(index);
+    return first == NO_INDEX ? 0 : record_account(frame_record(first), frame_note(first));
 }

@@ -119,7 +119,8 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->frame_delta = carve(&at, 8 * state->sections);
     state->region_of = carve(&at, 4 * ((state->mapped >> (REGION_ORDER - SECTION_ORDER)) + 1));
     state->region_frame = carve(&at, 4 * state->regions);
-    state->record = carve(&at, 4 * (state->sections << SECTION_ORDER));
+    state->record = carve(&at, state->sections << SECTION_ORDER);
+    state->note = carve(&at, 4 * (state->sections << SECTION_ORDER));
     return at;
 }
 
@@ -138,7 +139,7 @@ static void add_ragged(uint64_t first, uint64_t end)
     uint64_t map[BITS_WORDS] = {0};
     for (uint64_t frame = first; frame < end; frame++)
         map[frame % CHUNK_FRAMES / 64] |= (uint64_t)1 << frame % 64;
-    frame_chunk_give_map(align_down(frame_index_mapped(first), CHUNK_FRAMES), map, 0);
+    frame_chunk_give_map(align_down(frame_index_mapped(first), CHUNK_FRAMES), map);
 }
 
 /* Whole chunks become free, as the largest blocks. */
@@ -173,9 +174,8 @@ static void add_range(uint64_t first, uint64_t end)
 /* The frames of numbered sections that are no RAM can be neither given out nor given back. */
 static void record_absent(const struct memory_range *ram, size_t count)
 {
-    uint32_t absent = RECORD_OUT | (uint32_t)FRAME_ABSENT << RECORD_CLASS_SHIFT;
     for (uint64_t i = 0; i < SECTION_FRAMES; i++)
-        frame_set_record(i, absent);
+        frame_set_record(i, RECORD_ABSENT);
     size_t range = 0;
     for (uint64_t section = 1; section < frames.sections; section++) {
         uint64_t at = frame_at(section << SECTION_ORDER).value, end = at + SECTION_FRAMES;
@@ -184,7 +184,7 @@ static void record_absent(const struct memory_range *ram, size_t count)
                 range++;
             uint64_t begin = range < count && ram[range].first.value < end ? ram[range].first.value : end;
             for (; at < begin; at++)
-                frame_set_record(frame_index_mapped(at), absent);
+                frame_set_record(frame_index_mapped(at), RECORD_ABSENT);
             at = begin < end ? range_end(&ram[range]) : end;
         }
     }

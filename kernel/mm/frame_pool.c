@@ -19,38 +19,32 @@ bool frame_pool_take(unsigned order, unsigned group, uint64_t *index)
     return true;
 }
 
-bool frame_pool_take_mixed(unsigned order, unsigned *group, uint64_t *index)
+bool frame_pool_take_mixed(unsigned order, unsigned group, uint64_t *index)
 {
-    if (frame_pool_take(order, *group, index))
-        return true;
-    *group = !*group;
-    return order < CHUNK_ORDER && frame_chunk_take(order, *group, true, index);
+    return frame_pool_take(order, group, index) ||
+           (order < CHUNK_ORDER && frame_chunk_take(order, !group, true, index));
 }
 
-bool frame_pool_take_within(unsigned order, unsigned *group, uint64_t low, uint64_t high, uint64_t *index)
+bool frame_pool_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index)
 {
     uint64_t limit = frames.mapped << SECTION_ORDER, first;
     high = high < limit ? high : limit;
     if (low >= high)
         return false;
-    if (order < CHUNK_ORDER) {
-        if (!frame_chunk_take_within(order, *group, low, high, index))
-            return false;
-        *group = frames.chunk[*index / CHUNK_FRAMES].group;
-        return true;
-    }
+    if (order < CHUNK_ORDER)
+        return frame_chunk_take_within(order, group, low, high, index);
     if (!frame_blocks_take_within(order, low, high, &first))
         return false;
     *index = frame_index_mapped(first);
     return true;
 }
 
-void frame_pool_give(uint64_t index, unsigned order, unsigned group)
+void frame_pool_give(uint64_t index, unsigned order)
 {
     if (order >= CHUNK_ORDER)
         frame_blocks_give(frame_at(index).value, order);
     else
-        frame_chunk_give(index, order, group);
+        frame_chunk_give(index, order);
 }
 
 bool frame_pool_is_free(uint64_t index, unsigned order)

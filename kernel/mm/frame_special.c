@@ -24,18 +24,12 @@ static bool class_can_hold(enum frame_class class)
     return class >= FRAME_KERNEL && class <= FRAME_RESERVED;
 }
 
-static void hold(uint64_t index, unsigned order, enum frame_class class, unsigned group)
-{
-    frame_set_record(index, frame_held_record(order, class, group, 0));
-    frames.classes[class] += (int64_t)1 << order;
-}
-
 static bool take_within(unsigned order, enum frame_class class, uint64_t low, uint64_t high, uint64_t *index)
 {
-    unsigned group = frame_class_group(class);
-    if (!frame_pool_take_within(order, &group, low, high, index))
+    if (!frame_pool_take_within(order, CLASS_GROUP(class), low, high, index))
         return false;
-    hold(*index, order, class, group);
+    frame_hold(*index, order, class, 0, 0);
+    frames.classes[class] += (int64_t)1 << order;
     return true;
 }
 
@@ -134,33 +128,30 @@ static uint64_t find_run(uint64_t count)
     return NO_INDEX;
 }
 
-/* Does any of these frames, inside a held block, have to be retired? */
-static bool has_bad(uint64_t index, unsigned order)
+/* Does any frame of this part of a held block have to be retired? Then also whether it is the part's first. */
+static uint32_t retire_of_part(uint64_t index, unsigned order, uint64_t first_bad)
 {
-    bool bad = false;
+    uint32_t retire = 0;
     for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++)
-        bad |= (frame_record(i) & RECORD_BAD) != 0;
-    return bad;
+        if (i == first_bad || record_shape(frame_record(i)) == SHAPE_BAD)
+            retire |= i == index ? NOTE_FIRST_BAD | 1 : 1;
+    return retire;
 }
 
-/* Cut a part of a held block, of which `record` is the record, into pieces that are held. Under the lock. */
-static void cut(uint64_t first, uint64_t end, uint32_t record)
+/* Cut [first, end), a part of the held block `holder`, into pieces that are held like it. Under the lock. */
+static void cut(uint64_t first, uint64_t end, uint64_t holder, uint8_t record, uint32_t note)
 {
+    bool retire = record_shape(record) == SHAPE_RETIRE;
+    uint64_t first_bad = retire && (note & NOTE_FIRST_BAD) ? holder : NO_INDEX;
     for (uint64_t at = first; at < end;) {
         unsigned order = piece_order(at, end);
         uint64_t index = frame_index_mapped(at);
-        uint32_t piece = (record & ~(RECORD_ORDER_MASK | RECORD_RETIRE | RECORD_BAD)) | order;
-        if (record & RECORD_RETIRE && has_bad(index, order))
-            piece |= RECORD_RETIRE | (frame_record(index) & RECORD_BAD);
-        frame_set_record(index, piece);
+        if (order < CHUNK_ORDER && record_order(record, note) >= CHUNK_ORDER)
+            frame_chunk_assign(index, CLASS_GROUP(record_class(record)));
+        frame_hold(index, order, record_class(record), record_account(record, note),
+                   retire ? retire_of_part(index, order, first_bad) : 0);
         at += (uint64_t)1 << order;
     }
-}
-
-/* Does a held block of this order begin here? Under the lock. */
-static bool is_held(uint64_t index, unsigned order)
-{
-    return (frame_record(index) & RECORD_SHAPE_MASK & ~RECORD_RETIRE) == (RECORD_HELD | order);
 }
 
 enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order)
@@ -171,12 +162,13 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         return ERR_BAD_FREE;
     uint64_t part_end = part.value + ((uint64_t)1 << part_order);
     frame_lock(&frames.lock);
-    uint32_t record = frame_record(index);
-    bool held = is_held(index, order);
+    uint8_t record = frame_record(index);
+    uint32_t note = frame_note(index);
+    bool held = frame_is_held(index, order);
     if (held) {
-        cut(first.value, part.value, record);
-        cut(part.value, part_end, record);
-        cut(part_end, end, record);
+        cut(first.value, part.value, index, record, note);
+        cut(part.value, part_end, index, record, note);
+        cut(part_end, end, index, record, note);
     }
     frame_unlock(&frames.lock);
     return held ? frame_free(part, part_order) : ERR_BAD_FREE;
@@ -187,8 +179,9 @@ static bool run_is_held(uint64_t first, uint64_t end)
 {
     for (uint64_t at = first; at < end;) {
         uint64_t index = frame_index_mapped(at);
-        unsigned order = frame_record(index) & RECORD_ORDER_MASK;
-        if (!is_held(index, order) || (uint64_t)1 << order > end - at)
+        uint8_t record = frame_record(index);
+        unsigned order = record_order(record, frame_note(index));
+        if (!record_is_held(record) || (uint64_t)1 << order > end - at)
             return false;
         at += (uint64_t)1 << order;
     }
@@ -206,7 +199,8 @@ enum error frame_free_run(pfn_t first, pages_t count)
     if (!held)
         return ERR_BAD_FREE;
     for (uint64_t at = first.value; at < end;) {
-        unsigned order = frame_record(frame_index_mapped(at)) & RECORD_ORDER_MASK;
+        uint64_t index = frame_index_mapped(at);
+        unsigned order = record_order(frame_record(index), frame_note(index));
         enum error error = frame_free(pfn(at), order);
         if (error != ERR_NONE)
             return error;
@@ -225,11 +219,12 @@ static enum error take_run_of_block(uint64_t count, enum frame_class class, pfn_
     uint64_t spare = ((uint64_t)1 << order) - count;
     if (error != ERR_NONE || spare == 0)
         return error;
-    uint64_t middle = out->value + count;
-    uint32_t record = frame_record(frame_index_mapped(out->value));
+    uint64_t middle = out->value + count, index = frame_index_mapped(out->value);
     frame_lock(&frames.lock);
-    cut(out->value, middle, record);
-    cut(middle, middle + spare, record);
+    uint8_t record = frame_record(index);
+    uint32_t note = frame_note(index);
+    cut(out->value, middle, index, record, note);
+    cut(middle, middle + spare, index, record, note);
     frame_unlock(&frames.lock);
     return frame_free_run(pfn(middle), (pages_t){spare});
 }
@@ -254,30 +249,28 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
 /* Mark a frame of a held block; it is retired when the block is given back. Alone. */
 static void mark_bad(uint64_t index)
 {
-    frame_set_record(index, frame_record(index) | RECORD_BAD | RECORD_RETIRE);
-    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
-        uint64_t first = frame_index(pfn(align_down(frame_at(index).value, (uint64_t)1 << order)));
-        uint32_t record = frame_record(first);
-        if ((record & RECORD_HELD) && (record & RECORD_ORDER_MASK) >= order) {
-            frame_set_record(first, record | RECORD_RETIRE);
-            return;
-        }
-    }
+    uint64_t first = frame_holder(index);
+    uint8_t record = frame_record(first);
+    uint32_t note = frame_note(first), retire = first == index ? NOTE_FIRST_BAD | 1 : 1;
+    if (record_shape(record) == SHAPE_RETIRE)
+        retire |= note & NOTE_FIRST_BAD;
+    if (first != index)
+        frame_set_record(index, SHAPE_BAD);
+    frame_hold(first, record_order(record, note), record_class(record), record_account(record, note), retire);
 }
 
 static void retire_one(uint64_t frame)
 {
     uint64_t index = frame_index_mapped(frame);
-    unsigned group = 0;
-    if (frame_record(index) & RECORD_OUT)
+    if (record_shape(frame_record(index)) == SHAPE_OUT)
         return;
     if (!frame_pool_is_free(index, 0)) {
         mark_bad(index);
         return;
     }
-    if (!frame_pool_take_within(0, &group, frame, frame + 1, &index))
+    if (!frame_pool_take_within(0, 0, frame, frame + 1, &index))
         frames.damaged++;
-    frame_set_record(index, RECORD_OUT | (uint32_t)FRAME_BAD << RECORD_CLASS_SHIFT);
+    frame_set_record(index, RECORD_RETIRED);
     frames.classes[FRAME_BAD]++;
 }
 

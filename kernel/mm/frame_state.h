@@ -15,6 +15,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/frame_bits.h"
 #include "kernel/mm/frame_platform.h"
+#include "kernel/mm/frame_record.h"
 #include "kernel/mm/frame_set.h"
 
 #define SECTION_ORDER  13u
@@ -42,31 +43,12 @@
 #define HALF_BLOCKS  4u   /* the same for each higher order */
 #define RETURNS      128u /* most frames on their way back to the pool, per group */
 
-/*
- * A record: four bytes a frame. 0: free, or inside a block. At the first frame of a held block: HELD, its order,
- * class, group and account. OUT: not the allocator's to give, the class says why. RETIRE, at the first frame of a
- * held block: some of its frames are bad; these have BAD, and RETIRE without HELD if they are not the first.
- * The lowest byte is all that decides whether a block may be given back; the second is its kind.
- */
-#define RECORD_ORDER_MASK    0x1fu
-#define RECORD_HELD          0x20u
-#define RECORD_OUT           0x40u
-#define RECORD_RETIRE        0x80u
-#define RECORD_SHAPE_MASK    0xffu
-#define RECORD_KIND_SHIFT    8
-#define RECORD_CLASS_SHIFT   8
-#define RECORD_CLASS_MASK    0xfu
-#define RECORD_GROUP_SHIFT   12
-#define RECORD_BAD           0x2000u
-#define RECORD_ACCOUNT_SHIFT 16
-#define KINDS                32u
-
 /* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it. */
 struct frame_chunk {
     uint32_t free;   /* bits set in the map: neither held nor lent to a CPU */
     uint8_t bucket;  /* of the set that it is in */
     uint8_t order;   /* of the set that it is in: the largest free block is at least of this order */
-    uint8_t group;   /* whose frames it has; means something while `free` is not 0 */
+    uint8_t group;   /* whose frames it has, unless it is free or held as a whole; read without the lock too */
     bool indexed : 1; /* it is in a set */
     bool stale : 1;   /* `order` may be too low, and it is in the stale set */
 };
@@ -100,9 +82,9 @@ struct frame_hand {
 struct frame_cpu {
     uint32_t busy;
     uint32_t stolen;
-    uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
+    uint64_t taken[RECORD_KINDS / 2]; /* frames taken through this CPU so far, by class - FRAME_KERNEL */
     struct frame_hand hand[GROUPS];
-    uint64_t given[KINDS];                            /* frames given back, by kind */
+    uint64_t given[RECORD_KINDS]; /* frames given back, by the high half of their record */
     struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher */
     uint64_t open[GROUPS][BITS_WORDS];                /* free frames of the chunks lent to this CPU */
     uint32_t returns[GROUPS][RETURNS];
@@ -110,6 +92,7 @@ struct frame_cpu {
     uint32_t blocks[CACHED_ORDERS - 1][GROUPS][2][HALF_BLOCKS];
 } __attribute__((aligned(2 * CACHE_LINE)));
 
+/* Whole chunks have no group: their stack is the first. */
 static inline struct frame_stack *frame_cpu_stack(struct frame_cpu *cpu, unsigned order, unsigned group)
 {
     return order ? &cpu->stack[order - 1][group] : &cpu->hand[group].stack;
@@ -130,8 +113,9 @@ struct frame_state {
     struct frame_set_shape chunk_shape;
     struct frame_set_shape block_shape[BLOCK_ORDERS];
 
-    /* Atomic; the fast paths write only the records of blocks that they hold. */
-    uint32_t *record; /* by index */
+    /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h. */
+    uint8_t *record;
+    uint32_t *note;
 
     /* Guarded by lock. */
     uint32_t lock __attribute__((aligned(2 * CACHE_LINE)));
@@ -156,20 +140,46 @@ extern struct frame_state frames __attribute__((visibility("hidden")));
 extern struct frame_cpu *frame_cache_of[FRAME_CPUS] __attribute__((visibility("hidden")));
 extern struct frame_cpu frame_no_cache __attribute__((visibility("hidden")));
 
-static inline uint32_t frame_record(uint64_t index)
+static inline uint8_t frame_record(uint64_t index)
 {
     return __atomic_load_n(&frames.record[index], __ATOMIC_RELAXED);
 }
 
-static inline void frame_set_record(uint64_t index, uint32_t record)
+static inline void frame_set_record(uint64_t index, uint8_t record)
 {
     __atomic_store_n(&frames.record[index], record, __ATOMIC_RELAXED);
 }
 
+static inline uint32_t frame_note(uint64_t index)
+{
+    return __atomic_load_n(&frames.note[index], __ATOMIC_RELAXED);
+}
+
+static inline void frame_set_note(uint64_t index, uint32_t note)
+{
+    __atomic_store_n(&frames.note[index], note, __ATOMIC_RELAXED);
+}
+
+/* Record a held block, with its account and, when `retire` is not 0, bad frames in it. */
+void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire);
+
+/* Is the record at this index that of a held block of this order? */
+static inline bool frame_is_held(uint64_t index, unsigned order)
+{
+    uint8_t record = frame_record(index);
+    return record_is_held(record) && record_order(record, frame_note(index)) == order;
+}
+
+/* The index at which the held block that this frame is in begins; NO_INDEX when the frame is in none. */
+uint64_t frame_holder(uint64_t index);
+
 /* Frames of a class taken through a CPU's cache less those given back through it: modulo 2^64. */
 static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned class)
 {
-    return cpu->taken[class] - cpu->given[class] - cpu->given[KINDS / 2 + class];
+    if (class < FRAME_KERNEL || class > FRAME_RESERVED)
+        return 0;
+    unsigned kind = class - FRAME_KERNEL;
+    return cpu->taken[kind] - cpu->given[kind] - cpu->given[RECORD_KINDS / 2 + kind];
 }
 
 /* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
@@ -178,22 +188,6 @@ static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned cla
 static inline unsigned frame_class_group(enum frame_class class)
 {
     return CLASS_GROUP(class);
-}
-
-static inline uint32_t frame_held_record(unsigned order, enum frame_class class, unsigned group, uint32_t account)
-{
-    return RECORD_HELD | order | (uint32_t)class << RECORD_CLASS_SHIFT |
-           (uint32_t)group << RECORD_GROUP_SHIFT | account << RECORD_ACCOUNT_SHIFT;
-}
-
-static inline enum frame_class frame_record_class(uint32_t record)
-{
-    return (enum frame_class)(record >> RECORD_CLASS_SHIFT & RECORD_CLASS_MASK);
-}
-
-static inline unsigned frame_record_group(uint32_t record)
-{
-    return record >> RECORD_GROUP_SHIFT & 1;
 }
 
 /* The index of a frame below the last RAM; in section 0, whose frames are all OUT, when it is no RAM. */
@@ -277,23 +271,26 @@ bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint6
 bool frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *index);
 
 /* A block back. What makes a chunk whole moves on to the blocks of whole chunks. */
-void frame_chunk_give(uint64_t index, unsigned order, unsigned group);
+void frame_chunk_give(uint64_t index, unsigned order);
 /* Single frames back: the same, in bulk. */
-void frame_chunk_give_frames(const uint32_t *indices, uint32_t count, unsigned group);
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count);
 /* Some frames of the chunk that begins at this index back. */
-void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS], unsigned group);
+void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
+
+/* The chunk with this index, free or held as a whole, is about to be used in pieces for the group. */
+void frame_chunk_assign(uint64_t index, unsigned group);
 
 /* Frames given back to chunks with at least this many free frames should go to the pool at once. */
 uint32_t frame_chunk_keep(unsigned group);
 
 /*
  * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other group's
- * chunks too when there is no other way, and set `*group` to where the block comes from, for giving it back.
+ * chunks too when there is no other way.
  */
 bool frame_pool_take(unsigned order, unsigned group, uint64_t *index);
-bool frame_pool_take_mixed(unsigned order, unsigned *group, uint64_t *index);
-bool frame_pool_take_within(unsigned order, unsigned *group, uint64_t low, uint64_t high, uint64_t *index);
-void frame_pool_give(uint64_t index, unsigned order, unsigned group);
+bool frame_pool_take_mixed(unsigned order, unsigned group, uint64_t *index);
+bool frame_pool_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index);
+void frame_pool_give(uint64_t index, unsigned order);
 
 /* Is this whole block free in the pool? */
 bool frame_pool_is_free(uint64_t index, unsigned order);
