@@ -45,7 +45,7 @@ static void symbols_are_honoured(void **state)
     made_elf_symbol(&made, "initstack", 4096);
     assert_true(read_layout(&layout, &made, false));
     assert_int_equal(layout.base, BASE);
-    assert_int_equal(layout.end, BASE + 3 * 4096);
+    assert_int_equal(layout.end, BASE + 3 * 4096ull);
     assert_int_equal(layout.bootboot, 0xffffffffc0000000ull);
     assert_int_equal(layout.environment, 0xffffffffc0001000ull);
     assert_int_equal(layout.fb, 0xffffffffd0000000ull);

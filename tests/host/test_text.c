@@ -15,7 +15,7 @@ void *own_memmove(void *to, const void *from, size_t bytes);
 void *own_memset(void *to, int byte, size_t bytes);
 int own_memcmp(const void *a, const void *b, size_t bytes);
 size_t own_strlen(const char *text);
-#include "lib/memory.c"
+#include "lib/memory.c" // NOLINT(bugprone-suspicious-include)
 #undef memcpy
 #undef memmove
 #undef memset
