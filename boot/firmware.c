@@ -117,7 +117,7 @@ static void print(const char *text)
 {
     CHAR16 wide[LINE_TEXT + 2];
     size_t at = 0;
-    for (; text[at] != 0 && at < LINE_TEXT - 1; at++) {
+    for (; at < LINE_TEXT - 1 && text[at] != 0; at++) {
         bool is_plain = text[at] >= ' ' && text[at] < 0x7f;
         wide[at] = is_plain ? (CHAR16)text[at] : L'?';
     }
