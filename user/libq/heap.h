@@ -12,6 +12,6 @@
 void *heap_allocate(size_t bytes);
 
 /* NULL is allowed. A pointer that heap_allocate did not give, or that was released before, traps. */
-void heap_release(void *piece);
+void heap_release(void *content);
 
 #endif

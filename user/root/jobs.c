@@ -22,14 +22,11 @@ struct job {
 
 static struct job *jobs;
 
-static bool job_status(const struct job *job, struct task_status *status)
-{
-    return sys_task_status(job->process.task, status, sizeof *status) == ERR_NONE;
-}
-
 static bool job_ended(const struct job *job, struct task_status *status)
 {
-    return job_status(job, status) && status->state == TASK_ENDED;
+    *status = (struct task_status){0};
+    return sys_task_status(job->process.task, status, sizeof *status) == ERR_NONE &&
+           status->state == TASK_ENDED;
 }
 
 /* Take the job off the list and give all of it back; a task that still runs is killed. */
@@ -39,7 +36,7 @@ static void job_forget(struct job *job)
     while (*at != NULL && *at != job) {
         at = &(*at)->next;
     }
-    if (*at == job) {
+    if (*at != NULL) {
         *at = job->next;
     }
     process_discard(&job->process);
@@ -49,7 +46,7 @@ static void job_forget(struct job *job)
 /* The process is created: watch it, learn its number, let it run. On failure it is discarded. */
 static enum error job_launch(struct job *job)
 {
-    struct task_status status;
+    struct task_status status = {0};
     job->process.doing = "watching it";
     enum error error = events_watch_task(job->process.task);
     if (error == ERR_NONE) {
@@ -112,7 +109,7 @@ static void job_wait(struct job *job, struct task_status *status)
 
 uint32_t jobs_run(size_t argc, char *const *argv)
 {
-    struct task_status status;
+    struct task_status status = {0};
     struct job *job = job_create(argc, argv);
     if (job == NULL) {
         return JOB_NOT_STARTED;
@@ -137,7 +134,7 @@ void jobs_start(size_t argc, char *const *argv)
 
 void jobs_announce(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     struct job *next;
     for (struct job *job = jobs; job != NULL; job = next) {
         next = job->next;

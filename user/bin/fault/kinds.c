@@ -10,20 +10,26 @@
 static const uint64_t constant = 1;
 static volatile uint8_t data_code[] = {0xc3}; /* ret; volatile, so that it stays writable */
 
+/* The same address, but nothing that a compiler or a checker can know about. */
+static uint64_t hidden(uint64_t address)
+{
+    __asm__("" : "+r"(address));
+    return address;
+}
+
 static void read_at(uint64_t address)
 {
-    (void)*(volatile uint64_t *)address;
+    (void)*(volatile uint64_t *)hidden(address);
 }
 
 static void write_at(uint64_t address)
 {
-    *(volatile uint64_t *)address = 1;
+    *(volatile uint64_t *)hidden(address) = 1;
 }
 
 static void jump_to(uint64_t address)
 {
-    void (*volatile function)(void) = (void (*)(void))address;
-    function();
+    ((void (*)(void))hidden(address))();
 }
 
 static void null_read(void)

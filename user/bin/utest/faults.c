@@ -32,7 +32,7 @@ static bool commit(const char *kind, uint32_t vector, struct task_status *status
 /* Commit a fault that is no page fault. */
 static bool traps(const char *kind, uint32_t vector)
 {
-    struct task_status status;
+    struct task_status status = {0};
     return commit(kind, vector, &status);
 }
 
@@ -48,7 +48,7 @@ static bool faults(const char *kind, uint64_t code, uint64_t mask, struct task_s
 
 static bool using_address_0_is_a_page_fault_there(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     if (!faults("null", USER, ACCESS_BITS, &status)) {
         return false;
     }
@@ -68,14 +68,14 @@ static bool using_address_0_is_a_page_fault_there(void)
 
 static bool code_and_constants_cannot_be_written(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     return faults("text", USER | WRITTEN | PRESENT, ACCESS_BITS, &status) &&
            faults("rodata", USER | WRITTEN | PRESENT, ACCESS_BITS, &status);
 }
 
 static bool data_and_stack_cannot_be_run(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     if (!faults("data", USER | FETCH | PRESENT, ACCESS_BITS, &status)) {
         return false;
     }
@@ -85,7 +85,7 @@ static bool data_and_stack_cannot_be_run(void)
 
 static bool a_stack_overflow_hits_the_gap_below(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     if (!faults("stack", USER | WRITTEN, ACCESS_BITS, &status)) {
         return false;
     }
@@ -95,7 +95,7 @@ static bool a_stack_overflow_hits_the_gap_below(void)
 
 static bool kernel_memory_cannot_be_read_written_or_run(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     const uint64_t mask = ACCESS_BITS & ~PRESENT;
     return faults("kernel", USER, mask, &status) && faults("kernel-write", USER | WRITTEN, mask, &status) &&
            faults("kernel-jump", USER | FETCH, mask, &status);
@@ -109,7 +109,7 @@ static bool non_canonical_addresses_are_trapped(void)
 /* A CPU says stack fault (Intel SDM vol. 1, section 3.3.7.1), QEMU's emulation general protection. */
 static bool a_non_canonical_stack_pointer_is_trapped(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("fault", "noncanon-stack", NULL, &status));
     CHECK_EQUAL(status.end, END_FAULT);
     CHECK(status.vector == STACK || status.vector == PROTECTION);

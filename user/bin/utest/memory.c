@@ -232,7 +232,7 @@ static bool the_bundle_cannot_be_mapped_writable(void)
 static bool a_read_only_mapping_cannot_be_written(void)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     uint32_t memory;
     uint64_t mapped;
     CHECK_OK(child_create(&child, "utest", "write", ""));
@@ -254,7 +254,7 @@ static bool memory_that_was_unmapped_is_gone(void)
 {
     uint32_t memory;
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     uint64_t mapped;
     CHECK_OK(child_create(&child, "utest", "write", ""));
     CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
@@ -273,7 +273,7 @@ static bool memory_that_was_unmapped_is_gone(void)
 static bool tasks_share_an_object(void)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_create(&child, "utest", "answer", ""));
     child.shared->word = 41;
     CHECK_OK(child_run(&child));

@@ -174,10 +174,10 @@ static bool a_signal_at_the_deadline_is_not_lost(void)
 
 struct waiter {
     struct thread thread;
-    uint32_t notification;
     uint64_t mask;
-    enum error error;
     uint64_t bits;
+    uint32_t notification;
+    enum error error;
 };
 
 static void wait_once(void *argument)

@@ -55,7 +55,7 @@ static bool gives_all_memory_back(bool (*once)(void), unsigned times)
 
 static bool run_to_its_end(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("utest", "exit", "5", &status));
     CHECK_EQUAL(status.status, 5);
     return true;
@@ -63,7 +63,7 @@ static bool run_to_its_end(void)
 
 static bool run_into_a_fault(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("fault", "null", NULL, &status));
     CHECK_EQUAL(status.end, END_FAULT);
     return true;
@@ -72,7 +72,7 @@ static bool run_into_a_fault(void)
 static bool kill_it(void)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_create(&child, "utest", "wait", ""));
     CHECK_OK(child_run(&child));
     sys_task_kill(child.process.task, 0);

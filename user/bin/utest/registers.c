@@ -120,7 +120,7 @@ static bool the_kernel_does_not_see_the_callers_direction(void)
 
 static bool a_single_step_over_a_call_ends_only_the_one_who_does_it(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("utest", "step", "", &status));
     CHECK_EQUAL(status.end, END_FAULT);
     CHECK_EQUAL(status.vector, 1);
@@ -129,7 +129,7 @@ static bool a_single_step_over_a_call_ends_only_the_one_who_does_it(void)
 
 static bool segment_registers_can_be_loaded_without_harm(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("utest", "segments", "", &status));
     CHECK_EQUAL(status.end, END_EXIT);
     CHECK_EQUAL(status.status, 0);

@@ -100,7 +100,7 @@ static bool a_line_put_into_the_log_is_found_there(void)
 
 static bool the_caller_is_in_the_list_of_tasks(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     struct system_task task;
     unsigned found = 0;
     uint32_t last = 0;

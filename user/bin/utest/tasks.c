@@ -25,7 +25,7 @@ static bool start_and_reach(struct child *child, const char *mode, const char *a
 
 static bool a_task_ends_with_the_status_that_it_gives(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("utest", "exit", "0", &status));
     CHECK_EQUAL(status.state, TASK_ENDED);
     CHECK_EQUAL(status.end, END_EXIT);
@@ -37,7 +37,7 @@ static bool a_task_ends_with_the_status_that_it_gives(void)
 
 static bool the_end_of_the_last_thread_is_the_end_of_the_task(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_complete("utest", "thread-exit", "", &status));
     CHECK_EQUAL(status.state, TASK_ENDED);
     CHECK_EQUAL(status.end, END_EXIT);
@@ -48,7 +48,7 @@ static bool the_end_of_the_last_thread_is_the_end_of_the_task(void)
 static bool a_task_goes_from_empty_to_running_to_ended(void)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_OK(child_create(&child, "utest", "sleep", ""));
     CHECK_OK(sys_task_status(child.process.task, &status, sizeof status));
     CHECK_EQUAL(status.state, TASK_EMPTY);
@@ -65,7 +65,7 @@ static bool a_task_goes_from_empty_to_running_to_ended(void)
 static bool kill_in_mode(const char *mode)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     if (!start_and_reach(&child, mode, "")) {
         return false;
     }
@@ -97,7 +97,7 @@ static bool a_waiting_task_can_be_killed(void)
 
 static bool a_task_without_threads_can_be_killed(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     uint32_t task;
     CHECK_OK(sys_task_create("empty", 5, &task));
     CHECK_OK(sys_task_kill(task, 1));
@@ -180,7 +180,7 @@ static bool a_watcher_that_goes_away_does_no_harm(void)
 static bool a_handle_given_to_a_task_works_there(void)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     uint32_t notification;
     uint64_t bits;
     CHECK_OK(sys_notification_create(&notification));
@@ -200,7 +200,7 @@ static bool a_handle_given_to_a_task_works_there(void)
 static bool a_handle_without_the_right_to_signal_does_not_signal_there(void)
 {
     struct child child;
-    struct task_status status;
+    struct task_status status = {0};
     uint32_t notification;
     CHECK_OK(sys_notification_create(&notification));
     CHECK_OK(child_create(&child, "utest", "signal", ""));
@@ -227,7 +227,7 @@ static bool find_task(uint32_t number, struct system_task *task)
 static bool the_list_of_tasks_has_the_name_number_and_memory(void)
 {
     static const char name[] = "a-name-that-is-just-too-long-32b";
-    struct task_status status;
+    struct task_status status = {0};
     struct system_task record;
     uint32_t task;
     uint32_t memory;
@@ -251,7 +251,7 @@ static bool the_list_of_tasks_has_the_name_number_and_memory(void)
 
 static bool a_status_buffer_that_is_too_small_is_refused(void)
 {
-    struct task_status status;
+    struct task_status status = {0};
     CHECK_ERROR(sys_task_status(startup->self, &status, sizeof status - 1), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_status(startup->self, &status, 0), ERR_BAD_ARGUMENT);
     CHECK_OK(sys_task_status(startup->self, &status, sizeof status));
@@ -269,7 +269,7 @@ static bool threads_on_every_cpu_end_together_when_the_task_is_killed(void)
 {
     for (unsigned round = 0; round < 5; round++) {
         struct child child;
-        struct task_status status;
+        struct task_status status = {0};
         CHECK_OK(child_create(&child, "utest", "crowd", "stay"));
         child.shared->word = cpus_online();
         CHECK_OK(child_run(&child));
@@ -290,7 +290,7 @@ static bool threads_on_every_cpu_end_together_when_one_ends_the_task(void)
 {
     for (unsigned round = 0; round < 5; round++) {
         struct child child;
-        struct task_status status;
+        struct task_status status = {0};
         CHECK_OK(child_create(&child, "utest", "crowd", "exit"));
         child.shared->word = cpus_online();
         CHECK_OK(child_run(&child));

@@ -41,7 +41,8 @@ bool test_fail(const char *file, int line, const char *format, ...) __attribute_
 /* Say that the running test cannot be done on this machine, and why; returns true. It counts as neither. */
 bool test_skip(const char *reason);
 
-bool test_equal(const char *file, int line, const char *what, uint64_t actual, uint64_t expected);
+/* The same, with what was found in place of what was expected. */
+bool test_differs(const char *file, int line, const char *what, uint64_t actual, uint64_t expected);
 bool test_error(const char *file, int line, const char *what, enum error actual, enum error expected);
 
 #define CHECK(condition)                                                                                     \
@@ -53,15 +54,18 @@ bool test_error(const char *file, int line, const char *what, enum error actual,
 
 #define CHECK_EQUAL(actual, expected)                                                                        \
     do {                                                                                                     \
-        if (!test_equal(__FILE__, __LINE__, #actual, (uint64_t)(actual), (uint64_t)(expected))) {            \
-            return false;                                                                                    \
+        uint64_t check_actual = (uint64_t)(actual);                                                          \
+        uint64_t check_expected = (uint64_t)(expected);                                                      \
+        if (check_actual != check_expected) {                                                                \
+            return test_differs(__FILE__, __LINE__, #actual, check_actual, check_expected);                  \
         }                                                                                                    \
     } while (0)
 
 #define CHECK_ERROR(call, expected)                                                                          \
     do {                                                                                                     \
-        if (!test_error(__FILE__, __LINE__, #call, (call), (expected))) {                                    \
-            return false;                                                                                    \
+        enum error check_error = (call);                                                                     \
+        if (check_error != (expected)) {                                                                     \
+            return test_error(__FILE__, __LINE__, #call, check_error, (expected));                           \
         }                                                                                                    \
     } while (0)
 

@@ -92,7 +92,7 @@ static bool many_sleepers_each_wake_at_their_own_time(void)
     static struct sleeper sleepers[SLEEPERS];
     uint64_t start = clock_after(20 * MILLISECOND);
     for (unsigned i = 0; i < SLEEPERS; i++) {
-        sleepers[i].deadline = start + (SLEEPERS - i) * 5 * MILLISECOND;
+        sleepers[i].deadline = start + (uint64_t)(SLEEPERS - i) * 5 * MILLISECOND;
         CHECK_OK(thread_create(&sleepers[i].thread, sleep_once, &sleepers[i]));
     }
     for (unsigned i = 0; i < SLEEPERS; i++) {
