@@ -8,6 +8,7 @@
 #define CPU_KERNEL_STACK 8
 #define CPU_USER_STACK   16
 #define CPU_PENDING      24
+#define CPU_NUMBER       28
 
 #define THREAD_STACK_POINTER 0
 
@@ -24,6 +25,9 @@
 #define IST_MACHINE_CHECK 3
 #define IST_DEBUG         4
 #define IST_COUNT         4
+
+/* An interrupt stack is aligned to this, so that traps.S finds its last word. */
+#define INTERRUPT_STACK_SIZE 8192
 
 /* Slot in which a waiting core finds its orders, in the first line, with a small stack at its end: 256 bytes. */
 #define START_SLOT_SHIFT 8
