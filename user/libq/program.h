@@ -17,7 +17,11 @@ int main(int argc, char **argv);
 
 _Noreturn void program_exit(uint32_t status);
 
-/* Print "NAME: " and the formatted text as a line, and end with status 2: wrong use, or no way to go on. */
+/* The status of a program that could not do what it was asked for, and has said so in a line of its own. */
+#define STATUS_SAID 2u
+
+/* Print "NAME: " and the formatted text as a line, and end with STATUS_SAID: wrong use, or no way to go on.
+ */
 _Noreturn void program_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
