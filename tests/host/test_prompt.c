@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "user/libq/program.h"
+#include "user/libq/status.h"
 #include "user/root/calendar.h"
 #include "user/root/report.h"
 #include "user/root/words.h"

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "abi/startup.h"
+#include "user/libq/status.h"
 
 /* The startup block of this program; set before main, never changed. */
 extern const struct startup *startup;
@@ -16,9 +17,6 @@ extern const struct startup *startup;
 int main(int argc, char **argv);
 
 _Noreturn void program_exit(uint32_t status);
-
-/* The status of a program that could not do what it was asked for, and has said so in a line of its own. */
-#define STATUS_SAID 2u
 
 /* Print "NAME: " and the formatted text as a line, and end with STATUS_SAID: wrong use, or no way to go on.
  */

@@ -2,7 +2,7 @@
 #include "user/root/report.h"
 
 #include "lib/text.h"
-#include "user/libq/program.h"
+#include "user/libq/status.h"
 
 #define VECTOR_PAGE_FAULT 14u
 #define VECTORS           32u
