@@ -26,6 +26,7 @@ include mk/kernel.mk
 -include mk/user.mk
 -include mk/image.mk
 -include mk/host.mk
+-include mk/frame-bench.mk
 -include mk/test.mk
 -include mk/bench.mk
 -include mk/lint.mk

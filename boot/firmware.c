@@ -10,6 +10,14 @@
 #define KEY_WAIT_100NS 100000000ull
 #define MAP_ROOM_EXTRA (64 * KIB) /* for regions that appear between two looks at the map */
 
+#define PIECES_MOST 256
+
+/* What memory_take has given and memory_give not got back; a piece without pages is a free place. */
+static struct piece {
+    EFI_PHYSICAL_ADDRESS address;
+    UINTN pages;
+} pieces[PIECES_MOST];
+
 EFI_SYSTEM_TABLE *firmware;
 EFI_BOOT_SERVICES *services;
 EFI_HANDLE image;
@@ -22,13 +30,26 @@ void firmware_open(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
     services->SetWatchdogTimer(0, 0, 0, NULL);
 }
 
+static struct piece *find_piece(EFI_PHYSICAL_ADDRESS address, UINTN pages)
+{
+    for (size_t i = 0; i < PIECES_MOST; i++) {
+        if (pieces[i].pages == pages && (pages == 0 || pieces[i].address == address)) {
+            return &pieces[i];
+        }
+    }
+    return NULL;
+}
+
 void *memory_take_below(uint64_t limit, uint64_t bytes, EFI_MEMORY_TYPE type)
 {
     EFI_PHYSICAL_ADDRESS address = limit - 1;
     UINTN pages = pages_for_bytes(bytes).value;
-    if (EFI_ERROR(services->AllocatePages(AllocateMaxAddress, type, pages, &address))) {
+    struct piece *piece = find_piece(0, 0);
+    if (piece == NULL || pages == 0 ||
+        EFI_ERROR(services->AllocatePages(AllocateMaxAddress, type, pages, &address))) {
         return NULL;
     }
+    *piece = (struct piece){address, pages};
     return memset((void *)(uintptr_t)address, 0, pages * PAGE_SIZE);
 }
 
@@ -39,7 +60,21 @@ void *memory_take(uint64_t bytes, EFI_MEMORY_TYPE type)
 
 void memory_give(void *memory, uint64_t bytes)
 {
-    services->FreePages((EFI_PHYSICAL_ADDRESS)(uintptr_t)memory, pages_for_bytes(bytes).value);
+    struct piece *piece = find_piece((uintptr_t)memory, pages_for_bytes(bytes).value);
+    if (piece != NULL && piece->pages > 0) {
+        services->FreePages(piece->address, piece->pages);
+        piece->pages = 0;
+    }
+}
+
+void firmware_close(void)
+{
+    for (size_t i = 0; i < PIECES_MOST; i++) {
+        if (pieces[i].pages > 0) {
+            services->FreePages(pieces[i].address, pieces[i].pages);
+            pieces[i].pages = 0;
+        }
+    }
 }
 
 UINTN memory_map_room(void)

@@ -42,6 +42,7 @@ EFI_STATUS efi_main(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table)
     static struct handover handover;
     firmware_open(handle, table);
     boot(&handover);
+    firmware_close();
     wait_for_key();
     return EFI_LOAD_ERROR;
 }

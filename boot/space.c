@@ -11,12 +11,27 @@
 #define SMALL_PAGES    (2 * MIB)   /* the fixed-range MTRRs cut the first MiB into pieces of unlike types */
 #define MIXED_PAGES    (4 * GIB)   /* devices and RAM lie side by side below */
 
+#define TABLES_A_PIECE 32
+
 #define LEAF_EXTENDED       0x80000001u
 #define EXTENDED_D_GIB_PAGE (1u << 26)
 
+/* Tables come out of larger pieces, since the firmware's memory map gets an entry for each. */
 static uint64_t *take_table(void)
 {
-    return memory_take(PAGE_SIZE, MEMORY_LIVE);
+    static uint8_t *next;
+    static unsigned left;
+    if (left == 0) {
+        next = memory_take(TABLES_A_PIECE * PAGE_SIZE, MEMORY_LIVE);
+        left = next != NULL ? TABLES_A_PIECE : 0;
+    }
+    if (left == 0) {
+        return NULL;
+    }
+    uint8_t *table = next;
+    next += PAGE_SIZE;
+    left--;
+    return (uint64_t *)(void *)table;
 }
 
 static bool map_identity(struct paging *paging, uint64_t address, uint64_t bytes, unsigned largest)

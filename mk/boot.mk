@@ -33,7 +33,7 @@ $(BUILD)/tests/boot/ROUGH.EFI: $(LOADER_OBJECTS) $(BUILD)/boot/tests/boot/rough/
 # A kernel that is not Quire's, to see that the loader keeps to the protocol.
 FOREIGN_CFLAGS := $(CSTD) $(WARNINGS) -O2 -I. -ffreestanding -fno-pic -mcmodel=large -mno-red-zone \
                   -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -MMD -MP
-FOREIGN_SOURCES := tests/boot/foreign/foreign.c lib/environment.c lib/memory.c lib/text.c
+FOREIGN_SOURCES := tests/boot/foreign/foreign.c lib/bundle.c lib/environment.c lib/memory.c lib/text.c
 FOREIGN_OBJECTS := $(FOREIGN_SOURCES:%.c=$(BUILD)/tests/boot/%.o) $(BUILD)/tests/boot/tests/boot/foreign/entry.o
 
 $(BUILD)/tests/boot/%.o: %.c
@@ -44,7 +44,19 @@ $(BUILD)/tests/boot/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) -I. -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/boot/foreign.elf: $(FOREIGN_OBJECTS) tests/boot/foreign/link.ld
-	$(LD) -nostdlib -static -T tests/boot/foreign/link.ld -o $@ $(FOREIGN_OBJECTS)
+$(BUILD)/tests/boot/foreign.elf: tests/boot/foreign/link.ld $(FOREIGN_OBJECTS)
+	$(LD) -nostdlib -static -T $< -o $@ $(FOREIGN_OBJECTS)
+
+$(BUILD)/tests/boot/foreign1.elf: tests/boot/foreign/level1.ld $(FOREIGN_OBJECTS)
+	$(LD) -nostdlib -static -T $< -o $@ $(FOREIGN_OBJECTS)
+
+# What tests/boot/run.py boots; with the image, whose rule is in mk/image.mk.
+boot-test-parts: $(BUILD)/boot/BOOTX64.EFI $(BUILD)/tests/boot/ROUGH.EFI $(BUILD)/tests/boot/foreign.elf \
+                 $(BUILD)/tests/boot/foreign1.elf $(BUILD)/quire.img
+
+boot-tests:
+	@$(PYTHON) tests/boot/run.py
+
+.PHONY: boot-test-parts boot-tests
 
 -include $(shell find $(BUILD)/tests/boot -name '*.d' 2>/dev/null)

@@ -6,6 +6,8 @@
 #   HOST_CFLAGS_test_NAME    further flags for all of its sources
 #   HOST_LIBS_test_NAME      further libraries
 #
+# They stand in the fragments mk/host-PART.mk, those of loader and lib/ in mk/host-loader.mk.
+#
 # The kept corpus of a fuzz target is tests/fuzz/corpus/NAME; what a run finds on top goes to build/host.
 
 HOST := $(BUILD)/host
@@ -14,30 +16,7 @@ FUZZ_SECONDS ?= 5
 HOST_CFLAGS := $(CSTD) $(WARNINGS) -O1 -g -I. -I$(GEN) -fno-omit-frame-pointer -MMD -MP
 HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-HOST_SOURCES_test_acpi := boot/acpi.c
-HOST_SOURCES_test_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
-HOST_SOURCES_test_bundle := lib/bundle.c lib/text.c tests/host/make_archive.c
-HOST_SOURCES_test_clock := boot/clock.c
-HOST_SOURCES_test_elf64 := lib/elf64.c lib/text.c tests/host/make_elf.c
-HOST_SOURCES_test_environment := lib/environment.c lib/text.c
-HOST_SOURCES_test_gunzip := lib/gunzip.c lib/text.c
-HOST_LIBS_test_gunzip := -lz
-HOST_SOURCES_test_keymap := kernel/arch/x86_64/keymap.c
-HOST_SOURCES_test_layout := boot/layout.c lib/elf64.c lib/text.c tests/host/make_elf.c
-HOST_SOURCES_test_boot_memory_map := boot/memory_map.c lib/text.c
-HOST_SOURCES_test_frame := tests/host/frame_model.c tests/host/frame_host.c kernel/mm/memory_map.c kernel/mm/frame.c
-HOST_SOURCES_test_memory_map := kernel/mm/memory_map.c
-HOST_SOURCES_test_paging := boot/paging.c
-HOST_SOURCES_test_settings := boot/settings.c lib/environment.c lib/text.c
-HOST_SOURCES_test_terminal := kernel/debug/terminal.c
-HOST_SOURCES_test_text := lib/text.c
-
-HOST_SOURCES_fuzz_bundle := lib/bundle.c lib/text.c
-HOST_SOURCES_fuzz_elf64 := lib/elf64.c lib/text.c
-HOST_SOURCES_fuzz_environment := boot/settings.c lib/environment.c lib/text.c
-HOST_SOURCES_fuzz_gunzip := lib/gunzip.c lib/text.c
-HOST_LIBS_fuzz_gunzip := -lz
-HOST_SOURCES_fuzz_layout := boot/layout.c lib/elf64.c lib/text.c
+include $(wildcard mk/host-*.mk)
 
 HOST_TESTS := $(patsubst tests/host/%.c,%,$(wildcard tests/host/test_*.c))
 HOST_FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

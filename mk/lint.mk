@@ -25,8 +25,12 @@ lint-shell:
 lint-tidy: $(COMPILE_COMMANDS) $(SYSCALL_HEADERS) $(FONT_HEADER)
 	run-clang-tidy -quiet -p $(BUILD) '^$(CURDIR)/(boot|kernel|lib|user|tests)/'
 
+# Left out: symbols of the linker look like pointers into different objects, and the program that commits faults does.
+CPPCHECK_FLAGS := --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+                  --suppress=missingIncludeSystem --suppress=comparePointers --suppress='nullPointer:user/bin/fault/*'
+
 lint-cppcheck: $(COMPILE_COMMANDS) $(SYSCALL_HEADERS) $(FONT_HEADER)
-	cppcheck --quiet --project=$(COMPILE_COMMANDS) --enable=warning,performance,portability --inline-suppr \
-		--error-exitcode=1 --suppress=missingIncludeSystem --cppcheck-build-dir=$(BUILD)/cppcheck
+	@mkdir -p $(BUILD)/cppcheck
+	cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(BUILD)/cppcheck --project=$(COMPILE_COMMANDS)
 
 .PHONY: format lint lint-rules lint-format lint-shell lint-tidy lint-cppcheck

@@ -59,8 +59,13 @@ def make_bundle(members, out, work):
 
 
 def make_disk(path, loader, config, bundle):
-    """Partition table, file system, files."""
-    content = sum(Path(file).stat().st_size for file in (loader, config, bundle))
+    """A disk that boots."""
+    make_disk_of(path, {"EFI/BOOT/BOOTX64.EFI": loader, "BOOTBOOT/CONFIG": config, "BOOTBOOT/INITRD": bundle})
+
+
+def make_disk_of(path, files):
+    """Partition table, file system, and files {path on the disk: file}, in EFI/BOOT/ and BOOTBOOT/."""
+    content = sum(Path(file).stat().st_size for file in files.values())
     partition = max(PARTITION_LEAST, (2 * content + MIB - 1) // MIB * MIB)
     path.unlink(missing_ok=True)
     with open(path, "wb") as disk:
@@ -73,8 +78,13 @@ def make_disk(path, loader, config, bundle):
          partition // 1024)
     inside = f"{path}@@{PARTITION_START}"
     tool("mmd", "-i", inside, "::/EFI", "::/EFI/BOOT", "::/BOOTBOOT")
-    for source, name in ((loader, "EFI/BOOT/BOOTX64.EFI"), (config, "BOOTBOOT/CONFIG"), (bundle, "BOOTBOOT/INITRD")):
-        tool("mcopy", "-i", inside, source, f"::/{name}")
+    for name, file in files.items():
+        tool("mcopy", "-i", inside, file, f"::/{name}")
+
+
+def replace_file(image, name, file):
+    """Put a file into an image in the place of one that is there."""
+    tool("mcopy", "-o", "-i", f"{image}@@{PARTITION_START}", file, f"::/{name}")
 
 
 def append_config(image, lines):
@@ -90,7 +100,7 @@ def append_config(image, lines):
         text += "".join(line + "\n" for line in lines)
         check_config(text, "the environment with the added lines")
         config.write_text(text)
-        tool("mcopy", "-o", "-i", inside, config, "::/BOOTBOOT/CONFIG")
+        replace_file(image, "BOOTBOOT/CONFIG", config)
 
 
 def check_config(text, what):

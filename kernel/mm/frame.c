@@ -1,341 +1,283 @@
 /*
- * How it works: RAM is cut into regions of 1 GiB, the existing ones numbered in order of address. The frames
- * of the existing regions have compact numbers ("index" below): region number x 2^18 + frame in the region,
- * so that buddies are found by flipping one bit of the index. Per order one frame_set has a member for each
- * free block (its index >> order). A record of four bytes a frame says, at the first frame of a held block,
- * its order and class. One lock guards everything.
+ * Taking and giving back blocks: the fast paths, which touch the CPU's own cache and the record of the block, and
+ * what they fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
+ *
+ * The fast paths are leaf code: where something is not at hand they leave the cache again and start over in a
+ * function of its own, so that no register has to be saved for a call that is rarely made.
  */
-#include "kernel/mm/frame.h"
-#include "kernel/mm/frame_set.h"
+#include "kernel/mm/frame_state.h"
 
-#define REGION_ORDER (FRAME_ORDERS - 1)
-#define REGION_SIZE  ((uint64_t)1 << REGION_ORDER)
-#define NO_REGION    0u /* region numbers in the map are one higher, so that zeroed memory maps nothing */
+#define RARELY(condition)     __builtin_expect((condition), 0)
+#define CLASS_CAN_HOLD(class) ((unsigned)(class) - FRAME_KERNEL <= FRAME_RESERVED - FRAME_KERNEL)
+#define SLOW                  __attribute__((noinline))
 
-/* A record: 0 for a free frame or the inside of a block; else HELD, order and class, or just a class. */
-#define RECORD_HELD        0x20u
-#define RECORD_CLASS_SHIFT 8
+/* Where in a cache the hand for the class is. */
+#define HAND(class) [class] = offsetof(struct frame_cpu, hand) + CLASS_GROUP(class) * sizeof(struct frame_hand)
+static const uint16_t hand_of_class[FRAME_CLASSES] = {
+    HAND(FRAME_KERNEL),      HAND(FRAME_PAGE_TABLE), HAND(FRAME_STACK),    HAND(FRAME_USER_ANONYMOUS),
+    HAND(FRAME_USER_SHARED), HAND(FRAME_DEVICE),     HAND(FRAME_METADATA), HAND(FRAME_RESERVED),
+};
 
-static struct frame_allocator {
-    /* Set once. */
-    uint64_t regions;       /* existing ones */
-    uint64_t mapped;        /* entries of region_of */
-    uint32_t *region_of;    /* by frame number >> REGION_ORDER: region number + 1 */
-    uint32_t *region_first; /* by region number: frame number >> REGION_ORDER */
-    /* Guarded by lock. */
-    uint32_t *record; /* by index */
-    struct frame_set free[FRAME_ORDERS];
-    struct frame_counts counts;
-    bool lock;
-} frames;
-
-static void lock(void)
+/* The hand at this offset; its address is kept in one register, which compilers otherwise compute anew. */
+static inline struct frame_hand *hand_at(struct frame_cpu *cpu, uint64_t offset)
 {
-    while (__atomic_exchange_n(&frames.lock, true, __ATOMIC_ACQUIRE))
-        while (__atomic_load_n(&frames.lock, __ATOMIC_RELAXED))
-            __builtin_ia32_pause();
+    uint8_t *hand = (uint8_t *)cpu + offset;
+    __asm__("" : "+r"(hand));
+    return (struct frame_hand *)(void *)hand;
 }
 
-static void unlock(void)
+/* What is asked for, in one register. */
+struct request {
+    uint8_t order;
+    uint8_t class;
+    uint16_t account;
+};
+
+/* Note a block that the pool gave. Under the lock. */
+static void hold(struct request request, uint64_t index, pfn_t *out)
 {
-    __atomic_store_n(&frames.lock, false, __ATOMIC_RELEASE);
+    frame_hold(index, request.order, request.class, request.account, 0);
+    frames.classes[request.class] += (int64_t)1 << request.order;
+    *out = frame_at(index);
 }
 
-static uint64_t range_end(const struct memory_range *range)
+/* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile. */
+static enum error take_exhaustively(struct request request, pfn_t *out)
 {
-    uint64_t end = range->first.value + range->count.value;
-    return end < FRAME_LIMIT ? end : FRAME_LIMIT;
+    uint64_t index;
+    frame_cache_quiesce();
+    frame_lock(&frames.lock);
+    for (uint32_t n = 0; n < frames.cpus; n++)
+        frame_cache_empty(&frames.cpu[n]);
+    bool taken = frame_pool_take_mixed(request.order, CLASS_GROUP(request.class), &index);
+    if (taken)
+        hold(request, index, out);
+    frame_unlock(&frames.lock);
+    frame_cache_resume();
+    return taken ? ERR_NONE : ERR_NO_MEMORY;
 }
 
-/* Visit the regions that the ranges touch, in order; returns how many there are. */
-static uint64_t number_regions(const struct memory_range *ram, size_t count, bool record)
+/* Without a cache: large blocks, and CPUs that have none. */
+static enum error take_from_pool(struct request request, pfn_t *out)
 {
-    uint64_t regions = 0, next = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (ram[i].first.value >= FRAME_LIMIT)
-            break;
-        uint64_t last = (range_end(&ram[i]) - 1) >> REGION_ORDER;
-        uint64_t region = ram[i].first.value >> REGION_ORDER;
-        for (region = region > next ? region : next; region <= last; region++, regions++) {
-            if (record) {
-                frames.region_of[region] = (uint32_t)regions + 1;
-                frames.region_first[regions] = (uint32_t)region;
-            }
-            next = region + 1;
+    uint64_t index;
+    frame_lock(&frames.lock);
+    bool taken = frame_pool_take(request.order, CLASS_GROUP(request.class), &index);
+    if (taken)
+        hold(request, index, out);
+    frame_unlock(&frames.lock);
+    return taken ? ERR_NONE : take_exhaustively(request, out);
+}
+
+/* A block was in a cache and yet held: two CPUs gave it back at the same moment. It is left to its holder. */
+static SLOW void note_damage(void)
+{
+    __atomic_fetch_add(&frames.damaged, 1, __ATOMIC_RELAXED);
+}
+
+/* Every case: any order, an account, an empty stack, no cache. */
+static SLOW enum error take(struct request request, pfn_t *out)
+{
+    unsigned order = request.order, group = order < CHUNK_ORDER ? CLASS_GROUP(request.class) : 0;
+    struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
+    if (cpu == NULL)
+        return take_from_pool(request, out);
+    struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+    while (stack->count || frame_cache_refill(cpu, group, order)) {
+        uint64_t index = stack->item[--stack->count];
+        if (RARELY(frame_record(index) != 0)) {
+            note_damage();
+            continue;
         }
+        if (request.account)
+            frame_hold(index, order, request.class, request.account, 0);
+        else
+            frame_set_record(index, record_plain(order, request.class));
+        cpu->taken[request.class - FRAME_KERNEL] += (uint64_t)1 << order;
+        frame_cache_leave(cpu);
+        *out = frame_at(index);
+        return ERR_NONE;
     }
-    return regions;
+    frame_cache_leave(cpu);
+    return take_exhaustively(request, out);
 }
 
-static uint64_t mapped_regions(const struct memory_range *ram, size_t count)
+/*
+ * The fast path for single frames: nothing is changed when it gives up. The record is read plainly, for a frame
+ * in a cache has nobody who would write it.
+ */
+static inline bool take_frame(enum frame_class class, pfn_t *out)
 {
-    uint64_t highest = 0;
-    for (size_t i = 0; i < count; i++)
-        if (ram[i].first.value < FRAME_LIMIT)
-            highest = ((range_end(&ram[i]) - 1) >> REGION_ORDER) + 1;
-    return highest;
-}
-
-/* Assign the parts of the metadata, from its start; returns its length. With base NULL, only the length. */
-static uint64_t lay_out(struct frame_allocator *a, uint8_t *base)
-{
-    uint64_t at = 0;
-    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
-        uint64_t blocks = a->regions << (REGION_ORDER - order);
-        if (base)
-            frame_set_place(&a->free[order], (uint64_t *)(void *)(base + at), blocks);
-        at += 8 * frame_set_words(blocks);
-    }
-    if (base) {
-        a->record = (uint32_t *)(void *)(base + at);
-        a->region_of = a->record + (a->regions << REGION_ORDER);
-        a->region_first = a->region_of + a->mapped;
-    }
-    return at + 4 * ((a->regions << REGION_ORDER) + a->mapped + a->regions);
-}
-
-uint64_t frame_metadata_bytes(const struct memory_range *ram, size_t count)
-{
-    struct frame_allocator sketch = {.regions = number_regions(ram, count, false),
-                                     .mapped = mapped_regions(ram, count)};
-    return align_up(lay_out(&sketch, NULL), PAGE_SIZE);
-}
-
-#define NO_INDEX UINT64_MAX
-
-static uint64_t index_of(pfn_t frame)
-{
-    uint64_t region = frame.value >> REGION_ORDER;
-    if (region >= frames.mapped || frames.region_of[region] == NO_REGION)
-        return NO_INDEX;
-    return ((uint64_t)(frames.region_of[region] - 1) << REGION_ORDER) + (frame.value & (REGION_SIZE - 1));
-}
-
-static pfn_t frame_at(uint64_t index)
-{
-    uint64_t region = frames.region_first[index >> REGION_ORDER];
-    return pfn((region << REGION_ORDER) + (index & (REGION_SIZE - 1)));
-}
-
-static void add_block(uint64_t index, unsigned order)
-{
-    frame_set_add(&frames.free[order], index >> order);
-    frames.counts.free_blocks[order]++;
-}
-
-static void remove_block(uint64_t index, unsigned order)
-{
-    frame_set_remove(&frames.free[order], index >> order);
-    frames.counts.free_blocks[order]--;
-}
-
-static void add_range(const struct memory_range *range)
-{
-    uint64_t at = range->first.value, end = range_end(range);
-    while (at < end) {
-        unsigned order = at ? (unsigned)__builtin_ctzll(at) : REGION_ORDER;
-        if (order > REGION_ORDER)
-            order = REGION_ORDER;
-        while (((uint64_t)1 << order) > end - at)
-            order--;
-        add_block(index_of(pfn(at)), order);
-        at += (uint64_t)1 << order;
-    }
-    frames.counts.total += end - range->first.value;
-}
-
-static bool ranges_are_proper(const struct memory_range *ram, size_t count)
-{
-    uint64_t end = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (ram[i].count.value == 0 || ram[i].first.value < end ||
-            ram[i].first.value + ram[i].count.value < ram[i].first.value)
-            return false;
-        end = ram[i].first.value + ram[i].count.value;
-    }
-    return true;
-}
-
-/* Frames of existing regions that no range covers. */
-static void record_absent(const struct memory_range *ram, size_t count)
-{
-    size_t i = 0;
-    for (uint64_t region = 0; region < frames.regions; region++) {
-        uint64_t at = (uint64_t)frames.region_first[region] << REGION_ORDER;
-        uint64_t end = at + REGION_SIZE;
-        while (at < end) {
-            while (i < count && range_end(&ram[i]) <= at)
-                i++;
-            uint64_t begin = i < count && ram[i].first.value < end ? ram[i].first.value : end;
-            for (; at < begin; at++)
-                frames.record[index_of(pfn(at))] = (uint32_t)FRAME_RESERVED << RECORD_CLASS_SHIFT;
-            at = i < count && begin < end ? range_end(&ram[i]) : end;
-        }
-    }
-}
-
-enum error frame_init(const struct memory_range *ram, size_t count, void *metadata, unsigned cpus)
-{
-    if (cpus == 0 || !ranges_are_proper(ram, count))
-        return ERR_BAD_ARGUMENT;
-    frames = (struct frame_allocator){.regions = number_regions(ram, count, false),
-                                      .mapped = mapped_regions(ram, count)};
-    lay_out(&frames, metadata);
-    number_regions(ram, count, true);
-    record_absent(ram, count);
-    for (size_t i = 0; i < count && ram[i].first.value < FRAME_LIMIT; i++)
-        add_range(&ram[i]);
-    frames.counts.free = frames.counts.total;
-    return ERR_NONE;
-}
-
-/* Account a block that is taken (or given back). */
-static void count_block(unsigned order, enum frame_class class, bool taken)
-{
-    uint64_t size = (uint64_t)1 << order;
-    frames.counts.free += taken ? -size : size;
-    frames.counts.classes[class] += taken ? size : -size;
-}
-
-static bool take_block(unsigned order, uint64_t *index)
-{
-    unsigned found = order;
-    while (found < FRAME_ORDERS && (frames.regions == 0 || frame_set_is_empty(&frames.free[found])))
-        found++;
-    if (found == FRAME_ORDERS)
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    struct frame_stack *stack = &hand_at(cpu, hand_of_class[class])->stack;
+    uint32_t count;
+    uint64_t index;
+    if (RARELY(!frame_cache_try(cpu)) || RARELY((count = stack->count) == 0) ||
+        RARELY(frames.record[index = stack->item[count - 1]] != 0)) {
+        frame_cache_leave(cpu);
         return false;
-    *index = frame_set_lowest(&frames.free[found]) << found;
-    remove_block(*index, found);
-    while (found-- > order)
-        add_block(*index + ((uint64_t)1 << found), found);
+    }
+    stack->count = count - 1;
+    frame_set_record(index, record_plain(0, class));
+    cpu->taken[class - FRAME_KERNEL]++;
+    frame_cache_leave(cpu);
+    *out = frame_at(index);
     return true;
 }
 
 enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
 {
-    if (order >= FRAME_ORDERS || class < FRAME_KERNEL || class > FRAME_RESERVED)
+    if (RARELY(!CLASS_CAN_HOLD(class)))
         return ERR_BAD_ARGUMENT;
-    uint64_t index;
-    lock();
-    bool taken = take_block(order, &index);
-    if (taken) {
-        frames.record[index] = RECORD_HELD | order | (uint32_t) class << RECORD_CLASS_SHIFT;
-        count_block(order, class, true);
-        *out = frame_at(index);
-    }
-    unlock();
-    return taken ? ERR_NONE : ERR_NO_MEMORY;
+    if (order == 0 && !RARELY(!take_frame(class, out)))
+        return ERR_NONE;
+    if (order >= FRAME_ORDERS)
+        return ERR_BAD_ARGUMENT;
+    return take((struct request){(uint8_t)order, (uint8_t)class, 0}, out);
 }
 
-static void merge_block(uint64_t index, unsigned order)
+enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
-    for (; order < REGION_ORDER; order++) {
-        uint64_t buddy = index ^ (uint64_t)1 << order;
-        if (!frame_set_has(&frames.free[order], buddy >> order))
-            break;
-        remove_block(buddy, order);
-        index &= ~((uint64_t)1 << order);
+    if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
+        return ERR_BAD_ARGUMENT;
+    return take((struct request){(uint8_t)order, (uint8_t)class, (uint16_t)account}, out);
+}
+
+size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)
+{
+    size_t taken = 0;
+    while (taken < count && frame_alloc(order, class, &out[taken]) == ERR_NONE)
+        taken++;
+    return taken;
+}
+
+/* A held block with bad frames in it comes back: the good ones are free, the bad ones never again. */
+static void give_around_bad(uint64_t index, unsigned order, unsigned group, bool first_bad)
+{
+    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++) {
+        if (i == index ? first_bad : record_shape(frame_record(i)) == SHAPE_BAD) {
+            frame_set_record(i, RECORD_RETIRED);
+            frames.classes[FRAME_BAD]++;
+            continue;
+        }
+        if (order >= CHUNK_ORDER && i % CHUNK_FRAMES == 0)
+            frame_chunk_assign(i, group);
+        frame_set_record(i, 0);
+        frame_chunk_give(i, 0);
     }
-    add_block(index, order);
+}
+
+/* Give back without a cache: large blocks, blocks with bad frames, CPUs without a cache. */
+static enum error give_to_pool(uint64_t index, unsigned order)
+{
+    frame_lock(&frames.lock);
+    uint8_t record = frame_record(index);
+    bool held = order < FRAME_ORDERS && frame_is_held(index, order);
+    if (held) {
+        enum frame_class class = record_class(record);
+        frames.classes[class] -= (int64_t)1 << order;
+        frame_set_record(index, 0);
+        if (record_shape(record) == SHAPE_RETIRE)
+            give_around_bad(index, order, CLASS_GROUP(class), (frame_note(index) & NOTE_FIRST_BAD) != 0);
+        else
+            frame_pool_give(index, order);
+    }
+    frame_unlock(&frames.lock);
+    return held ? ERR_NONE : ERR_BAD_FREE;
+}
+
+/* Whose stack a block belongs on. */
+static inline unsigned group_at(uint64_t index, unsigned order)
+{
+    return order < CHUNK_ORDER
+               ? __atomic_load_n(&frames.chunk[index / CHUNK_FRAMES].group, __ATOMIC_RELAXED)
+               : 0;
+}
+
+/*
+ * A single frame goes onto the stack, or among the returns when its chunk is not among the fullest. False, and
+ * nothing is changed, when there is no room.
+ */
+static inline bool push_frame(struct frame_hand *hand, uint64_t index)
+{
+    uint32_t free = __atomic_load_n(&frames.chunk[index / CHUNK_FRAMES].free, __ATOMIC_RELAXED);
+    if (free >= hand->keep) {
+        if (RARELY(hand->returned == RETURNS))
+            return false;
+        hand->returns[hand->returned++] = (uint32_t)index;
+        return true;
+    }
+    uint32_t count = hand->stack.count;
+    if (RARELY(count == hand->stack.capacity))
+        return false;
+    hand->stack.item[count] = (uint32_t)index;
+    hand->stack.count = count + 1;
+    return true;
+}
+
+/* Every case: any order, no room, no cache, misuse. */
+static SLOW enum error give(uint64_t index, unsigned order)
+{
+    struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
+    if (cpu == NULL)
+        return give_to_pool(index, order);
+    uint8_t record = frame_record(index);
+    if (record_shape(record) != SHAPE_HELD(order)) {
+        frame_cache_leave(cpu);
+        return give_to_pool(index, order);
+    }
+    unsigned group = group_at(index, order);
+    frame_set_record(index, 0);
+    cpu->given[record >> RECORD_KIND_SHIFT] += (uint64_t)1 << order;
+    struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+    if (order == 0 || stack->count == stack->capacity)
+        return frame_cache_put(cpu, index, order, group);
+    stack->item[stack->count++] = (uint32_t)index;
+    frame_cache_leave(cpu);
+    return ERR_NONE;
+}
+
+/* The fast path for single frames: what is not plain sailing is left to the functions above. */
+static inline enum error give_frame(uint64_t index)
+{
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    uint8_t record;
+    if (RARELY(!frame_cache_try(cpu)) || RARELY(record_shape(record = frame_record(index)) != SHAPE_HELD(0))) {
+        frame_cache_leave(cpu);
+        return give(index, 0);
+    }
+    unsigned group = group_at(index, 0);
+    frame_set_record(index, 0);
+    cpu->given[record >> RECORD_KIND_SHIFT]++;
+    if (RARELY(!push_frame(hand_at(cpu, offsetof(struct frame_cpu, hand) + group * sizeof(struct frame_hand)),
+                           index)))
+        return frame_cache_put(cpu, index, 0, group);
+    frame_cache_leave(cpu);
+    return ERR_NONE;
 }
 
 enum error frame_free(pfn_t first, unsigned order)
 {
-    uint64_t index = index_of(first);
-    if (index == NO_INDEX || order >= FRAME_ORDERS)
+    if (RARELY(first.value >> SECTION_ORDER >= frames.mapped))
         return ERR_BAD_FREE;
-    lock();
-    uint32_t record = frames.record[index];
-    bool held = (record & ((1u << RECORD_CLASS_SHIFT) - 1)) == (RECORD_HELD | order);
-    if (held) {
-        frames.record[index] = 0;
-        count_block(order, (enum frame_class)(record >> RECORD_CLASS_SHIFT), false);
-        merge_block(index, order);
-    }
-    unlock();
-    return held ? ERR_NONE : ERR_BAD_FREE;
+    uint64_t index = frame_index_mapped(first.value);
+    return order == 0 ? give_frame(index) : give(index, order);
 }
 
-void frame_count(struct frame_counts *out)
+size_t frame_free_batch(unsigned order, const pfn_t *blocks, size_t count)
 {
-    lock();
-    *out = frames.counts;
-    unlock();
-    out->classes[FRAME_FREE] = out->free;
+    size_t given = 0;
+    while (given < count && frame_free(blocks[given], order) == ERR_NONE)
+        given++;
+    return given;
 }
 
-/* The class at this index, looked up at the first frame of the block that holds it. */
-static enum frame_class class_at(uint64_t index)
+void frame_drain(void)
 {
-    if (frames.record[index] == (uint32_t)FRAME_RESERVED << RECORD_CLASS_SHIFT)
-        return FRAME_ABSENT;
-    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
-        uint32_t record = frames.record[align_down(index, (uint64_t)1 << order)];
-        if ((record & RECORD_HELD) && (record & (RECORD_HELD - 1)) >= order)
-            return (enum frame_class)(record >> RECORD_CLASS_SHIFT);
-    }
-    return FRAME_FREE;
-}
-
-enum frame_class frame_class_of(pfn_t frame)
-{
-    uint64_t index = index_of(frame);
-    if (index == NO_INDEX)
-        return FRAME_ABSENT;
-    lock();
-    enum frame_class class = class_at(index);
-    unlock();
-    return class;
-}
-
-/* The free block that this index is in: its order, or -1. */
-static int free_order_at(uint64_t index)
-{
-    for (unsigned order = 0; order < FRAME_ORDERS; order++)
-        if (frame_set_has(&frames.free[order], index >> order))
-            return (int)order;
-    return -1;
-}
-
-static const char *audit_free_block(uint64_t index, unsigned order)
-{
-    if (!is_aligned(index, (uint64_t)1 << order))
-        return "a free block begins inside another block";
-    if (order < REGION_ORDER && frame_set_has(&frames.free[order], (index >> order) ^ 1))
-        return "two free buddies are not merged";
-    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++)
-        if (frames.record[i] != 0 || free_order_at(i) != (int)order)
-            return "a frame of a free block is also held or in a second free block";
-    return NULL;
-}
-
-bool frame_audit(const char **what, pfn_t *where)
-{
-    struct frame_counts seen = {0};
-    *what = NULL;
-    for (uint64_t i = 0; i < frames.regions << REGION_ORDER && *what == NULL;) {
-        *where = frame_at(i);
-        int order = free_order_at(i);
-        uint32_t record = frames.record[i];
-        if (order >= 0) {
-            *what = audit_free_block(i, (unsigned)order);
-            seen.free_blocks[order]++;
-            seen.free += (uint64_t)1 << order;
-        } else if (record & RECORD_HELD) {
-            order = (int)(record & (RECORD_HELD - 1));
-            seen.classes[record >> RECORD_CLASS_SHIFT] += (uint64_t)1 << order;
-        } else if (record == 0) {
-            *what = "a frame is neither free nor held";
-        }
-        i += (uint64_t)1 << (order < 0 ? 0 : order);
-    }
-    if (*what == NULL && seen.free != frames.counts.free)
-        *what = "the count of free frames is wrong";
-    for (unsigned i = 0; i < FRAME_ORDERS && *what == NULL; i++)
-        if (seen.free_blocks[i] != frames.counts.free_blocks[i])
-            *what = "the count of free blocks of an order is wrong";
-    for (unsigned i = 0; i < FRAME_CLASSES && *what == NULL; i++)
-        if (seen.classes[i] != frames.counts.classes[i])
-            *what = "the count of a class is wrong";
-    return *what == NULL;
+    frame_cache_quiesce();
+    frame_lock(&frames.lock);
+    for (uint32_t n = 0; n < frames.cpus; n++)
+        frame_cache_empty(&frames.cpu[n]);
+    frame_unlock(&frames.lock);
+    frame_cache_resume();
 }

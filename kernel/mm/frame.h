@@ -16,6 +16,12 @@
 /* Orders 0 .. FRAME_ORDERS - 1. */
 #define FRAME_ORDERS 19
 
+/* CPU numbers are below this. */
+#define FRAME_CPUS 512
+
+/* Accounts are numbers below this; 0 is the kernel's own. */
+#define FRAME_ACCOUNTS (1u << 16)
+
 /* Frames at and above this number (64 TiB) are not managed: frame_init leaves them out. */
 #define FRAME_LIMIT ((uint64_t)1 << 34)
 
@@ -35,13 +41,17 @@ enum frame_class {
     FRAME_CLASSES
 };
 
-/* In frames, but for free_blocks. While other CPUs allocate, the numbers are each right at some moment. */
+/*
+ * In frames, but for free_blocks. While other CPUs allocate, the numbers are each right at some moment. ABSENT is
+ * 0 among the classes, and FREE equals `free`. A free block is counted at its largest order only.
+ */
 struct frame_counts {
-    uint64_t total;                  /* RAM that frame_init was told of */
-    uint64_t free;                   /* of these, free ones */
-    uint64_t classes[FRAME_CLASSES]; /* by class; ABSENT is 0, FREE equals `free` */
-    uint64_t
-        free_blocks[FRAME_ORDERS]; /* free blocks of each order, each counted at its largest order only */
+    uint64_t total; /* RAM that frame_init was told of */
+    uint64_t free;
+    uint64_t cached; /* of the free ones, in the CPUs' caches */
+    uint64_t classes[FRAME_CLASSES];
+    uint64_t free_blocks[FRAME_ORDERS];
+    uint64_t damaged; /* frames that were given back twice at the same moment: a bug of the caller */
 };
 
 /* The bytes of metadata that frame_init needs for these ranges: at most 8 a frame and a fixed part. */
@@ -51,7 +61,7 @@ uint64_t frame_metadata_bytes(const struct memory_range *ram, size_t count);
  * Start with all of `ram` free: sorted, disjoint, merged ranges as memory_map_build makes them. `metadata` is
  * zeroed, page aligned, mapped for good, of frame_metadata_bytes; not in `ram`. Once, on one CPU; a second
  * call starts over with other memory and forgets everything given out (host tests do so). ERR_BAD_ARGUMENT
- * when the ranges are not as said or `cpus` is 0.
+ * when the ranges are not as said or `cpus` is 0, ERR_TOO_LARGE above 16 TiB of RAM or FRAME_CPUS CPUs.
  */
 enum error frame_init(const struct memory_range *ram, size_t count, void *metadata, unsigned cpus) MUST_CHECK;
 
@@ -61,20 +71,63 @@ enum error frame_init(const struct memory_range *ram, size_t count, void *metada
  */
 enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out) MUST_CHECK;
 
+/* The same, recording also the account that is charged. */
+enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
+
 /*
- * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
- * held: given back before, never given out, of another order, not RAM, reserved.
+ * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not held:
+ * given back before, never given out, of another order, not RAM, reserved.
  */
 enum error frame_free(pfn_t first, unsigned order) MUST_CHECK;
+
+/* Take up to `count` blocks of the order; returns how many there were, in `out`. Fewer only when no more exist. */
+size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count) MUST_CHECK;
+
+/* Give back blocks of the order. Returns how many: all, or those before the first that frame_free refuses. */
+size_t frame_free_batch(unsigned order, const pfn_t *blocks, size_t count) MUST_CHECK;
+
+/* Take a block that lies in [low, high): for devices that reach only so far, or for a node's memory. */
+enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low, pfn_t high,
+                              pfn_t *out) MUST_CHECK;
+
+/*
+ * Take `count` contiguous frames, of any count and alignment. They are held as the fewest aligned blocks that
+ * make them up, and are given back as these or with frame_free_run.
+ */
+enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out) MUST_CHECK;
+
+/* Take exactly these frames, held as with frame_alloc_run. ERR_NOT_READY when not all of them are free. */
+enum error frame_take(pfn_t first, pages_t count, enum frame_class class) MUST_CHECK;
+
+/* Give back contiguous frames that consist of whole held blocks; else ERR_BAD_FREE, and nothing is changed. */
+enum error frame_free_run(pfn_t first, pages_t count) MUST_CHECK;
+
+/*
+ * Give back a part of the held block (first, order), itself an aligned block. The rest stays held, as the fewest
+ * blocks that make it up: one of each order from part_order to order - 1.
+ */
+enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order) MUST_CHECK;
+
+/*
+ * Never give these frames out again: their memory is bad. Free ones become BAD at once, held ones when they are
+ * given back. ERR_BAD_ARGUMENT when any of them is no RAM; nothing is changed then.
+ */
+enum error frame_retire(pfn_t first, pages_t count) MUST_CHECK;
+
+/* Bring all free memory together: what the CPUs' caches hold goes where every request can find it. */
+void frame_drain(void);
 
 void frame_count(struct frame_counts *out);
 
 /* The class of the block that this frame is in. */
 enum frame_class frame_class_of(pfn_t frame);
 
+/* The account that the block is charged to; 0 for what is not held. */
+uint32_t frame_account_of(pfn_t frame);
+
 /*
- * Walk everything and prove maps, counts and provenance consistent. True when they are; else `*what` says
- * which invariant does not hold and `*where` names a frame. Nobody else may allocate or free meanwhile.
+ * Walk everything and prove maps, counts, caches and records consistent; other CPUs that allocate or free wait
+ * meanwhile. True when all is well; else `*what` says which invariant does not hold and `*where` names a frame.
  */
 bool frame_audit(const char **what, pfn_t *where) MUST_CHECK;
 

@@ -1,101 +1,96 @@
 /*
- * A set of small numbers that yields its lowest member, or the lowest one from some number on, in a handful
- * of instructions: a bitmap with a bitmap above it of the words that are not zero, and so on up to one word.
+ * A set of small numbers that yields its lowest member, or the lowest one from some number on, in a handful of
+ * instructions: a bitmap, with a bitmap above it of those words that are not zero, and so on up to one word.
  *
- * The words come from the caller, zeroed: an empty set. Guarded by the lock of whoever owns the set.
+ * A shape says where the levels lie; sets of one limit share it. The words of a set come from its owner, zeroed:
+ * an empty set. Whoever owns a set guards it.
  */
 #ifndef QUIRE_KERNEL_MM_FRAME_SET_H
 #define QUIRE_KERNEL_MM_FRAME_SET_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
+/* Six bits a level: enough for 2^30 members. */
 #define FRAME_SET_LEVELS 5
 #define FRAME_SET_NONE   UINT64_MAX
 
-struct frame_set {
-    uint64_t *level[FRAME_SET_LEVELS]; /* level 0 has one bit a member; the top level is one word */
-    unsigned levels;
+struct frame_set_shape {
     uint64_t limit; /* members are below this */
+    uint32_t words; /* of a whole set */
+    uint32_t levels;
+    uint32_t level[FRAME_SET_LEVELS]; /* where each level begins; the topmost is one word */
 };
 
-/* The words that a set of the numbers 0 .. limit - 1 takes. */
-static inline uint64_t frame_set_words(uint64_t limit)
+static inline struct frame_set_shape frame_set_shape(uint64_t limit)
 {
-    uint64_t words = 0;
+    struct frame_set_shape shape = {.limit = limit};
     do {
         limit = (limit + 63) / 64;
-        words += limit;
+        shape.level[shape.levels++] = shape.words;
+        shape.words += (uint32_t)limit;
     } while (limit > 1);
-    return words;
+    return shape;
 }
 
-/* Lay a set out over frame_set_words(limit) words; returns what follows them. */
-static inline uint64_t *frame_set_place(struct frame_set *set, uint64_t *words, uint64_t limit)
+static inline bool frame_set_has(const uint64_t *set, uint64_t member)
 {
-    set->levels = 0;
-    set->limit = limit;
-    do {
-        set->level[set->levels++] = words;
-        limit = (limit + 63) / 64;
-        words += limit;
-    } while (limit > 1);
-    return words;
+    return set[member / 64] >> (member % 64) & 1;
 }
 
-static inline bool frame_set_has(const struct frame_set *set, uint64_t member)
+/* Returns whether the set was empty before. */
+static inline bool frame_set_add(const struct frame_set_shape *shape, uint64_t *set, uint64_t member)
 {
-    return set->level[0][member / 64] >> (member % 64) & 1;
-}
-
-static inline void frame_set_add(struct frame_set *set, uint64_t member)
-{
-    for (unsigned l = 0; l < set->levels; l++, member /= 64) {
-        uint64_t before = set->level[l][member / 64];
-        set->level[l][member / 64] = before | (uint64_t)1 << (member % 64);
+    for (uint32_t l = 0; l < shape->levels; l++, member /= 64) {
+        uint64_t *word = &set[shape->level[l] + member / 64];
+        uint64_t before = *word;
+        *word = before | (uint64_t)1 << (member % 64);
         if (before)
-            return;
+            return false;
     }
+    return true;
 }
 
-static inline void frame_set_remove(struct frame_set *set, uint64_t member)
+/* Returns whether the set is empty now. */
+static inline bool frame_set_remove(const struct frame_set_shape *shape, uint64_t *set, uint64_t member)
 {
-    for (unsigned l = 0; l < set->levels; l++, member /= 64) {
-        uint64_t after = set->level[l][member / 64] & ~((uint64_t)1 << (member % 64));
-        set->level[l][member / 64] = after;
-        if (after)
-            return;
+    for (uint32_t l = 0; l < shape->levels; l++, member /= 64) {
+        uint64_t *word = &set[shape->level[l] + member / 64];
+        *word &= ~((uint64_t)1 << (member % 64));
+        if (*word)
+            return false;
     }
+    return true;
 }
 
-/* The lowest member under bit `member` of level `level`, which must be set. */
-static inline uint64_t frame_set_descend(const struct frame_set *set, unsigned level, uint64_t member)
+/* The lowest member below bit `member` of level `level`, which is set. */
+static inline uint64_t frame_set_descend(const struct frame_set_shape *shape, const uint64_t *set,
+                                         uint32_t level, uint64_t member)
 {
     while (level-- > 0)
-        member = member * 64 + (unsigned)__builtin_ctzll(set->level[level][member]);
+        member = member * 64 + (unsigned)__builtin_ctzll(set[shape->level[level] + member]);
     return member;
 }
 
-static inline bool frame_set_is_empty(const struct frame_set *set)
+static inline bool frame_set_is_empty(const struct frame_set_shape *shape, const uint64_t *set)
 {
-    return set->level[set->levels - 1][0] == 0;
+    return set[shape->words - 1] == 0;
 }
 
 /* The lowest member; FRAME_SET_NONE when empty. */
-static inline uint64_t frame_set_lowest(const struct frame_set *set)
+static inline uint64_t frame_set_lowest(const struct frame_set_shape *shape, const uint64_t *set)
 {
-    return frame_set_is_empty(set) ? FRAME_SET_NONE : frame_set_descend(set, set->levels, 0);
+    return frame_set_is_empty(shape, set) ? FRAME_SET_NONE : frame_set_descend(shape, set, shape->levels, 0);
 }
 
 /* The lowest member that is at least `from`; FRAME_SET_NONE when there is none. */
-static inline uint64_t frame_set_next(const struct frame_set *set, uint64_t from)
+static inline uint64_t frame_set_next(const struct frame_set_shape *shape, const uint64_t *set, uint64_t from)
 {
-    uint64_t limit = set->limit;
-    for (unsigned l = 0; l < set->levels && from < limit; l++) {
-        uint64_t rest = set->level[l][from / 64] >> (from % 64);
+    uint64_t limit = shape->limit;
+    for (uint32_t l = 0; l < shape->levels && from < limit; l++) {
+        uint64_t rest = set[shape->level[l] + from / 64] >> (from % 64);
         if (rest)
-            return frame_set_descend(set, l, from + (unsigned)__builtin_ctzll(rest));
+            return frame_set_descend(shape, set, l, from + (unsigned)__builtin_ctzll(rest));
         from = from / 64 + 1;
         limit = (limit + 63) / 64;
     }

@@ -6,17 +6,12 @@
 #include "kernel/mm/frame_platform.h"
 #include "tests/host/frame_host.h"
 
-static _Thread_local unsigned slot;
+_Thread_local unsigned frame_host_slot __attribute__((tls_model("local-exec")));
 
 void frame_host_enter(unsigned number)
 {
-    slot = number;
+    frame_host_slot = number;
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-}
-
-unsigned frame_platform_cpu(void)
-{
-    return slot;
 }
 
 void frame_platform_barrier(void)

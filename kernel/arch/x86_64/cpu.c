@@ -16,6 +16,7 @@ _Static_assert(offsetof(struct cpu, self) == CPU_SELF, "offsets.h");
 _Static_assert(offsetof(struct cpu, kernel_stack) == CPU_KERNEL_STACK, "offsets.h");
 _Static_assert(offsetof(struct cpu, user_stack) == CPU_USER_STACK, "offsets.h");
 _Static_assert(offsetof(struct cpu, pending) == CPU_PENDING, "offsets.h");
+_Static_assert(offsetof(struct cpu, number) == CPU_NUMBER, "offsets.h");
 _Static_assert(offsetof(struct thread, stack_pointer) == THREAD_STACK_POINTER, "offsets.h");
 
 extern const char trap_stubs[];

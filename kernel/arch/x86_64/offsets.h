@@ -8,6 +8,7 @@
 #define CPU_KERNEL_STACK 8
 #define CPU_USER_STACK   16
 #define CPU_PENDING      24
+#define CPU_NUMBER       28
 
 #define THREAD_STACK_POINTER 0
 

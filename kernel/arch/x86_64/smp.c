@@ -10,7 +10,9 @@
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/trap.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/frame_platform.h"
 #include "kernel/sched/cpu.h"
+#include "lib/text.h"
 
 /* Time stamps to wait for cores that the loader promised: between 0.2 s and 1 s on any machine of today. */
 #define ARRIVAL_LIMIT 1000000000u
@@ -110,6 +112,13 @@ void arch_flush_remote(const uint64_t *mask)
             }
         }
     }
+}
+
+void frame_platform_barrier(void)
+{
+    uint64_t everyone[CPU_MAX / 64];
+    memset(everyone, 0xff, sizeof(everyone));
+    arch_flush_remote(everyone);
 }
 
 void arch_spin_wait(void)

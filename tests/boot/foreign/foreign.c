@@ -9,6 +9,7 @@
 
 #include "boot/bootboot.h"
 #include "boot/cpu.h"
+#include "lib/bundle.h"
 #include "lib/environment.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -17,7 +18,6 @@
 #define COM1_STATUS   (COM1 + 5)
 #define COM1_CAN_SEND 0x20
 #define DEBUG_EXIT    0xf4
-#define STACK_BYTES   4096
 #define CORES_MOST    256
 #define WAIT_ROUNDS   100000000ull
 #define BSS_BYTES     100000
@@ -25,6 +25,7 @@
 extern struct bootboot bootboot;
 extern const char environment[ENVIRONMENT_SIZE];
 extern volatile uint32_t fb[];
+extern const char initstack[]; /* its address is the size of a stack */
 
 void foreign_main(uint64_t stack);
 
@@ -142,7 +143,9 @@ static void check_map(void)
 static void check_information(void)
 {
     const char *root = (const char *)bootboot.acpi_ptr;
-    const char *bundle = (const char *)bootboot.initrd_ptr;
+    struct bundle bundle;
+    struct bundle_member member;
+    size_t cursor = 0;
     expect(memcmp(bootboot.magic, "BOOT", 4) == 0, "the magic is wrong");
     expect(bootboot.datetime[0] == 0x20 && bootboot.datetime[2] >= 1 && bootboot.datetime[2] <= 0x12,
            "the date is wrong");
@@ -150,7 +153,9 @@ static void check_information(void)
            "acpi_ptr is no XSDT or RSDT");
     expect(bootboot.smbi_ptr != 0 && memcmp((const void *)bootboot.smbi_ptr, "_SM", 3) == 0,
            "smbi_ptr is no SMBIOS entry point");
-    expect(bootboot.initrd_size >= 1024 && memcmp(bundle + 257, "ustar", 5) == 0, "the bundle is not there");
+    expect(bundle_open(&bundle, (const void *)bootboot.initrd_ptr, bootboot.initrd_size) == ERR_NONE &&
+               bundle_next(&bundle, &cursor, &member) == ERR_NONE,
+           "the bundle is not there");
     expect(has_key("expect", "tea at five"), "the environment is not the one from the disk");
 }
 
@@ -184,6 +189,16 @@ static void check_framebuffer(void)
     }
 }
 
+/* All RAM is identity mapped, however much there is: were it not, this would be the end. */
+static void check_reach(void)
+{
+    for (size_t i = 0; i < map_entries(); i++) {
+        if ((bootboot.map[i].size_and_type & 15) == BOOTBOOT_MAP_FREE) {
+            (void)*(volatile uint64_t *)(entry_end(&bootboot.map[i]) - 8);
+        }
+    }
+}
+
 /* What Quire's loader does beyond the protocol: see docs/boot.md. */
 static void check_strict(void)
 {
@@ -191,6 +206,7 @@ static void check_strict(void)
     expect((read_cr0() & 0x60000000) == 0, "the caches are off");
     expect((read_msr(0xc0000080) & 0x800) != 0, "NX is off");
     expect(!is_free(read_cr3()), "the page tables lie in memory called free");
+    check_reach();
     size_t length = environment_length(environment, ENVIRONMENT_SIZE);
     for (; length < ENVIRONMENT_SIZE; length++) {
         expect(environment[length] == 0, "the environment's page is not zero behind the text");
@@ -200,8 +216,9 @@ static void check_strict(void)
 /* Each core notes itself; one that comes twice, off its stack or with interrupts on is strange. */
 static void arrive(uint64_t stack)
 {
-    uint64_t index = (0 - stack) / STACK_BYTES;
-    bool is_placed = (0 - stack) % STACK_BYTES == 0 && index < bootboot.numcores && index < CORES_MOST;
+    uint64_t stack_bytes = (uintptr_t)initstack;
+    uint64_t index = (0 - stack) / stack_bytes;
+    bool is_placed = (0 - stack) % stack_bytes == 0 && index < bootboot.numcores && index < CORES_MOST;
     bool is_strict = has_key("strict", "1");
     bool is_configured =
         !is_strict || ((read_cr0() & 0x60000000) == 0 && (read_msr(0xc0000080) & 0x800) != 0);
@@ -225,7 +242,7 @@ static void await_cores(void)
 
 void foreign_main(uint64_t stack)
 {
-    char line[160];
+    static char line[160]; /* stacks can be small */
     arrive(stack);
     if (cpuid(1, 0).b >> 24 != bootboot.bspid) {
         return;

@@ -26,7 +26,7 @@
 
 #define CR0_ROUGH    0xc0000011u /* PG CD ET PE */
 #define CR4_ROUGH    0x00000368u /* PCE OSFXSR MCE PAE DE */
-#define ORDER_ROUNDS 2000000u
+#define ORDER_ROUNDS 50000u
 #define LATE_ROUNDS  30000000u
 
 static uint64_t number_of(const char *text, size_t size, const char *key, uint64_t absent)

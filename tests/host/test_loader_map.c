@@ -200,5 +200,5 @@ int main(void)
         cmocka_unit_test(random_maps_agree_with_the_model),
         cmocka_unit_test(ram_is_found),
     };
-    return cmocka_run_group_tests_name("memory_map", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("loader_map", tests, NULL, NULL);
 }

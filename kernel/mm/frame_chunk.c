@@ -1,0 +1,393 @@
+/*
+ * Chunks: blocks below 2 MiB. A chunk's map has a bit for each free frame; blocks of order 0 to 8 are found in it
+ * by arithmetic, so nothing else has to be kept when they split and merge.
+ *
+ * Which chunk to take from is what keeps memory in shape: the fullest that has such a block, so that the emptier
+ * ones get time to become whole. Chunks with free frames are in one of 14 x 9 sets for their group: by the number
+ * of free frames, and by the order of the largest free block. `nonempty` has a bit for each set, the fullest
+ * first, so the set to use is one bit scan, and the lowest chunk in it a few more.
+ *
+ * Giving frames back does not look for the largest block: the order on file is a lower bound, the chunk is called
+ * stale, and stale chunks are looked at when a block is wanted that none is known to have.
+ */
+#include "kernel/mm/frame_state.h"
+
+#define REFRESH_SOME 8u
+
+/* By free frames / 8: fine where chunks are nearly full or nearly empty. */
+static const uint8_t bucket_of[CHUNK_FRAMES / 8] = {
+    0,  1,  2,  2,  3,  3,  3,  3,  4,  4,  4,  4,  5,  5,  5,  5,  6,  6,  6,  6,  7,  7,
+    7,  7,  8,  8,  8,  8,  8,  8,  8,  8,  9,  9,  9,  9,  9,  9,  9,  9,  10, 10, 10, 10,
+    10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 12, 13, 13,
+};
+
+/* The fewest free frames in a chunk of the bucket. */
+static const uint16_t bucket_low[BUCKETS] = {1, 8, 16, 32, 64, 96, 128, 160, 192, 256, 320, 384, 448, 496};
+
+/* The bits, of the 7 x 9 in a word of `nonempty`, of the sets with at least this order. */
+static uint64_t order_sets(unsigned order)
+{
+    const uint64_t each_bucket = 0x0040201008040201;
+    return (0x1ffu << order & 0x1ffu) * each_bucket;
+}
+
+static uint64_t *chunk_set(unsigned group, unsigned set)
+{
+    return frames.sets + (uint64_t)(group * CHUNK_SETS + set) * frames.chunk_shape.words;
+}
+
+static unsigned set_number(const struct frame_chunk *chunk)
+{
+    return chunk->bucket * CHUNK_ORDER + chunk->order;
+}
+
+static void unindex(uint64_t c)
+{
+    struct frame_chunk *chunk = &frames.chunk[c];
+    unsigned set = set_number(chunk);
+    if (frame_set_remove(&frames.chunk_shape, chunk_set(chunk->group, set), c))
+        frames.nonempty[chunk->group][set / SETS_WORD] &= ~((uint64_t)1 << set % SETS_WORD);
+    chunk->indexed = false;
+}
+
+/* Put a chunk with free frames into the set for its count and this order. */
+static void index_chunk(uint64_t c, unsigned order)
+{
+    struct frame_chunk *chunk = &frames.chunk[c];
+    uint8_t bucket = bucket_of[chunk->free / 8];
+    if (chunk->indexed) {
+        if (chunk->bucket == bucket && chunk->order == order)
+            return;
+        unindex(c);
+    }
+    chunk->bucket = bucket;
+    chunk->order = (uint8_t)order;
+    chunk->indexed = true;
+    unsigned set = set_number(chunk);
+    if (frame_set_add(&frames.chunk_shape, chunk_set(chunk->group, set), c))
+        frames.nonempty[chunk->group][set / SETS_WORD] |= (uint64_t)1 << set % SETS_WORD;
+}
+
+static void make_stale(uint64_t c)
+{
+    frames.chunk[c].stale = true;
+    frame_set_add(&frames.chunk_shape, frames.stale, c);
+}
+
+static void clear_stale(uint64_t c)
+{
+    if (!frames.chunk[c].stale)
+        return;
+    frames.chunk[c].stale = false;
+    frame_set_remove(&frames.chunk_shape, frames.stale, c);
+}
+
+static void set_free(struct frame_chunk *chunk, unsigned free)
+{
+    __atomic_store_n(&chunk->free, free, __ATOMIC_RELAXED);
+}
+
+/* The chunk has no free frames any more, or is about to be whole: out of all sets. */
+static void forget(uint64_t c)
+{
+    if (frames.chunk[c].indexed)
+        unindex(c);
+    clear_stale(c);
+    frames.chunk[c].order = 0;
+    set_free(&frames.chunk[c], 0);
+    for (unsigned w = 0; w < BITS_WORDS; w++)
+        frames.map[c][w] = 0;
+}
+
+/* Sort a chunk in anew after its map changed so that `order` is what is known of its largest block. */
+static void update(uint64_t c, unsigned order)
+{
+    if (frames.chunk[c].free < CHUNK_FRAMES) {
+        index_chunk(c, order);
+        return;
+    }
+    forget(c);
+    frame_blocks_give(frame_at(c * CHUNK_FRAMES).value, CHUNK_ORDER);
+}
+
+/* Look at up to `limit` stale chunks until one of the group turns out to have a block of this order. */
+static uint64_t refresh(unsigned order, unsigned group, uint64_t limit)
+{
+    for (; limit > 0; limit--) {
+        uint64_t c = frame_set_lowest(&frames.chunk_shape, frames.stale);
+        if (c == FRAME_SET_NONE)
+            break;
+        clear_stale(c);
+        index_chunk(c, bits_largest(frames.map[c]));
+        if (frames.chunk[c].order >= order && frames.chunk[c].group == group)
+            return c;
+    }
+    return FRAME_SET_NONE;
+}
+
+/* The lowest of the fullest chunks known to have a block of the order. */
+static uint64_t fullest(unsigned order, unsigned group)
+{
+    for (unsigned n = 0; n < NONEMPTY; n++) {
+        uint64_t sets = frames.nonempty[group][n] & order_sets(order);
+        if (sets) {
+            unsigned set = n * SETS_WORD + (unsigned)__builtin_ctzll(sets);
+            return frame_set_lowest(&frames.chunk_shape, chunk_set(group, set));
+        }
+    }
+    return FRAME_SET_NONE;
+}
+
+/* Take the block of the order at bit `first` of the chunk's map, where it is free. */
+static void take_bits(uint64_t c, unsigned first, unsigned order)
+{
+    bits_set(frames.map[c], first, order, false);
+    unsigned left = frames.chunk[c].free - (1u << order);
+    if (left == 0) {
+        forget(c);
+        return;
+    }
+    set_free(&frames.chunk[c], left);
+    clear_stale(c);
+    index_chunk(c, bits_largest(frames.map[c]));
+}
+
+bool frame_chunk_take(unsigned order, unsigned group, bool thorough, uint64_t *index)
+{
+    uint64_t c = fullest(order, group);
+    if (c == FRAME_SET_NONE)
+        c = refresh(order, group, thorough ? UINT64_MAX : REFRESH_SOME);
+    if (c == FRAME_SET_NONE)
+        return false;
+    unsigned first = (unsigned)bits_find(frames.map[c], order, 0);
+    *index = c * CHUNK_FRAMES + first;
+    take_bits(c, first, order);
+    return true;
+}
+
+bool frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *index)
+{
+    uint64_t c = fullest(0, group);
+    if (c == FRAME_SET_NONE)
+        return false;
+    for (unsigned w = 0; w < BITS_WORDS; w++)
+        map[w] = frames.map[c][w];
+    *index = c * CHUNK_FRAMES;
+    forget(c);
+    return true;
+}
+
+void frame_chunk_assign(uint64_t index, unsigned group)
+{
+    __atomic_store_n(&frames.chunk[index / CHUNK_FRAMES].group, (uint8_t)group, __ATOMIC_RELAXED);
+}
+
+/* Make the chunk at this frame, taken from the blocks of whole chunks, a chunk that is all free. */
+static uint64_t open_chunk(uint64_t frame, unsigned group)
+{
+    uint64_t c = frame_index_mapped(frame) / CHUNK_FRAMES;
+    for (unsigned w = 0; w < BITS_WORDS; w++)
+        frames.map[c][w] = ~(uint64_t)0;
+    frame_chunk_assign(c * CHUNK_FRAMES, group);
+    set_free(&frames.chunk[c], CHUNK_FRAMES);
+    return c;
+}
+
+bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index)
+{
+    uint64_t frame;
+    if (!frame_blocks_take(CHUNK_ORDER, &frame))
+        return false;
+    uint64_t c = open_chunk(frame, group);
+    *index = c * CHUNK_FRAMES;
+    take_bits(c, 0, order);
+    return true;
+}
+
+void frame_chunk_give(uint64_t index, unsigned order)
+{
+    uint64_t c = index / CHUNK_FRAMES;
+    struct frame_chunk *chunk = &frames.chunk[c];
+    unsigned first = (unsigned)(index % CHUNK_FRAMES);
+    if (!bits_all(frames.map[c], first, order, false)) {
+        frames.damaged++;
+        return;
+    }
+    bits_set(frames.map[c], first, order, true);
+    set_free(chunk, chunk->free + (1u << order));
+    if (!chunk->stale)
+        make_stale(c);
+    update(c, chunk->order > order ? chunk->order : order);
+}
+
+/* A chunk's count has grown: it may be new to its set, or belong in another. */
+static void recount(uint64_t c)
+{
+    if (!frames.chunk[c].stale)
+        make_stale(c);
+    update(c, frames.chunk[c].order);
+}
+
+static void give_singles(const uint32_t *indices, uint32_t count)
+{
+    uint64_t *words = (uint64_t *)frames.map;
+    struct frame_chunk *chunks = frames.chunk;
+    for (const uint32_t *end = indices + count; indices != end; indices++) {
+        uint64_t i = *indices, word = words[i / 64];
+        if (word >> i % 64 & 1) {
+            frames.damaged++;
+            continue;
+        }
+        words[i / 64] = word | (uint64_t)1 << i % 64;
+        struct frame_chunk *chunk = &chunks[i / CHUNK_FRAMES];
+        unsigned free = chunk->free + 1;
+        set_free(chunk, free);
+        if (free % 8 == 0 || !chunk->stale)
+            recount(i / CHUNK_FRAMES);
+    }
+}
+
+/* How many of `count` indices are one more than the one before, up to the end of the first one's word. */
+static uint32_t run_length(const uint32_t *indices, uint32_t count)
+{
+    uint32_t room = 64 - *indices % 64, run = 1;
+    uint64_t pair, expected = *indices + 1ull + ((*indices + 2ull) << 32);
+    count = count < room ? count : room;
+    for (; run + 1 < count; run += 2, expected += 2 + (2ull << 32)) {
+        __builtin_memcpy(&pair, indices + run, sizeof pair);
+        if (pair != expected)
+            break;
+    }
+    if (run < count && indices[run] == *indices + run)
+        run++;
+    return run;
+}
+
+static void give_runs(const uint32_t *indices, uint32_t count)
+{
+    for (uint32_t run; count; indices += run, count -= run) {
+        run = run_length(indices, count);
+        uint64_t i = *indices, *word = &frames.map[i / CHUNK_FRAMES][i / 64 % BITS_WORDS];
+        uint64_t mask = ~(uint64_t)0 >> (64 - run) << i % 64;
+        if (*word & mask) {
+            give_singles(indices, run);
+            continue;
+        }
+        *word |= mask;
+        struct frame_chunk *chunk = &frames.chunk[i / CHUNK_FRAMES];
+        set_free(chunk, chunk->free + run);
+        recount(i / CHUNK_FRAMES);
+    }
+}
+
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count)
+{
+    if (count > 1 && indices[1] == indices[0] + 1)
+        give_runs(indices, count);
+    else
+        give_singles(indices, count);
+}
+
+void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
+{
+    uint64_t c = first / CHUNK_FRAMES;
+    struct frame_chunk *chunk = &frames.chunk[c];
+    unsigned given = 0, order = chunk->order;
+    for (unsigned w = 0; w < BITS_WORDS; w++) {
+        frames.damaged += bits_count(frames.map[c][w] & map[w]);
+        given += bits_count(map[w] & ~frames.map[c][w]);
+        frames.map[c][w] |= map[w];
+    }
+    if (given == 0)
+        return;
+    set_free(chunk, chunk->free + given);
+    if (!chunk->stale)
+        make_stale(c);
+    update(c, order);
+}
+
+uint32_t frame_chunk_keep(unsigned group)
+{
+    for (unsigned n = 0; n < NONEMPTY; n++)
+        if (frames.nonempty[group][n])
+            return bucket_low[(n * SETS_WORD + (unsigned)__builtin_ctzll(frames.nonempty[group][n])) /
+                              CHUNK_ORDER];
+    return CHUNK_FRAMES + 1;
+}
+
+/* The first chunk that has frames at or above this one. */
+static uint64_t first_chunk(uint64_t frame)
+{
+    uint64_t low = 1, high = frames.sections;
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (frame_at(middle << SECTION_ORDER).value + SECTION_FRAMES <= frame)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint64_t begin = low < frames.sections ? frame_at(low << SECTION_ORDER).value : frame;
+    return ((low << SECTION_ORDER) + (frame > begin ? frame - begin : 0)) / CHUNK_FRAMES;
+}
+
+/* Take a block of the order in the part of the chunk that lies in [low, high), frame numbers. */
+static bool take_in_part(uint64_t c, unsigned order, uint64_t low, uint64_t high, uint64_t *index)
+{
+    uint64_t begin = frame_at(c * CHUNK_FRAMES).value;
+    if (low >= begin + CHUNK_FRAMES)
+        return false;
+    int first = bits_find(frames.map[c], order, low > begin ? (unsigned)(low - begin) : 0);
+    if (first < 0 || begin + (unsigned)first + (1u << order) > high)
+        return false;
+    *index = c * CHUNK_FRAMES + (unsigned)first;
+    take_bits(c, (unsigned)first, order);
+    return true;
+}
+
+/* The same, in any chunk of one set. */
+static bool take_in_set(const uint64_t *set, unsigned order, uint64_t low, uint64_t high, uint64_t *index)
+{
+    uint64_t c = first_chunk(low);
+    for (;; c++) {
+        c = frame_set_next(&frames.chunk_shape, set, c);
+        if (c == FRAME_SET_NONE || frame_at(c * CHUNK_FRAMES).value >= high)
+            return false;
+        if (take_in_part(c, order, low, high, index))
+            return true;
+    }
+}
+
+/* The same, in the chunk that holds this frame when it is free as a whole. */
+static bool take_in_whole(uint64_t frame, unsigned order, unsigned group, uint64_t low, uint64_t high,
+                          uint64_t *index)
+{
+    uint64_t begin = align_down(frame, CHUNK_FRAMES), at = align_up(low > begin ? low : begin, 1u << order);
+    uint64_t end = begin + CHUNK_FRAMES < high ? begin + CHUNK_FRAMES : high;
+    if (frame_index_mapped(frame) < SECTION_FRAMES || at >= end || end - at < 1u << order || frame_blocks_order_at(frame) < 0)
+        return false;
+    if (!frame_blocks_take_within(CHUNK_ORDER, begin, begin + CHUNK_FRAMES, &begin))
+        return false;
+    *index = frame_index_mapped(at);
+    take_bits(open_chunk(begin, group), (unsigned)(at - begin), order);
+    return true;
+}
+
+bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index)
+{
+    refresh(CHUNK_ORDER, group, UINT64_MAX);
+    for (unsigned set = 0; set < CHUNK_SETS * GROUPS; set++) {
+        unsigned g = set < CHUNK_SETS ? group : !group, s = set % CHUNK_SETS;
+        if (s % CHUNK_ORDER >= order && frames.nonempty[g][s / SETS_WORD] >> s % SETS_WORD & 1 &&
+            take_in_set(chunk_set(g, s), order, low, high, index))
+            return true;
+    }
+    uint64_t frame;
+    if (frame_blocks_take_within(CHUNK_ORDER, low, high, &frame)) {
+        uint64_t c = open_chunk(frame, group);
+        *index = c * CHUNK_FRAMES;
+        take_bits(c, 0, order);
+        return true;
+    }
+    return take_in_whole(low, order, group, low, high, index) ||
+           take_in_whole(high - 1, order, group, low, high, index);
+}

@@ -1,0 +1,97 @@
+/* What there is, by class and by size, and whose a frame is. For people and pictures: nothing here is fast. */
+#include "kernel/mm/frame_state.h"
+
+/* Free blocks in a map by order: those that are not half of a larger free block. */
+static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDERS])
+{
+    uint64_t larger = bits_words_full(map, BITS_WORDS);
+    blocks[CHUNK_ORDER] += larger;
+    for (unsigned order = CHUNK_ORDER; order-- > 0;) {
+        uint64_t count = 0;
+        for (int at = bits_find(map, order, 0); at >= 0; at = bits_find(map, order, (unsigned)at + (1u << order)))
+            count++;
+        blocks[order] += count - 2 * larger;
+        larger = count;
+    }
+}
+
+static void tally_cache(struct frame_cpu *cpu, struct frame_counts *out)
+{
+    for (unsigned group = 0; group < GROUPS; group++) {
+        out->free_blocks[0] += cpu->hand[group].returned;
+        out->cached += cpu->hand[group].returned;
+        for (unsigned order = 0; order < CACHED_ORDERS; order++) {
+            const struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+            uint64_t blocks = stack->count + stack->spares;
+            out->free_blocks[order] += blocks;
+            out->cached += blocks << order;
+        }
+        tally_map(cpu->open[group], out->free_blocks);
+        for (unsigned w = 0; w < BITS_WORDS; w++)
+            out->cached += bits_count(cpu->open[group][w]);
+    }
+}
+
+void frame_count(struct frame_counts *out)
+{
+    *out = (struct frame_counts){.total = frames.total, .free = frames.total};
+    frame_cache_quiesce();
+    frame_lock(&frames.lock);
+    for (uint32_t n = 0; n < frames.cpus; n++) {
+        tally_cache(&frames.cpu[n], out);
+        for (unsigned class = 0; class < FRAME_CLASSES; class++)
+            out->classes[class] += frame_cpu_class(&frames.cpu[n], class);
+    }
+    for (unsigned class = 0; class < FRAME_CLASSES; class++) {
+        out->classes[class] += (uint64_t)frames.classes[class];
+        out->free -= out->classes[class];
+    }
+    out->damaged = __atomic_load_n(&frames.damaged, __ATOMIC_RELAXED);
+    for (unsigned k = 0; k < BLOCK_ORDERS; k++)
+        out->free_blocks[CHUNK_ORDER + k] += frames.block_counts[k];
+    frame_cache_resume();
+    for (uint64_t c = 0; c < frames.chunk_shape.limit; c++)
+        if (frames.chunk[c].free)
+            tally_map(frames.map[c], out->free_blocks);
+    frame_unlock(&frames.lock);
+    out->classes[FRAME_FREE] = out->free;
+}
+
+void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire)
+{
+    unsigned shape = retire ? SHAPE_RETIRE : order > RECORD_MAX_SHAPED ? SHAPE_LARGE : SHAPE_HELD(order);
+    if (shape >= SHAPE_LARGE || account)
+        frame_set_note(index, account | order << NOTE_ORDER_SHIFT | (retire & NOTE_FIRST_BAD));
+    frame_set_record(index, (uint8_t)(shape | (class - FRAME_KERNEL) << RECORD_KIND_SHIFT |
+                                      (account ? RECORD_NOTED : 0)));
+}
+
+uint64_t frame_holder(uint64_t index)
+{
+    uint64_t frame = frame_at(index).value;
+    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
+        uint64_t first = frame_index_mapped(align_down(frame, (uint64_t)1 << order));
+        uint8_t record = frame_record(first);
+        if (record_is_held(record) && record_order(record, frame_note(first)) >= order)
+            return first;
+    }
+    return NO_INDEX;
+}
+
+enum frame_class frame_class_of(pfn_t frame)
+{
+    uint64_t index = frame_index(frame);
+    if (index == NO_INDEX)
+        return FRAME_ABSENT;
+    uint8_t record = frame_record(index);
+    if (record_shape(record) == SHAPE_OUT)
+        return record_class(record);
+    uint64_t first = frame_holder(index);
+    return first == NO_INDEX ? FRAME_FREE : record_class(frame_record(first));
+}
+
+uint32_t frame_account_of(pfn_t frame)
+{
+    uint64_t index = frame_index(frame), first = index == NO_INDEX ? NO_INDEX : frame_holder(index);
+    return first == NO_INDEX ? 0 : record_account(frame_record(first), frame_note(first));
+}

@@ -1,0 +1,242 @@
+/*
+ * Start-up: lay the metadata out and enter the free RAM. Zeroed metadata means a section without RAM, an empty
+ * set, a chunk that is not in pieces, a frame that is not held; so what is written here is proportional to the
+ * gigabytes and to the ragged ends of the ranges, not to the frames.
+ */
+#include "kernel/mm/frame_state.h"
+
+#define FRAMES_PER_CPU 4096u /* a CPU's cache is worth having when it has this many frames to work on */
+#define MAX_CACHES     256u
+
+struct frame_state frames;
+struct frame_cpu *frame_cache_of[FRAME_CPUS];
+struct frame_cpu frame_no_cache;
+
+static uint64_t range_end(const struct memory_range *range)
+{
+    uint64_t end = range->first.value + range->count.value;
+    return end < FRAME_LIMIT ? end : FRAME_LIMIT;
+}
+
+/* Sorted, disjoint, not empty, not wrapping. Returns how many begin below FRAME_LIMIT; SIZE_MAX when not so. */
+static size_t usable_ranges(const struct memory_range *ram, size_t count)
+{
+    uint64_t end = 0;
+    size_t usable = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (ram[i].count.value == 0 || ram[i].first.value < end ||
+            ram[i].first.value + ram[i].count.value < ram[i].first.value)
+            return SIZE_MAX;
+        end = ram[i].first.value + ram[i].count.value;
+        usable += ram[i].first.value < FRAME_LIMIT;
+    }
+    return usable;
+}
+
+/* The next cell of 2^order frames, at or after `next`, that a range touches, from range `*i` on. */
+static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order, uint64_t next)
+{
+    while (*i < count && (range_end(&ram[*i]) - 1) >> order < next)
+        (*i)++;
+    if (*i == count)
+        return UINT64_MAX;
+    uint64_t first = ram[*i].first.value >> order;
+    return first > next ? first : next;
+}
+
+static uint64_t count_cells(const struct memory_range *ram, size_t count, unsigned order)
+{
+    uint64_t cells = 0;
+    size_t i = 0;
+    for (uint64_t cell = next_cell(ram, count, &i, order, 0); cell != UINT64_MAX;
+         cell = next_cell(ram, count, &i, order, cell + 1))
+        cells++;
+    return cells;
+}
+
+/* Number the sections from 1; all others are section 0. */
+static void number_sections(const struct memory_range *ram, size_t count)
+{
+    uint64_t section = 1, at = 0;
+    size_t i = 0;
+    while (at < frames.mapped) {
+        uint64_t cell = next_cell(ram, count, &i, SECTION_ORDER, at);
+        for (; at < cell; at++)
+            frames.index_delta[at] = (uint32_t) - (at << SECTION_ORDER);
+        frames.index_delta[at++] = (uint32_t)((section - cell) << SECTION_ORDER);
+        frames.frame_delta[section] = (int64_t)((cell - section) << SECTION_ORDER);
+        section++;
+    }
+}
+
+static void number_regions(const struct memory_range *ram, size_t count)
+{
+    uint64_t region = 0;
+    size_t i = 0;
+    for (uint64_t cell = next_cell(ram, count, &i, REGION_ORDER, 0); cell != UINT64_MAX;
+         cell = next_cell(ram, count, &i, REGION_ORDER, cell + 1)) {
+        frames.region_of[cell] = (uint32_t)region;
+        frames.region_frame[region++] = (uint32_t)cell;
+    }
+}
+
+/* What does not depend on where the metadata is. */
+static struct frame_state measure(const struct memory_range *ram, size_t count)
+{
+    struct frame_state state = {0};
+    for (size_t i = 0; i < count; i++)
+        state.total += range_end(&ram[i]) - ram[i].first.value;
+    state.sections = 1 + count_cells(ram, count, SECTION_ORDER);
+    state.regions = count_cells(ram, count, REGION_ORDER);
+    state.mapped = count ? ((range_end(&ram[count - 1]) - 1) >> SECTION_ORDER) + 1 : 0;
+    state.chunk_shape = frame_set_shape(state.sections << (SECTION_ORDER - CHUNK_ORDER));
+    for (unsigned k = 0; k < BLOCK_ORDERS; k++)
+        state.block_shape[k] = frame_set_shape(state.regions << (BLOCK_ORDERS - 1 - k));
+    uint64_t cpus = state.total / FRAMES_PER_CPU;
+    state.cpus = (uint32_t)(cpus < 1 ? 1 : cpus > MAX_CACHES ? MAX_CACHES : cpus);
+    return state;
+}
+
+static void *carve(uintptr_t *at, uint64_t bytes)
+{
+    uintptr_t part = *at;
+    *at += align_up(bytes, CACHE_LINE);
+    return (void *)part;
+}
+
+/* Assign the parts of the metadata from address `at` on; returns where they end. */
+static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
+{
+    uint64_t chunks = state->chunk_shape.limit;
+    state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
+    state->map = carve(&at, chunks * sizeof *state->map);
+    state->chunk = carve(&at, chunks * sizeof *state->chunk);
+    state->sets = carve(&at, 8ull * GROUPS * CHUNK_SETS * state->chunk_shape.words);
+    state->stale = carve(&at, 8ull * state->chunk_shape.words);
+    for (unsigned k = 0; k < BLOCK_ORDERS; k++)
+        state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
+    state->index_delta = carve(&at, 4 * state->mapped);
+    state->frame_delta = carve(&at, 8 * state->sections);
+    state->region_of = carve(&at, 4 * ((state->mapped >> (REGION_ORDER - SECTION_ORDER)) + 1));
+    state->region_frame = carve(&at, 4 * state->regions);
+    state->record = carve(&at, state->sections << SECTION_ORDER);
+    state->note = carve(&at, 4 * (state->sections << SECTION_ORDER));
+    return at;
+}
+
+uint64_t frame_metadata_bytes(const struct memory_range *ram, size_t count)
+{
+    size_t usable = usable_ranges(ram, count);
+    if (usable == SIZE_MAX)
+        return 0;
+    struct frame_state state = measure(ram, usable);
+    return align_up(lay_out(&state, 0), PAGE_SIZE);
+}
+
+/* Some frames of one chunk become free. */
+static void add_ragged(uint64_t first, uint64_t end)
+{
+    uint64_t map[BITS_WORDS] = {0};
+    for (uint64_t frame = first; frame < end; frame++)
+        map[frame % CHUNK_FRAMES / 64] |= (uint64_t)1 << frame % 64;
+    frame_chunk_give_map(align_down(frame_index_mapped(first), CHUNK_FRAMES), map);
+}
+
+/* Whole chunks become free, as the largest blocks. */
+static void add_chunks(uint64_t first, uint64_t end)
+{
+    while (first < end) {
+        unsigned order = first ? (unsigned)__builtin_ctzll(first) : REGION_ORDER;
+        if (order > REGION_ORDER)
+            order = REGION_ORDER;
+        while ((uint64_t)1 << order > end - first)
+            order--;
+        frame_blocks_give(first, order);
+        first += (uint64_t)1 << order;
+    }
+}
+
+static void add_range(uint64_t first, uint64_t end)
+{
+    uint64_t begin = align_up(first, CHUNK_FRAMES), last = align_down(end, CHUNK_FRAMES);
+    if (begin > end) {
+        add_ragged(first, end);
+        return;
+    }
+    if (first < begin)
+        add_ragged(first, begin);
+    if (begin < last)
+        add_chunks(begin, last);
+    if (last >= begin && last < end)
+        add_ragged(last, end);
+}
+
+/* The frames of numbered sections that are no RAM can be neither given out nor given back. */
+static void record_absent(const struct memory_range *ram, size_t count)
+{
+    for (uint64_t i = 0; i < SECTION_FRAMES; i++)
+        frame_set_record(i, RECORD_ABSENT);
+    size_t range = 0;
+    for (uint64_t section = 1; section < frames.sections; section++) {
+        uint64_t at = frame_at(section << SECTION_ORDER).value, end = at + SECTION_FRAMES;
+        while (at < end) {
+            while (range < count && range_end(&ram[range]) <= at)
+                range++;
+            uint64_t begin = range < count && ram[range].first.value < end ? ram[range].first.value : end;
+            for (; at < begin; at++)
+                frame_set_record(frame_index_mapped(at), RECORD_ABSENT);
+            at = begin < end ? range_end(&ram[range]) : end;
+        }
+    }
+}
+
+/* Half a stack is a 64th of the CPU's share of memory for single frames, a 128th for each larger order. */
+static void start_cache(struct frame_cpu *cpu, uint64_t share)
+{
+    uint64_t half = align_down(share / 64, 64);
+    half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
+    for (unsigned group = 0; group < GROUPS; group++) {
+        cpu->hand[group] = (struct frame_hand){
+            .keep = CHUNK_FRAMES + 1,
+            .stack = {.capacity = (uint32_t)half, .item = cpu->frames[group][0], .spare = cpu->frames[group][1]},
+            .returns = cpu->returns[group]};
+        for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
+            uint64_t blocks = (share / 256) >> k;
+            blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;
+            cpu->stack[k][group] = (struct frame_stack){.capacity = (uint32_t)blocks,
+                                                        .item = cpu->blocks[k][group][0],
+                                                        .spare = cpu->blocks[k][group][1]};
+        }
+    }
+}
+
+static void start_caches(unsigned cpus)
+{
+    if (frames.cpus > cpus)
+        frames.cpus = cpus;
+    for (uint32_t n = 0; n < frames.cpus; n++)
+        start_cache(&frames.cpu[n], frames.total / frames.cpus);
+    frame_no_cache.stolen = 1;
+    for (uint32_t n = 0; n < FRAME_CPUS; n++)
+        frame_cache_of[n] = n < frames.cpus ? &frames.cpu[n] : &frame_no_cache;
+}
+
+enum error frame_init(const struct memory_range *ram, size_t count, void *metadata, unsigned cpus)
+{
+    size_t usable = usable_ranges(ram, count);
+    if (cpus == 0 || usable == SIZE_MAX)
+        return ERR_BAD_ARGUMENT;
+    if (cpus > FRAME_CPUS)
+        return ERR_TOO_LARGE;
+    frames = measure(ram, usable);
+    if (frames.sections << SECTION_ORDER > UINT32_MAX)
+        return ERR_TOO_LARGE;
+    lay_out(&frames, (uintptr_t)metadata);
+    number_sections(ram, usable);
+    number_regions(ram, usable);
+    record_absent(ram, usable);
+    for (size_t i = 0; i < usable; i++)
+        add_range(ram[i].first.value, range_end(&ram[i]));
+    start_caches(cpus);
+    return ERR_NONE;
+}

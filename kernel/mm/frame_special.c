@@ -1,0 +1,290 @@
+/*
+ * The rare requests: in a range of addresses, an exact place, any number of contiguous frames, part of a block
+ * back, bad memory. They see all free memory, since they bring the caches together first when they need to.
+ */
+#include "kernel/mm/frame_state.h"
+
+/* Stop everything and bring all free memory into the pool, until end_alone. */
+static void begin_alone(void)
+{
+    frame_cache_quiesce();
+    frame_lock(&frames.lock);
+    for (uint32_t n = 0; n < frames.cpus; n++)
+        frame_cache_empty(&frames.cpu[n]);
+}
+
+static void end_alone(void)
+{
+    frame_unlock(&frames.lock);
+    frame_cache_resume();
+}
+
+static bool class_can_hold(enum frame_class class)
+{
+    return class >= FRAME_KERNEL && class <= FRAME_RESERVED;
+}
+
+static bool take_within(unsigned order, enum frame_class class, uint64_t low, uint64_t high, uint64_t *index)
+{
+    if (!frame_pool_take_within(order, CLASS_GROUP(class), low, high, index))
+        return false;
+    frame_hold(*index, order, class, 0, 0);
+    frames.classes[class] += (int64_t)1 << order;
+    return true;
+}
+
+enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low, pfn_t high, pfn_t *out)
+{
+    if (order >= FRAME_ORDERS || !class_can_hold(class))
+        return ERR_BAD_ARGUMENT;
+    uint64_t index;
+    frame_lock(&frames.lock);
+    bool taken = take_within(order, class, low.value, high.value, &index);
+    frame_unlock(&frames.lock);
+    if (!taken) {
+        begin_alone();
+        taken = take_within(order, class, low.value, high.value, &index);
+        end_alone();
+    }
+    if (taken)
+        *out = frame_at(index);
+    return taken ? ERR_NONE : ERR_NO_MEMORY;
+}
+
+/* The largest order of an aligned block that begins at `at` and ends at or below `end`. */
+static unsigned piece_order(uint64_t at, uint64_t end)
+{
+    unsigned order = at ? (unsigned)__builtin_ctzll(at) : REGION_ORDER;
+    if (order > REGION_ORDER)
+        order = REGION_ORDER;
+    while ((uint64_t)1 << order > end - at)
+        order--;
+    return order;
+}
+
+/* Do the frames exist, as numbers that can be looked up? */
+static bool frames_are_mapped(uint64_t first, uint64_t count)
+{
+    uint64_t limit = frames.mapped << SECTION_ORDER;
+    return count != 0 && first < limit && count <= limit - first;
+}
+
+/* Are all of these frames free? Alone. */
+static bool range_is_free(uint64_t first, uint64_t end)
+{
+    for (uint64_t at = first; at < end;) {
+        unsigned order = piece_order(at, end);
+        uint64_t index = frame_index_mapped(at);
+        if (index < SECTION_FRAMES || !frame_pool_is_free(index, order))
+            return false;
+        at += (uint64_t)1 << order;
+    }
+    return true;
+}
+
+/* Hold frames that are all free. Alone. */
+static void take_range(uint64_t first, uint64_t end, enum frame_class class)
+{
+    for (uint64_t at = first; at < end;) {
+        unsigned order = piece_order(at, end);
+        uint64_t index, size = (uint64_t)1 << order;
+        if (!take_within(order, class, at, at + size, &index))
+            frames.damaged++;
+        at += size;
+    }
+}
+
+enum error frame_take(pfn_t first, pages_t count, enum frame_class class)
+{
+    if (!class_can_hold(class) || !frames_are_mapped(first.value, count.value))
+        return ERR_BAD_ARGUMENT;
+    uint64_t end = first.value + count.value;
+    begin_alone();
+    bool is_free = range_is_free(first.value, end);
+    if (is_free)
+        take_range(first.value, end, class);
+    end_alone();
+    return is_free ? ERR_NONE : ERR_NOT_READY;
+}
+
+/* The lowest `count` contiguous free frames; NO_INDEX when there are none. Alone. */
+static uint64_t find_run(uint64_t count)
+{
+    uint64_t begin = 0, end = 0; /* the run so far */
+    for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER;) {
+        uint64_t frame = frame_at(i).value;
+        unsigned order = i % CHUNK_FRAMES ? 0 : CHUNK_ORDER;
+        if (order && !frame_pool_is_free(i, order))
+            order = 0;
+        if (order || frame_pool_is_free(i, 0)) {
+            begin = frame == end ? begin : frame;
+            end = frame + ((uint64_t)1 << order);
+            if (end - begin >= count)
+                return begin;
+        }
+        bool skip = i % CHUNK_FRAMES == 0 && order == 0 && frames.chunk[i / CHUNK_FRAMES].free == 0;
+        i += skip ? CHUNK_FRAMES : (uint64_t)1 << order;
+    }
+    return NO_INDEX;
+}
+
+/* Does any frame of this part of a held block have to be retired? Then also whether it is the part's first. */
+static uint32_t retire_of_part(uint64_t index, unsigned order, uint64_t first_bad)
+{
+    uint32_t retire = 0;
+    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++)
+        if (i == first_bad || record_shape(frame_record(i)) == SHAPE_BAD)
+            retire |= i == index ? NOTE_FIRST_BAD | 1 : 1;
+    return retire;
+}
+
+/* Cut [first, end), a part of the held block `holder`, into pieces that are held like it. Under the lock. */
+static void cut(uint64_t first, uint64_t end, uint64_t holder, uint8_t record, uint32_t note)
+{
+    bool retire = record_shape(record) == SHAPE_RETIRE;
+    uint64_t first_bad = retire && (note & NOTE_FIRST_BAD) ? holder : NO_INDEX;
+    for (uint64_t at = first; at < end;) {
+        unsigned order = piece_order(at, end);
+        uint64_t index = frame_index_mapped(at);
+        if (order < CHUNK_ORDER && record_order(record, note) >= CHUNK_ORDER)
+            frame_chunk_assign(index, CLASS_GROUP(record_class(record)));
+        frame_hold(index, order, record_class(record), record_account(record, note),
+                   retire ? retire_of_part(index, order, first_bad) : 0);
+        at += (uint64_t)1 << order;
+    }
+}
+
+enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order)
+{
+    uint64_t index = frame_index(first), size = (uint64_t)1 << order, end = first.value + size;
+    if (index == NO_INDEX || order >= FRAME_ORDERS || part_order > order || part.value < first.value ||
+        part.value >= end || !is_aligned(part.value, (uint64_t)1 << part_order))
+        return ERR_BAD_FREE;
+    uint64_t part_end = part.value + ((uint64_t)1 << part_order);
+    frame_lock(&frames.lock);
+    uint8_t record = frame_record(index);
+    uint32_t note = frame_note(index);
+    bool held = frame_is_held(index, order);
+    if (held) {
+        cut(first.value, part.value, index, record, note);
+        cut(part.value, part_end, index, record, note);
+        cut(part_end, end, index, record, note);
+    }
+    frame_unlock(&frames.lock);
+    return held ? frame_free(part, part_order) : ERR_BAD_FREE;
+}
+
+/* Do these frames consist of whole held blocks? Under the lock. */
+static bool run_is_held(uint64_t first, uint64_t end)
+{
+    for (uint64_t at = first; at < end;) {
+        uint64_t index = frame_index_mapped(at);
+        uint8_t record = frame_record(index);
+        unsigned order = record_order(record, frame_note(index));
+        if (!record_is_held(record) || (uint64_t)1 << order > end - at)
+            return false;
+        at += (uint64_t)1 << order;
+    }
+    return true;
+}
+
+enum error frame_free_run(pfn_t first, pages_t count)
+{
+    if (!frames_are_mapped(first.value, count.value))
+        return ERR_BAD_FREE;
+    uint64_t end = first.value + count.value;
+    frame_lock(&frames.lock);
+    bool held = run_is_held(first.value, end);
+    frame_unlock(&frames.lock);
+    if (!held)
+        return ERR_BAD_FREE;
+    for (uint64_t at = first.value; at < end;) {
+        uint64_t index = frame_index_mapped(at);
+        unsigned order = record_order(frame_record(index), frame_note(index));
+        enum error error = frame_free(pfn(at), order);
+        if (error != ERR_NONE)
+            return error;
+        at += (uint64_t)1 << order;
+    }
+    return ERR_NONE;
+}
+
+/* The smallest block that holds them all, the rest of it given back: quick, and what works nearly always. */
+static enum error take_run_of_block(uint64_t count, enum frame_class class, pfn_t *out)
+{
+    unsigned order = 0;
+    while (order < FRAME_ORDERS && (uint64_t)1 << order < count)
+        order++;
+    enum error error = order < FRAME_ORDERS ? frame_alloc(order, class, out) : ERR_NO_MEMORY;
+    uint64_t spare = ((uint64_t)1 << order) - count;
+    if (error != ERR_NONE || spare == 0)
+        return error;
+    uint64_t middle = out->value + count, index = frame_index_mapped(out->value);
+    frame_lock(&frames.lock);
+    uint8_t record = frame_record(index);
+    uint32_t note = frame_note(index);
+    cut(out->value, middle, index, record, note);
+    cut(middle, middle + spare, index, record, note);
+    frame_unlock(&frames.lock);
+    return frame_free_run(pfn(middle), (pages_t){spare});
+}
+
+enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
+{
+    if (count.value == 0 || !class_can_hold(class))
+        return ERR_BAD_ARGUMENT;
+    enum error error = take_run_of_block(count.value, class, out);
+    if (error != ERR_NO_MEMORY)
+        return error;
+    begin_alone();
+    uint64_t first = find_run(count.value);
+    if (first != NO_INDEX) {
+        take_range(first, first + count.value, class);
+        *out = pfn(first);
+    }
+    end_alone();
+    return first != NO_INDEX ? ERR_NONE : ERR_NO_MEMORY;
+}
+
+/* Mark a frame of a held block; it is retired when the block is given back. Alone. */
+static void mark_bad(uint64_t index)
+{
+    uint64_t first = frame_holder(index);
+    uint8_t record = frame_record(first);
+    uint32_t note = frame_note(first), retire = first == index ? NOTE_FIRST_BAD | 1 : 1;
+    if (record_shape(record) == SHAPE_RETIRE)
+        retire |= note & NOTE_FIRST_BAD;
+    if (first != index)
+        frame_set_record(index, SHAPE_BAD);
+    frame_hold(first, record_order(record, note), record_class(record), record_account(record, note), retire);
+}
+
+static void retire_one(uint64_t frame)
+{
+    uint64_t index = frame_index_mapped(frame);
+    if (record_shape(frame_record(index)) == SHAPE_OUT)
+        return;
+    if (!frame_pool_is_free(index, 0)) {
+        mark_bad(index);
+        return;
+    }
+    if (!frame_pool_take_within(0, 0, frame, frame + 1, &index))
+        frames.damaged++;
+    frame_set_record(index, RECORD_RETIRED);
+    frames.classes[FRAME_BAD]++;
+}
+
+enum error frame_retire(pfn_t first, pages_t count)
+{
+    if (!frames_are_mapped(first.value, count.value))
+        return ERR_BAD_ARGUMENT;
+    uint64_t end = first.value + count.value;
+    for (uint64_t frame = first.value; frame < end; frame++)
+        if (frame_class_of(pfn(frame)) == FRAME_ABSENT)
+            return ERR_BAD_ARGUMENT;
+    begin_alone();
+    for (uint64_t frame = first.value; frame < end; frame++)
+        retire_one(frame);
+    end_alone();
+    return ERR_NONE;
+}

@@ -1,0 +1,311 @@
+/*
+ * The inside of the frame allocator: what its files share. docs/frames.md has the picture and the reasons.
+ *
+ * Frames that exist have compact numbers, "indices", so that metadata is made for these only: RAM is cut into
+ * sections of 32 MiB, the sections with RAM in them are numbered in order of address from 1, and an index is
+ * section number x 8192 + frame in the section. Section 0 stands for all addresses without RAM.
+ *
+ * A chunk is 512 frames, 2 MiB. Blocks below a chunk live in the chunk's bitmap (frame_chunk.c); blocks of whole
+ * chunks in a buddy system of their own (frame_blocks.c). Both together are "the pool", guarded by one lock. In
+ * front of it each CPU has a cache (frame_cache.c), guarded by the CPU's being alone in it.
+ */
+#ifndef QUIRE_KERNEL_MM_FRAME_STATE_H
+#define QUIRE_KERNEL_MM_FRAME_STATE_H
+
+#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_bits.h"
+#include "kernel/mm/frame_platform.h"
+#include "kernel/mm/frame_record.h"
+#include "kernel/mm/frame_set.h"
+
+#define SECTION_ORDER  13u
+#define SECTION_FRAMES ((uint64_t)1 << SECTION_ORDER)
+#define CHUNK_ORDER    9u
+#define CHUNK_FRAMES   512u
+#define REGION_ORDER   (FRAME_ORDERS - 1u)
+#define REGION_FRAMES  ((uint64_t)1 << REGION_ORDER)
+#define BLOCK_ORDERS   (FRAME_ORDERS - CHUNK_ORDER) /* orders of the buddy system over chunks */
+
+/* Orders that have caches. */
+#define CACHED_ORDERS 10u
+
+/* Frames for the kernel and frames for users come from different chunks. */
+#define GROUPS 2u
+
+/* Chunks with free frames are indexed by how many are free (the bucket) and their largest free block. */
+#define BUCKETS      14u
+#define CHUNK_SETS   (BUCKETS * CHUNK_ORDER)
+#define SETS_WORD    (7u * CHUNK_ORDER) /* sets a word of `nonempty` covers: 7 buckets */
+#define NONEMPTY     2u
+#define NO_INDEX     UINT64_MAX
+#define CACHE_LINE   64
+#define HALF_FRAMES  256u /* most frames in half a stack */
+#define HALF_BLOCKS  4u   /* the same for each higher order */
+#define RETURNS      128u /* most frames on their way back to the pool, per group */
+
+/* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it. */
+struct frame_chunk {
+    uint32_t free;   /* bits set in the map: neither held nor lent to a CPU */
+    uint8_t bucket;  /* of the set that it is in */
+    uint8_t order;   /* of the set that it is in: the largest free block is at least of this order */
+    uint8_t group;   /* whose frames it has, unless it is free or held as a whole; read without the lock too */
+    bool indexed : 1; /* it is in a set */
+    bool stale : 1;   /* `order` may be too low, and it is in the stale set */
+};
+
+/*
+ * Blocks of one order and group that a CPU has at hand, in two halves, so that one can go to the pool, or be
+ * filled from it, while the other keeps what was used last.
+ */
+struct frame_stack {
+    uint32_t count;    /* in `item` */
+    uint32_t capacity; /* of each half */
+    uint32_t *item;    /* indices; the last one is given out next */
+    uint32_t *spare;   /* the other half: empty, or full */
+    uint64_t spares;   /* how many it has */
+};
+
+/* What a CPU has of one group: a line of what single frames need. */
+struct frame_hand {
+    uint32_t keep;     /* frees into chunks with fewer free frames than this stay here, the others return */
+    uint32_t returned; /* in use of `returns` */
+    struct frame_stack stack;
+    uint32_t *returns;   /* frames on their way to the pool */
+    uint64_t open_first; /* index of the first frame of the chunk that is lent to this CPU */
+} __attribute__((aligned(CACHE_LINE)));
+
+/*
+ * The cache of one CPU. `busy` and `stolen` are its lock: the owner sets busy, then looks at stolen; who drains it
+ * sets stolen, passes frame_platform_barrier, then waits until busy is clear. So the owner needs no locked
+ * instruction and no fence. All else belongs to whoever is in by that rule.
+ */
+struct frame_cpu {
+    uint32_t busy;
+    uint32_t stolen;
+    uint64_t taken[RECORD_KINDS / 2]; /* frames taken through this CPU so far, by class - FRAME_KERNEL */
+    struct frame_hand hand[GROUPS];
+    uint64_t given[RECORD_KINDS]; /* frames given back, by the high half of their record */
+    struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher */
+    uint64_t open[GROUPS][BITS_WORDS];                /* free frames of the chunks lent to this CPU */
+    uint32_t returns[GROUPS][RETURNS];
+    uint32_t frames[GROUPS][2][HALF_FRAMES];
+    uint32_t blocks[CACHED_ORDERS - 1][GROUPS][2][HALF_BLOCKS];
+} __attribute__((aligned(2 * CACHE_LINE)));
+
+/* Whole chunks have no group: their stack is the first. */
+static inline struct frame_stack *frame_cpu_stack(struct frame_cpu *cpu, unsigned order, unsigned group)
+{
+    return order ? &cpu->stack[order - 1][group] : &cpu->hand[group].stack;
+}
+
+struct frame_state {
+    /* Set once. */
+    uint64_t mapped;         /* RAM ends below this section */
+    uint32_t *index_delta;   /* by frame number / 8192: index - frame number, modulo 2^32 */
+    int64_t *frame_delta;    /* by section: frame number - index */
+    uint64_t sections;       /* numbered ones, with section 0 */
+    uint64_t regions;        /* 1 GiB regions with RAM in them */
+    uint32_t *region_of;     /* by frame number / 2^18: number of the region */
+    uint32_t *region_frame;  /* by number of the region: frame number / 2^18 */
+    uint32_t cpus;           /* that have a cache */
+    struct frame_cpu *cpu;
+    uint64_t total;          /* frames of RAM */
+    struct frame_set_shape chunk_shape;
+    struct frame_set_shape block_shape[BLOCK_ORDERS];
+
+    /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h. */
+    uint8_t *record;
+    uint32_t *note;
+
+    /* Guarded by lock. */
+    uint32_t lock __attribute__((aligned(2 * CACHE_LINE)));
+    uint32_t block_orders;              /* bit k: there are free blocks of order 9 + k */
+    uint64_t nonempty[GROUPS][NONEMPTY]; /* bit: that set of chunks is not empty */
+    uint64_t (*map)[BITS_WORDS];        /* by chunk */
+    struct frame_chunk *chunk;
+    uint64_t *sets;                     /* GROUPS x CHUNK_SETS sets of chunks, by chunk_shape */
+    uint64_t *stale;                    /* one more such set */
+    uint64_t *blocks[BLOCK_ORDERS];     /* free blocks of whole chunks: members are region-wise numbers >> order */
+    uint64_t block_counts[BLOCK_ORDERS];
+    int64_t classes[FRAME_CLASSES];     /* as in frame_cpu, for what does not go through a cache */
+    uint64_t damaged;                   /* frames found free where they should be held: freed twice at once */
+
+    /* Guards the draining of caches; taken before any stolen flag and before lock. */
+    uint32_t drain __attribute__((aligned(2 * CACHE_LINE)));
+};
+
+extern struct frame_state frames __attribute__((visibility("hidden")));
+
+/* The cache of each CPU; `frame_no_cache`, which nobody can enter, for those that have none. */
+extern struct frame_cpu *frame_cache_of[FRAME_CPUS] __attribute__((visibility("hidden")));
+extern struct frame_cpu frame_no_cache __attribute__((visibility("hidden")));
+
+static inline uint8_t frame_record(uint64_t index)
+{
+    return __atomic_load_n(&frames.record[index], __ATOMIC_RELAXED);
+}
+
+static inline void frame_set_record(uint64_t index, uint8_t record)
+{
+    __atomic_store_n(&frames.record[index], record, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t frame_note(uint64_t index)
+{
+    return __atomic_load_n(&frames.note[index], __ATOMIC_RELAXED);
+}
+
+static inline void frame_set_note(uint64_t index, uint32_t note)
+{
+    __atomic_store_n(&frames.note[index], note, __ATOMIC_RELAXED);
+}
+
+/* Record a held block, with its account and, when `retire` is not 0, bad frames in it. */
+void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire);
+
+/* Is the record at this index that of a held block of this order? */
+static inline bool frame_is_held(uint64_t index, unsigned order)
+{
+    uint8_t record = frame_record(index);
+    return record_is_held(record) && record_order(record, frame_note(index)) == order;
+}
+
+/* The index at which the held block that this frame is in begins; NO_INDEX when the frame is in none. */
+uint64_t frame_holder(uint64_t index);
+
+/* Frames of a class taken through a CPU's cache less those given back through it: modulo 2^64. */
+static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned class)
+{
+    if (class < FRAME_KERNEL || class > FRAME_RESERVED)
+        return 0;
+    unsigned kind = class - FRAME_KERNEL;
+    return cpu->taken[kind] - cpu->given[kind] - cpu->given[RECORD_KINDS / 2 + kind];
+}
+
+/* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
+#define CLASS_GROUP(class) ((class) == FRAME_USER_ANONYMOUS || (class) == FRAME_USER_SHARED)
+
+static inline unsigned frame_class_group(enum frame_class class)
+{
+    return CLASS_GROUP(class);
+}
+
+/* The index of a frame below the last RAM; in section 0, whose frames are all OUT, when it is no RAM. */
+static inline uint64_t frame_index_mapped(uint64_t frame)
+{
+    return (uint32_t)frame + frames.index_delta[frame >> SECTION_ORDER];
+}
+
+/* The index of any frame; NO_INDEX when it lies above the last RAM. */
+static inline uint64_t frame_index(pfn_t frame)
+{
+    return frame.value >> SECTION_ORDER < frames.mapped ? frame_index_mapped(frame.value) : NO_INDEX;
+}
+
+static inline pfn_t frame_at(uint64_t index)
+{
+    return pfn(index + (uint64_t)frames.frame_delta[index >> SECTION_ORDER]);
+}
+
+static inline void frame_lock(uint32_t *lock)
+{
+    while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+        while (__atomic_load_n(lock, __ATOMIC_RELAXED))
+            __builtin_ia32_pause();
+}
+
+static inline void frame_unlock(uint32_t *lock)
+{
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Entered while the cache is being drained: wait until it is not, then enter. False where there is no cache. */
+bool frame_cache_wait(struct frame_cpu *cpu);
+
+/* Plain stores and loads: see struct frame_cpu. False when the cache is being drained. */
+static inline bool frame_cache_try(struct frame_cpu *cpu)
+{
+    __atomic_store_n(&cpu->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return __builtin_expect(__atomic_load_n(&cpu->stolen, __ATOMIC_ACQUIRE) == 0, 1);
+}
+
+/*
+ * Enter the cache of the CPU that this runs on, for the caller alone until frame_cache_leave. NULL when the CPU
+ * has none.
+ */
+static inline struct frame_cpu *frame_cache_enter(void)
+{
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    return frame_cache_try(cpu) || frame_cache_wait(cpu) ? cpu : NULL;
+}
+
+static inline void frame_cache_leave(struct frame_cpu *cpu)
+{
+    __atomic_store_n(&cpu->busy, 0, __ATOMIC_RELEASE);
+}
+
+/*
+ * The buddy system over whole chunks: blocks of order 9 to 18, by the frame number of their first frame. Give
+ * merges with the free buddies. All under the pool's lock.
+ */
+bool frame_blocks_take(unsigned order, uint64_t *first);
+void frame_blocks_give(uint64_t first, unsigned order);
+/* The lowest free block of the order that lies in [low, high), split off where it is part of a larger one. */
+bool frame_blocks_take_within(unsigned order, uint64_t low, uint64_t high, uint64_t *first);
+/* The order of the free block that holds this frame; -1 when it is in none. */
+int frame_blocks_order_at(uint64_t frame);
+
+/* Chunks: blocks of order 0 to 8, by index. All under the pool's lock. */
+
+/*
+ * A block from the fullest chunk of the group that is known to have one; false when none is. A thorough search
+ * looks at all chunks of which the largest block is not known exactly, else at some.
+ */
+bool frame_chunk_take(unsigned order, unsigned group, bool thorough, uint64_t *index);
+/* A block from a new chunk, out of the blocks of whole chunks. */
+bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index);
+/* The lowest block of the order in [low, high), frame numbers below the last RAM, in any chunk. */
+bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index);
+/* All free frames of the fullest chunk of the group, and the index of the chunk's first frame. */
+bool frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *index);
+
+/* A block back. What makes a chunk whole moves on to the blocks of whole chunks. */
+void frame_chunk_give(uint64_t index, unsigned order);
+/* Single frames back: the same, in bulk. */
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count);
+/* Some frames of the chunk that begins at this index back. */
+void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
+
+/* The chunk with this index, free or held as a whole, is about to be used in pieces for the group. */
+void frame_chunk_assign(uint64_t index, unsigned group);
+
+/* Frames given back to chunks with at least this many free frames should go to the pool at once. */
+uint32_t frame_chunk_keep(unsigned group);
+
+/*
+ * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other group's
+ * chunks too when there is no other way.
+ */
+bool frame_pool_take(unsigned order, unsigned group, uint64_t *index);
+bool frame_pool_take_mixed(unsigned order, unsigned group, uint64_t *index);
+bool frame_pool_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index);
+void frame_pool_give(uint64_t index, unsigned order);
+
+/* Is this whole block free in the pool? */
+bool frame_pool_is_free(uint64_t index, unsigned order);
+
+/* Caches: refill, put and empty are called in the cache; all but empty take the lock. */
+
+/* Get blocks into the empty stack. False when neither the group's chunks nor whole chunks have any. */
+bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order);
+/* Put a free block into the cache, where there may be no room: then some go to the pool. Leaves the cache. */
+enum error frame_cache_put(struct frame_cpu *cpu, uint64_t index, unsigned order, unsigned group);
+/* Everything goes to the pool. Under the lock. */
+void frame_cache_empty(struct frame_cpu *cpu);
+
+/* Keep all CPUs out of all caches until resumed. The caller is not in a cache and holds no lock. */
+void frame_cache_quiesce(void);
+void frame_cache_resume(void);
+
+#endif
