@@ -45,7 +45,7 @@ static void previous_day(struct clock_time *time)
 int16_t clock_zone(const struct clock_time *local)
 {
     bool is_known = local->zone >= -MINUTES_A_DAY && local->zone <= MINUTES_A_DAY;
-    return is_known ? local->zone : 0;
+    return (int16_t)(is_known ? local->zone : 0);
 }
 
 static struct clock_time to_utc(struct clock_time time)

@@ -116,8 +116,9 @@ uint64_t memory_largest(void)
 static void print(const char *text)
 {
     CHAR16 wide[LINE_TEXT + 2];
+    size_t length = strlen(text);
     size_t at = 0;
-    for (; text[at] != 0 && at < LINE_TEXT - 1; at++) {
+    for (; at < length && at < LINE_TEXT - 1; at++) {
         bool is_plain = text[at] >= ' ' && text[at] < 0x7f;
         wide[at] = is_plain ? (CHAR16)text[at] : L'?';
     }

@@ -5,8 +5,6 @@
 #define QUIRE_BOOT_FIRMWARE_H
 
 #include <efi.h>
-#undef __attribute__ /* gnu-efi takes it from all compilers for this target, though clang has it */
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +13,7 @@ extern EFI_SYSTEM_TABLE *firmware;
 extern EFI_BOOT_SERVICES *services;
 extern EFI_HANDLE image;
 
-/* Remember where the firmware is, and stop its watchdog, which would reset the machine while a message waits. */
+/* Remember where the firmware is; stop its watchdog, which would reset the machine while a message waits. */
 void firmware_open(EFI_HANDLE handle, EFI_SYSTEM_TABLE *table);
 
 /* Give all memory back that was taken, for when the loader returns to the firmware. */
@@ -23,8 +21,8 @@ void firmware_close(void);
 
 /*
  * Whole pages below 4 GiB, zeroed; NULL when there are none, or when 256 pieces are held. MEMORY_LIVE is
- * reported to the kernel as used, since it still runs from or reads it; MEMORY_SCRATCH is free once the kernel
- * has been entered.
+ * reported to the kernel as used, since it still runs from or reads it; MEMORY_SCRATCH is free once the
+ * kernel has been entered.
  */
 #define MEMORY_LIVE    EfiReservedMemoryType
 #define MEMORY_SCRATCH EfiLoaderData

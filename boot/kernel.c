@@ -5,7 +5,7 @@
 #include "lib/text.h"
 #include "lib/units.h"
 
-static bool find(struct handover *handover, struct bundle_member *member)
+static bool find_member(struct handover *handover, struct bundle_member *member)
 {
     const struct settings *settings = &handover->settings;
     text_format(handover->kernel_name, NAME_TEXT, "%.*s", (int)settings->kernel_length, settings->kernel);
@@ -20,7 +20,7 @@ static bool find(struct handover *handover, struct bundle_member *member)
     return member->kind == BUNDLE_FILE ? true : fail(handover->kernel_name, "it is not a regular file");
 }
 
-static bool open(struct handover *handover, const struct bundle_member *member, struct elf64 *elf)
+static bool open_member(struct handover *handover, const struct bundle_member *member, struct elf64 *elf)
 {
     enum error error = elf64_open(elf, member->data, member->size);
     if (error == ERR_BAD_FORMAT) {
@@ -38,7 +38,7 @@ bool kernel_load(struct handover *handover)
     struct elf64 elf;
     char reason[LAYOUT_TEXT];
     struct layout *layout = &handover->layout;
-    if (!find(handover, &member) || !open(handover, &member, &elf)) {
+    if (!find_member(handover, &member) || !open_member(handover, &member, &elf)) {
         return false;
     }
     if (!layout_read(layout, &elf, handover->policy.is_static, reason)) {

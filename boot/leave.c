@@ -55,9 +55,9 @@ static _Noreturn void join(struct handover *handover)
     }
     write_cr4(cr4 & ~(uint64_t)(CR4_PCIDE | CR4_CET));
     write_cr3(top);
-    void (*enter)(struct start_page *) __attribute__((ms_abi, noreturn)) =
-        (void *)(handover->start->code + (start_join - start_code));
+    void (*enter)(struct start_page *) = (void *)(handover->start->code + (start_join - start_code));
     enter(handover->start);
+    __builtin_unreachable();
 }
 
 bool handover_leave(struct handover *handover)

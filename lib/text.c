@@ -23,7 +23,7 @@ bool text_matches(const char *data, size_t bytes, const char *text)
 
 static unsigned digit_value(char c)
 {
-    char lower = c | 0x20;
+    char lower = (char)(c | 0x20);
     if (c >= '0' && c <= '9') {
         return (unsigned)(c - '0');
     }
@@ -259,11 +259,11 @@ static const char *read_conversion(const char *at, struct arguments *arguments, 
     return *at != 0 ? at + 1 : at;
 }
 
-size_t text_format_list(char *buffer, size_t size, const char *format, va_list list)
+size_t text_format_list(char *buffer, size_t size, const char *format, va_list arguments)
 {
     struct output output = {buffer, size, 0};
-    struct arguments arguments;
-    va_copy(arguments.list, list);
+    struct arguments next;
+    va_copy(next.list, arguments);
     for (const char *at = format; *at != 0;) {
         struct conversion conversion;
         const char *begin = at++;
@@ -271,14 +271,14 @@ size_t text_format_list(char *buffer, size_t size, const char *format, va_list l
             put(&output, *begin);
             continue;
         }
-        at = read_conversion(at, &arguments, &conversion);
-        if (!put_conversion(&output, &conversion, &arguments)) {
+        at = read_conversion(at, &next, &conversion);
+        if (!put_conversion(&output, &conversion, &next)) {
             for (; begin < at; begin++) {
                 put(&output, *begin);
             }
         }
     }
-    va_end(arguments.list);
+    va_end(next.list);
     if (size > 0) {
         buffer[output.length < size ? output.length : size - 1] = 0;
     }

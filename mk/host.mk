@@ -26,12 +26,13 @@ HOST_FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 define HOST_PROGRAM
 HOST_OBJECTS_$(1) := $$(patsubst %.c,$(HOST)/$(1).objects/%.o,$(2) $$(HOST_SOURCES_$(1)))
 
-$(HOST)/$(1).objects/%.o: %.c | $$(SYSCALL_HEADERS)
+$(HOST)/$(1).objects/%.o: %.c mk/host.mk | $$(SYSCALL_HEADERS)
 	@mkdir -p $$(@D)
-	$$(CC) $$(HOST_CFLAGS) $(3) $$(HOST_CFLAGS_$(1)) -c -o $$@ $$<
+	@$$(CC) $$(HOST_CFLAGS) $(3) $$(HOST_CFLAGS_$(1)) -c -o $$@ $$<
 
 $(HOST)/$(1): $$(HOST_OBJECTS_$(1))
-	$$(CC) $(3) -o $$@ $$^ $(4) $$(HOST_LIBS_$(1))
+	@echo '  LD    $$@'
+	@$$(CC) $(3) -o $$@ $$^ $(4) $$(HOST_LIBS_$(1))
 
 -include $$(HOST_OBJECTS_$(1):.o=.d)
 endef

@@ -45,15 +45,28 @@ void input_byte(uint8_t byte)
     tell(notification, bits);
 }
 
-uint64_t input_read(uint8_t *buffer, uint64_t bytes)
+uint64_t input_peek(uint8_t *buffer, uint64_t bytes, uint32_t *position)
 {
     uint64_t count = 0;
     spin_lock(&input_lock);
-    while (count < bytes && head != tail) {
-        buffer[count++] = waiting[tail++ % ROOM];
+    *position = tail;
+    while (count < bytes && tail + (uint32_t)count != head) {
+        buffer[count] = waiting[(tail + count) % ROOM];
+        count++;
     }
     spin_unlock(&input_lock);
     return count;
+}
+
+bool input_take(uint32_t position, uint64_t bytes)
+{
+    spin_lock(&input_lock);
+    bool untouched = tail == position;
+    if (untouched) {
+        tail += (uint32_t)bytes;
+    }
+    spin_unlock(&input_lock);
+    return untouched;
 }
 
 void input_watch(struct notification *notification, uint64_t bits)

@@ -87,16 +87,28 @@ static uint32_t give(struct task *task, struct object *object, uint32_t rights)
     return (uint32_t)handle;
 }
 
-static void place_startup(struct task *task, uint64_t bundle_bytes)
+/* The bundle as an object: the very pages, or a copy when the loader did not put it at the beginning of one. */
+static struct memory *bundle_object(const void *data, uint64_t bytes)
+{
+    struct memory *memory;
+    pages_t pages = pages_for_bytes(bytes);
+    if (is_aligned(boot_memory_bundle().value, PAGE_SIZE)) {
+        must(memory_make_physical(paddr_to_pfn(boot_memory_bundle()), pages, &memory), "the bundle");
+    } else {
+        must(memory_make(pages, &memory), "a copy of the bundle");
+        memory_fill(memory, 0, data, bytes);
+    }
+    return memory;
+}
+
+static void place_startup(struct task *task, const void *bundle_data, uint64_t bundle_bytes)
 {
     struct {
         struct startup startup;
         uint64_t argv[2];
         char text[sizeof(ARGUMENT)];
     } block = {.startup = {.magic = STARTUP_MAGIC, .argc = 1}, .text = ARGUMENT};
-    struct memory *bundle;
-    pages_t pages = pages_for_bytes(bundle_bytes);
-    must(memory_make_physical(paddr_to_pfn(boot_memory_bundle()), pages, &bundle), "the bundle");
+    struct memory *bundle = bundle_object(bundle_data, bundle_bytes);
     block.startup.self = give(task, &task->object, RIGHT_ALL);
     block.startup.console = give(task, &machine_console.object, RIGHT_ALL);
     block.startup.system = give(task, &machine_system.object, RIGHT_ALL);
@@ -118,7 +130,7 @@ void root_start(void)
     must(task_make("root", &task), "a task");
     uint64_t entry = load(task, &bundle);
     place(task, NULL, 0, STACK_AT - STACK_BYTES, STACK_BYTES, ACCESS_READ | ACCESS_WRITE, "its stack");
-    place_startup(task, bytes);
+    place_startup(task, data, bytes);
     uint32_t number;
     must(task_start_thread(task, entry, STACK_AT, STARTUP_AT, &number), "its first thread");
     log_info("root server started from a bundle of %lu KiB", bytes / KIB);

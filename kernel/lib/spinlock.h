@@ -1,6 +1,6 @@
 /*
  * Ticket spin locks with a name and a rank. A CPU takes locks only in rising rank; that is checked always, in a
- * few instructions, and a violation is a panic that names both locks. Interrupts are off wherever the kernel
+ * few instructions, and a violation is a panic that names the lock and the ranks held. Interrupts are off wherever the kernel
  * runs, so a lock need not save them.
  *
  * While a CPU spins it serves TLB flush requests, so that whoever holds the lock may wait for all CPUs to flush.
@@ -19,12 +19,10 @@ enum lock_rank {
     LOCK_ASPACE,       /* mappings and page tables of one space; takes frames */
     LOCK_NOTIFICATION, /* wakes threads while held */
     LOCK_CONSOLE_INPUT, /* signals a notification after release, so only above the queues */
-    LOCK_RUN_QUEUE,    /* one CPU's threads and timers; two at once in the order of CPU numbers */
-    LOCK_RUN_QUEUE_2,  /* the second of two run queues */
+    LOCK_RUN_QUEUE,    /* one CPU's threads and timers; never two at once */
     LOCK_STACKS,       /* the pool of kernel stacks */
     LOCK_KERNEL_MAP,   /* page tables of the kernel half */
-    LOCK_HEAP,         /* takes frames */
-    LOCK_FRAMES,       /* innermost of memory */
+    LOCK_HEAP,         /* takes frames, whose allocator has locks of its own and calls nobody */
     LOCK_LOG,          /* anything may log */
     LOCK_SCREEN,       /* the log writes to the console */
     LOCK_RANKS

@@ -90,6 +90,19 @@ static enum error tables_fill(struct aspace *space, const struct mapping *m)
     return ERR_NONE;
 }
 
+/* No translation of this space survives anywhere. */
+static void flush_everywhere(struct aspace *space)
+{
+    uint64_t mask[CPU_MAX / 64];
+    for (unsigned i = 0; i < CPU_MAX / 64; i++) {
+        mask[i] = __atomic_load_n(&space->loaded[i], __ATOMIC_SEQ_CST);
+    }
+    arch_flush_remote(mask);
+    if (arch_this_cpu()->space == space) {
+        arch_flush_local(false);
+    }
+}
+
 /* The space is locked and open. */
 static enum error insert(struct aspace *space, struct mapping *m, uint64_t address)
 {
@@ -106,6 +119,8 @@ static enum error insert(struct aspace *space, struct mapping *m, uint64_t addre
     if (error == ERR_NONE) {
         list_insert_before(place, &m->node);
         space->mapped_bytes += m->bytes;
+    } else {
+        flush_everywhere(space); /* a thread may have seen the part that was there for a moment */
     }
     return error;
 }
@@ -134,19 +149,6 @@ enum error aspace_map(struct aspace *space, struct memory *memory, uint64_t offs
     }
     *mapped_at = start;
     return ERR_NONE;
-}
-
-/* No translation of this space survives anywhere. */
-static void flush_everywhere(struct aspace *space)
-{
-    uint64_t mask[CPU_MAX / 64];
-    for (unsigned i = 0; i < CPU_MAX / 64; i++) {
-        mask[i] = __atomic_load_n(&space->loaded[i], __ATOMIC_SEQ_CST);
-    }
-    arch_flush_remote(mask);
-    if (arch_this_cpu()->space == space) {
-        arch_flush_local(false);
-    }
 }
 
 enum error aspace_unmap(struct aspace *space, uint64_t address)

@@ -24,6 +24,7 @@
 /* Loader memory that is in use, or could be until all cores have left it. */
 static struct memory_range excluded[EXCLUDED_MAX];
 static size_t excluded_count;
+static uint64_t excluded_ram; /* pages */
 
 /* Free RAM; sorted, disjoint. */
 static struct memory_range ranges[RANGES_MAX];
@@ -98,9 +99,13 @@ static void exclude_all(void)
     exclude_virtual(bootboot, PAGE_SIZE);
     exclude_virtual(environment, PAGE_SIZE);
     exclude(info->initrd_ptr, info->initrd_size);
-    exclude(info->fb_ptr, info->fb_size);
     exclude_virtual((const void *)(uintptr_t)-(MIB / 4), MIB / 4); /* stacks of waiting cores */
     paging_visit_tables(paging_loaded(), exclude_table, NULL);
+    excluded_ram = 0;
+    for (size_t i = 0; i < excluded_count; i++) {
+        excluded_ram += excluded[i].count.value;
+    }
+    exclude(info->fb_ptr, info->fb_size); /* no RAM, so not counted */
 }
 
 static uint64_t pages_in_ranges(void)
@@ -175,15 +180,13 @@ static void map_image(paddr_t root)
     }
 }
 
-/* The early range has been cut from by then; what was cut is mapped too. */
 static void map_aperture(paddr_t root)
 {
-    struct memory_range early_whole = *early;
     for (size_t i = 0; i < range_count; i++) {
-        struct memory_range r = &ranges[i] == early ? early_whole : ranges[i];
+        struct memory_range r = ranges[i];
         uint64_t start = r.first.value << PAGE_SHIFT;
         uint64_t bytes = r.count.value << PAGE_SHIFT;
-        if (&ranges[i] == early) {
+        if (&ranges[i] == early) { /* tables were cut off its front; they are to be seen too */
             start -= reserved_pages << PAGE_SHIFT;
             bytes += reserved_pages << PAGE_SHIFT;
         }
@@ -284,11 +287,7 @@ void boot_memory_start(unsigned cpus)
 
 uint64_t boot_memory_reserved(void)
 {
-    uint64_t bytes = reserved_pages * PAGE_SIZE;
-    for (size_t i = 0; i < excluded_count; i++) {
-        bytes += excluded[i].count.value * PAGE_SIZE;
-    }
-    return bytes;
+    return (reserved_pages + excluded_ram) * PAGE_SIZE;
 }
 
 paddr_t boot_memory_bundle(void)

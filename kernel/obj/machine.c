@@ -3,6 +3,8 @@
  */
 #include "kernel/obj/machine.h"
 
+#include <stddef.h>
+
 #include "kernel/debug/panic.h"
 
 static void machine_destroy(struct object *object)
@@ -10,5 +12,5 @@ static void machine_destroy(struct object *object)
     panic("object %p of the machine itself has been given back", (void *)object);
 }
 
-struct console machine_console = {{OBJECT_CONSOLE, 1, machine_destroy}};
-struct system machine_system = {{OBJECT_SYSTEM, 1, machine_destroy}};
+struct console machine_console = {{OBJECT_CONSOLE, 1, machine_destroy, NULL}};
+struct system machine_system = {{OBJECT_SYSTEM, 1, machine_destroy, NULL}};

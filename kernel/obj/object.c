@@ -4,6 +4,7 @@
 #include "kernel/obj/object.h"
 
 #include "kernel/debug/panic.h"
+#include "kernel/sched/thread.h"
 
 void object_init(struct object *object, enum object_type type, void (*destroy)(struct object *object))
 {
@@ -22,7 +23,20 @@ void object_release(struct object *object)
 {
     uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
     ASSERT(before > 0);
-    if (before == 1) {
-        object->destroy(object);
+    if (before != 1) {
+        return;
     }
+    struct thread *self = thread_current();
+    object->next_dying = self->dying;
+    self->dying = object;
+    if (self->destroying) {
+        return;
+    }
+    self->destroying = true;
+    while (self->dying != NULL) {
+        struct object *next = self->dying;
+        self->dying = next->next_dying;
+        next->destroy(next);
+    }
+    self->destroying = false;
 }

@@ -19,12 +19,16 @@ struct object {
     enum object_type type; /* set once */
     uint32_t references;   /* atomic */
     void (*destroy)(struct object *object);
+    struct object *next_dying; /* owned by the thread that destroys it */
 };
 
 void object_init(struct object *object, enum object_type type, void (*destroy)(struct object *object));
 void object_retain(struct object *object);
 
-/* Destroys the object when this was the last reference; holds no lock that destroying takes. */
+/*
+ * Destroys the object when this was the last reference; the caller holds no lock. Objects that this sets free in turn
+ * are destroyed one after the other, not one inside the other, however long the chain is.
+ */
 void object_release(struct object *object);
 
 #define OBJECT_WRAPPERS(type)                                                                                \

@@ -79,17 +79,32 @@ static bool may_run_on(const struct thread *thread, const struct cpu *cpu)
     return affinity == CPU_ANY || affinity == cpu->number;
 }
 
-/* Make a CPU look at its queue: at once if it idles, else so that slices end. */
+/* This CPU's queue has grown: switch at once from idling, else when the slice ends, for which the timer is set. */
+static void look_at_queue(struct cpu *cpu)
+{
+    if (cpu->current == cpu->idle) {
+        __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+    }
+    timer_program(cpu);
+}
+
 static void notice(struct cpu *cpu)
 {
     if (cpu == arch_this_cpu()) {
-        if (cpu->current == cpu->idle) {
-            __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);
-        }
-        timer_program(cpu);
+        look_at_queue(cpu);
     } else {
         arch_cpu_kick(cpu);
     }
+}
+
+void thread_kicked(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    spin_lock(&cpu->queue_lock);
+    if (!list_empty(&cpu->ready)) {
+        look_at_queue(cpu);
+    }
+    spin_unlock(&cpu->queue_lock);
 }
 
 static uint32_t load_of(const struct cpu *cpu)
@@ -166,7 +181,7 @@ static void switch_to(struct cpu *cpu, struct thread *next)
     thread_arrived(arch_thread_switch(self, next));
 }
 
-/* Take a thread from the longest queue that has one this CPU may run; both queues get locked in their order. */
+/* Take a thread that may run here from the longest of the other queues. */
 static bool steal(struct cpu *cpu)
 {
     struct cpu *victim = NULL;
@@ -250,7 +265,7 @@ enum error queue_block(uint64_t deadline)
     }
     self->state = THREAD_BLOCKED;
     self->deadline = deadline;
-    cpu->runnable--;
+    __atomic_store_n(&cpu->runnable, cpu->runnable - 1, __ATOMIC_RELAXED);
     if (deadline != DEADLINE_NEVER) {
         timer_insert(cpu, self);
     }
@@ -263,7 +278,7 @@ void queue_leave(enum thread_state state)
     struct cpu *cpu = arch_this_cpu();
     spin_lock(&cpu->queue_lock);
     cpu->current->state = state;
-    cpu->runnable--;
+    __atomic_store_n(&cpu->runnable, cpu->runnable - 1, __ATOMIC_RELAXED);
     switch_to(cpu, pick(cpu));
 }
 
@@ -335,7 +350,7 @@ void thread_set_affinity(uint32_t number)
     spin_lock(&cpu->queue_lock);
     self->state = THREAD_BLOCKED;
     self->deadline = arch_clock();
-    cpu->runnable--;
+    __atomic_store_n(&cpu->runnable, cpu->runnable - 1, __ATOMIC_RELAXED);
     timer_insert(cpu, self);
     switch_to(cpu, pick(cpu));
 }

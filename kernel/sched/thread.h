@@ -15,6 +15,7 @@
 #include "kernel/lib/list.h"
 #include "kernel/sched/cpu.h"
 
+struct object;
 struct task;
 
 enum thread_state {
@@ -69,6 +70,8 @@ struct thread {
     uint64_t user_entry;
     uint64_t user_stack;
     uint64_t user_argument;
+    struct object *dying; /* objects without references that it has yet to destroy */
+    bool destroying;
 };
 
 /* The thread that runs this code. */
@@ -126,6 +129,9 @@ void thread_before_user(void);
 
 /* From the assembly, first thing in a new thread: finish the switch. */
 void thread_arrived(struct thread *from);
+
+/* The interrupt of arch_cpu_kick: another CPU has put a thread into this one's queue, or killed the one that runs. */
+void thread_kicked(void);
 
 /* The timer interrupt of this CPU. */
 void thread_timer_tick(void);

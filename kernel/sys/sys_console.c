@@ -34,9 +34,17 @@ enum error sys_console_read(struct console *console, uaddr_t buffer, uint64_t le
 {
     (void)console;
     uint8_t chunk[CHUNK];
-    uint64_t count = input_read(chunk, length < CHUNK ? length : CHUNK);
+    uint32_t position;
+    uint64_t count;
+    do {
+        count = input_peek(chunk, length < CHUNK ? length : CHUNK, &position);
+        enum error error = copy_to_user(buffer, chunk, count);
+        if (error != ERR_NONE) {
+            return error;
+        }
+    } while (!input_take(position, count));
     *result = count;
-    return copy_to_user(buffer, chunk, count);
+    return ERR_NONE;
 }
 
 enum error sys_console_watch(struct console *console, struct notification *notification, uint64_t bits)

@@ -24,7 +24,8 @@ enum error sys_memory_map(struct task *task, struct memory *memory, uint64_t off
     bool aligned = is_aligned(offset | where.value | bytes, PAGE_SIZE);
     bool inside = bytes > 0 && bytes <= size && offset <= size - bytes;
     bool both = (access & ACCESS_WRITE) != 0 && (access & ACCESS_EXECUTE) != 0;
-    if (!aligned || !inside || both) {
+    bool readable = (access & ACCESS_READ) != 0; /* the CPU knows no mapping without */
+    if (!aligned || !inside || both || !readable) {
         return ERR_BAD_ARGUMENT;
     }
     if (where.value != 0 && !user_range_valid(where, bytes)) {

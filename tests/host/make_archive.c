@@ -12,6 +12,14 @@ static void append(struct archive *archive, const void *data, size_t size, size_
     }
 }
 
+/* Into a field that is full of NULs, and need not end with one. */
+static void put_text(char *field, const char *text)
+{
+    while (*text != 0) {
+        *field++ = *text++;
+    }
+}
+
 void archive_sum_ustar(struct archive *archive, size_t at)
 {
     unsigned sum = 0;
@@ -26,14 +34,15 @@ void archive_sum_ustar(struct archive *archive, size_t at)
 void archive_add_ustar(struct archive *archive, const char *prefix, const char *name, char type,
                        const char *content)
 {
+    static const char magic[8] = {'u', 's', 't', 'a', 'r', 0, '0', '0'};
     char header[512] = {0};
     size_t at = archive->size;
-    memcpy(header, name, strlen(name));
+    put_text(header, name);
     snprintf(header + 100, 8, "%07o", 0644);
     snprintf(header + 124, 12, "%011o", (unsigned)strlen(content));
     header[156] = type;
-    memcpy(header + 257, "ustar\00000", 8);
-    memcpy(header + 345, prefix, strlen(prefix));
+    memcpy(header + 257, magic, sizeof(magic));
+    put_text(header + 345, prefix);
     append(archive, header, sizeof(header), 1);
     archive_sum_ustar(archive, at);
     append(archive, content, strlen(content), 512);

@@ -46,7 +46,7 @@ void made_elf_symbol(struct made_elf *elf, const char *name, uint64_t value)
     symbol->st_name = (uint32_t)elf->sections[2].sh_size;
     symbol->st_shndx = SHN_ABS;
     symbol->st_value = value;
-    strcpy(elf->strings + symbol->st_name, name);
+    memcpy(elf->strings + symbol->st_name, name, strlen(name) + 1);
     elf->sections[1].sh_size += sizeof(Elf64_Sym);
     elf->sections[2].sh_size += strlen(name) + 1;
 }

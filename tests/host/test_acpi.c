@@ -28,7 +28,9 @@ static void sum(size_t at, size_t bytes, size_t sum_at)
 
 static void finish_table(size_t at, const char *signature, size_t length)
 {
-    memcpy(page + at, signature, 4);
+    for (size_t i = 0; i < 4; i++) {
+        page[at + i] = (uint8_t)signature[i];
+    }
     put(at + 4, length, 4);
     sum(at, length, 9);
 }
@@ -36,7 +38,7 @@ static void finish_table(size_t at, const char *signature, size_t length)
 static void make_root(unsigned revision)
 {
     memset(page, 0, MADT);
-    memcpy(page, "RSD PTR ", 8);
+    memcpy(page, "RSD PTR ", sizeof("RSD PTR "));
     page[15] = (uint8_t)revision;
     put(16, (uintptr_t)page + RSDT, 4);
     put(20, 36, 4);

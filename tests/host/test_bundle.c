@@ -77,10 +77,10 @@ static void ustar_members_come_in_order(void **state)
 static void cpio_members_come_in_order(void **state)
 {
     (void)state;
-    for (char format = '1'; format <= '2'; format++) {
+    for (int format = '1'; format <= '2'; format++) {
         struct archive *archive = new_archive();
-        make_cpio(archive, format);
-        archive_end_cpio(archive, format);
+        make_cpio(archive, (char)format);
+        archive_end_cpio(archive, (char)format);
         assert_members(archive, sample, sizeof(sample) / sizeof(sample[0]));
         free(archive);
     }

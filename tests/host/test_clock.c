@@ -34,7 +34,7 @@ static void local_time_becomes_utc(void **state)
     for (int round = 0; round < 100000; round++) {
         int64_t seconds = (int64_t)(next_number(&seed) % 8000000000ull) - 1000000000;
         int zone = (int)(next_number(&seed) % 2881) - 1440;
-        time_t shown = (time_t)seconds - zone * 60; /* the local clock */
+        time_t shown = (time_t)(seconds - (int64_t)zone * 60); /* the local clock */
         struct tm local;
         gmtime_r(&shown, &local);
         struct clock_time time = {

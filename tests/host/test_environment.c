@@ -72,7 +72,7 @@ static void no_more_than_a_page_is_read(void **state)
     (void)state;
     char text[ENVIRONMENT_SIZE + 100];
     memset(text, '\n', sizeof(text));
-    memcpy(text + ENVIRONMENT_SIZE - 3, "a=bcdef\ng=h", 11);
+    memcpy(text + ENVIRONMENT_SIZE - 3, "a=bcdef\ng=h", sizeof("a=bcdef\ng=h"));
     assert_string_equal(listed(text, sizeof(text)), "[a]=[b];");
     assert_int_equal(environment_length(text, sizeof(text)), ENVIRONMENT_SIZE);
 }

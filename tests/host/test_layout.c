@@ -45,7 +45,7 @@ static void symbols_are_honoured(void **state)
     made_elf_symbol(&made, "initstack", 4096);
     assert_true(read_layout(&layout, &made, false));
     assert_int_equal(layout.base, BASE);
-    assert_int_equal(layout.end, BASE + 3 * 4096);
+    assert_int_equal(layout.end, BASE + 3 * 4096ull);
     assert_int_equal(layout.bootboot, 0xffffffffc0000000ull);
     assert_int_equal(layout.environment, 0xffffffffc0001000ull);
     assert_int_equal(layout.fb, 0xffffffffd0000000ull);
@@ -69,7 +69,7 @@ static void without_symbols_or_at_level_1_the_addresses_are_fixed(void **state)
         assert_int_equal(layout.fb, 0xfffffffffc000000ull);
         assert_int_equal(layout.fb_room, 62 * MIB);
         assert_int_equal(layout.stack, 1024);
-        assert_int_equal(layout.stack_room, 2 * MIB - 3 * 4096);
+        assert_int_equal(layout.stack_room, 2 * MIB - 3 * 4096ull);
         made_elf_symbol(&made, "bootboot", 12345);
         made_elf_symbol(&made, "initstack", 4096);
     }
@@ -161,7 +161,7 @@ static void sizes_have_limits(void **state)
     assert_refused(&made, "it takes more than 16 MiB of memory");
     made_elf_begin(&made, BASE);
     for (unsigned i = 0; i < LAYOUT_SEGMENTS + 1; i++) {
-        made_elf_segment(&made, BASE + i * 4096, 16, 16, RIGHTS);
+        made_elf_segment(&made, BASE + i * 4096ull, 16, 16, RIGHTS);
     }
     assert_refused(&made, "it has more than 16 loadable segments");
 }

@@ -15,7 +15,7 @@ void *own_memmove(void *to, const void *from, size_t bytes);
 void *own_memset(void *to, int byte, size_t bytes);
 int own_memcmp(const void *a, const void *b, size_t bytes);
 size_t own_strlen(const char *text);
-#include "lib/memory.c"
+#include "lib/memory.c" // NOLINT(bugprone-suspicious-include)
 #undef memcpy
 #undef memmove
 #undef memset
@@ -36,7 +36,8 @@ static void formats_as_the_c_library_does(void **state)
     SAME("plain");
     SAME("%d %i %u", -1, 2147483647, 4294967295u);
     SAME("%d", -2147483647 - 1);
-    SAME("%ld %lu %lld %llu", INT64_MIN, UINT64_MAX, (long long)INT64_MIN, (unsigned long long)UINT64_MAX);
+    SAME("%ld %lu %lld %llu", (long)INT64_MIN, (unsigned long)UINT64_MAX, (long long)INT64_MIN,
+         (unsigned long long)UINT64_MAX);
     SAME("%zu %zx %zd", (size_t)SIZE_MAX, (size_t)SIZE_MAX, (ssize_t)-5);
     SAME("%x %X %lx %llX", 0xabcdefu, 0xabcdefu, 0x123456789abcdefUL, 0xfedcba987654321ULL);
     SAME("[%5d] [%-5d] [%05d] [%2d]", 42, 42, 42, 12345);

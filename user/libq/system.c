@@ -15,11 +15,12 @@ enum error system_record(uint64_t topic, uint64_t index, void *record, size_t by
 bool system_variable(const char *key, char *value, size_t bytes)
 {
     struct system_variable variable;
+    bool found = false;
     for (uint64_t i = 0; system_record(TOPIC_ENVIRONMENT, i, &variable, sizeof variable) == ERR_NONE; i++) {
         if (text_equal(variable.key, key)) {
             text_format(value, bytes, "%s", variable.value);
-            return true;
+            found = true; /* a later line counts more */
         }
     }
-    return false;
+    return found;
 }

@@ -25,6 +25,8 @@ struct arch_cpu {
     /* Owning CPU only. */
     uint64_t gdt[GDT_ENTRIES];
     struct tss tss;
+    uint32_t nmi_count; /* NMIs without a purpose, and how many of them the log has told */
+    uint32_t nmi_told;
 
     /* Atomic: how often others asked for a flush, and the last request that was answered. */
     uint32_t flush_wanted;

@@ -13,12 +13,14 @@
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/debug/log.h"
+#include "kernel/debug/panic.h"
 #include "kernel/mm/device.h"
 #include "kernel/sched/cpu.h"
 
 #define NS_PER_SECOND 1000000000u
 #define MEASURE_NS    20000000u
 #define PAIR_TRIES    8
+#define PATIENCE_STAMPS 1000000000u /* 20 ms many times over, on any machine of today */
 #define TIMER_MOST_NS ((uint64_t)3600 * NS_PER_SECOND)
 
 /* IA-PC HPET specification 1.0a, 2.3: capabilities with the period in femtoseconds, configuration, counter. */
@@ -117,21 +119,50 @@ static bool hpet_find(struct reference *r)
     return true;
 }
 
-static struct reference reference_find(void)
+static bool pm_timer_find(struct reference *r)
 {
-    struct reference r;
-    if (hpet_find(&r)) {
-        return r;
-    }
-    if (acpi_machine.pm_timer != 0) {
-        return (struct reference){"pm-timer", PM_TIMER_HZ, acpi_machine.pm_timer_32 ? UINT32_MAX : 0xffffff,
-                                  pm_timer_read};
-    }
+    uint64_t mask = acpi_machine.pm_timer_32 ? UINT32_MAX : 0xffffff;
+    *r = (struct reference){"pm-timer", PM_TIMER_HZ, mask, pm_timer_read};
+    return acpi_machine.pm_timer != 0;
+}
+
+static bool pit_find(struct reference *r)
+{
     port_write8(PIT_GATE, (port_read8(PIT_GATE) & ~2u) | 1); /* gate on, speaker off */
     port_write8(PIT_COMMAND, 0xb0);                          /* channel 2, both bytes, mode 0 */
     port_write8(PIT_CHANNEL, 0xff);
     port_write8(PIT_CHANNEL, 0xff);
-    return (struct reference){"pit", PIT_HZ, 0xffff, pit_read};
+    *r = (struct reference){"pit", PIT_HZ, 0xffff, pit_read};
+    return true;
+}
+
+/* Wait until the reference has gone on by this much; false when it does not move as any clock would. */
+static bool reference_wait(const struct reference *r, uint64_t from, uint64_t ticks)
+{
+    uint64_t start = tsc_read();
+    while (((r->read() - from) & r->mask) < ticks) {
+        if (tsc_read() - start > PATIENCE_STAMPS) {
+            return false;
+        }
+        cpu_pause();
+    }
+    return true;
+}
+
+/* The best clock that this machine has, and that runs. */
+static struct reference reference_find(void)
+{
+    static bool (*const finders[])(struct reference *) = {hpet_find, pm_timer_find, pit_find};
+    for (unsigned i = 0; i < sizeof(finders) / sizeof(finders[0]); i++) {
+        struct reference r;
+        if (finders[i](&r)) {
+            if (reference_wait(&r, r.read(), 1)) {
+                return r;
+            }
+            log_warn("clock: the %s does not count", r.name);
+        }
+    }
+    panic("this machine has no clock to measure time by");
 }
 
 struct pair {
@@ -161,8 +192,8 @@ void clock_measure(void)
     uint64_t wanted = r.hz * (MEASURE_NS / 1000) / (NS_PER_SECOND / 1000);
     apic_timer_count_start();
     struct pair first = pair_read(&r);
-    while (((r.read() - first.reference) & r.mask) < wanted) {
-        cpu_pause();
+    if (!reference_wait(&r, first.reference, wanted)) {
+        panic("the %s has stopped", r.name);
     }
     struct pair last = pair_read(&r);
     apic_timer_once(0);

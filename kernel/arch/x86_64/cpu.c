@@ -100,11 +100,19 @@ static void tables_load(struct cpu *cpu)
     msr_write(MSR_KERNEL_GS_BASE, 0);
 }
 
+/* Shared by all interrupt stacks until there is memory for real ones. */
+static uint8_t early_interrupt_stack[INTERRUPT_STACK_SIZE] __attribute__((aligned(INTERRUPT_STACK_SIZE)));
+
 void cpu_early(struct cpu *cpu)
 {
+    uint64_t tops[IST_COUNT];
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        tops[i] = (uint64_t)(uintptr_t)early_interrupt_stack + INTERRUPT_STACK_SIZE;
+    }
     cpu->self = cpu;
     idt_fill();
     gdt_fill(&cpu->arch);
+    cpu_set_interrupt_stacks(cpu, tops);
     tables_load(cpu);
 }
 
@@ -129,7 +137,8 @@ void cpu_set_kernel_stack(struct cpu *cpu, uint64_t top)
 static void control_registers_setup(void)
 {
     cr0_write((cr0_read() & ~(uint64_t)(CR0_EM | CR0_TS | CR0_NW | CR0_CD | CR0_AM)) | CR0_MP | CR0_NE | CR0_WP);
-    uint64_t cr4 = cr4_read() & ~(uint64_t)CR4_PCE;
+    /* All of CR4 is ours; only the number of levels stays as the loader's tables have it. */
+    uint64_t cr4 = (cr4_read() & CR4_LA57) | CR4_PAE;
     cr4 |= CR4_DE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     cr4 |= feature_used(FEATURE_smep) ? CR4_SMEP : 0;
     cr4 |= feature_used(FEATURE_smap) ? CR4_SMAP : 0;

@@ -1,6 +1,6 @@
 /*
  * Optional features of the CPU: found once at boot on the boot processor, one line of the log each, and each can
- * be masked with nofeature=NAME[,NAME] on the command line, so that the path without it is tested anywhere.
+ * be masked with nofeature=NAME[,NAME] in the environment, so that the path without it can be tested anywhere.
  * What the kernel requires (long mode, NX, SSE2, a local APIC) is checked and not listed.
  */
 #ifndef QUIRE_X86_FEATURES_H
@@ -29,7 +29,7 @@
     X(pku, 7, 0, ecx, 3, false, "protection keys")                                                           \
     X(rdrand, 1, 0, ecx, 30, false, "random numbers")                                                        \
     X(rdseed, 7, 0, ebx, 18, false, "random seeds")                                                          \
-    X(erms, 7, 0, ebx, 9, true, "fast REP MOVSB and STOSB")
+    X(erms, 7, 0, ebx, 9, false, "fast REP MOVSB and STOSB")
 
 #define FEATURE_ENUM(name, ...) FEATURE_##name,
 enum feature { FEATURES(FEATURE_ENUM) FEATURE_COUNT };

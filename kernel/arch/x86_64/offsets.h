@@ -26,6 +26,9 @@
 #define IST_DEBUG         4
 #define IST_COUNT         4
 
+/* An interrupt stack is aligned to this, so that traps.S finds its last word. */
+#define INTERRUPT_STACK_SIZE 8192
+
 /* Slot in which a waiting core finds its orders, in the first line, with a small stack at its end: 256 bytes. */
 #define START_SLOT_SHIFT 8
 #define START_SLOT_ROOT  0

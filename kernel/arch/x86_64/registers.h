@@ -17,8 +17,9 @@
 #define CR0_CD (1u << 30)
 
 #define CR4_DE         (1u << 3)
+#define CR4_PAE        (1u << 5)
+#define CR4_LA57       (1u << 12)
 #define CR4_PGE        (1u << 7)
-#define CR4_PCE        (1u << 8)
 #define CR4_MCE        (1u << 6)
 #define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
@@ -136,11 +137,6 @@ static inline uint32_t port_read32(uint16_t port)
     uint32_t value;
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
     return value;
-}
-
-static inline void page_invalidate(uint64_t virtual)
-{
-    __asm__ volatile("invlpg (%0)" : : "r"(virtual) : "memory");
 }
 
 static inline void cpu_pause(void)

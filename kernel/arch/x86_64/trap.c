@@ -75,7 +75,7 @@ static void exception(struct trap_frame *frame)
             smp_stop_here();
         }
         if (arch_this_cpu()->current != NULL) { /* else it is the one that woke this core, once more */
-            log_warn("cpu %u: non-maskable interrupt", arch_this_cpu()->number);
+            arch_this_cpu()->arch.nmi_count++;  /* locks may be held: told at the next interrupt */
         }
         return;
     }
@@ -95,6 +95,10 @@ static void interrupt(const struct trap_frame *frame)
 {
     struct cpu *cpu = arch_this_cpu();
     cpu->interrupts++;
+    if (cpu->arch.nmi_count != cpu->arch.nmi_told) {
+        cpu->arch.nmi_told = cpu->arch.nmi_count;
+        log_warn("cpu %u: %u non-maskable interrupts so far", cpu->number, cpu->arch.nmi_told);
+    }
     switch (frame->vector) {
     case VECTOR_TIMER:
         cpu->timer_ticks++;
@@ -103,7 +107,7 @@ static void interrupt(const struct trap_frame *frame)
         return;
     case VECTOR_KICK:
         apic_end_of_interrupt();
-        __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+        thread_kicked();
         return;
     case VECTOR_FLUSH:
         apic_end_of_interrupt();

@@ -60,7 +60,9 @@ trap_common:
         testb   $3, 24(%rsp)                    /* CS: from user mode? */
         jz      1f
         swapgs
-1:      save_registers
+1:
+trap_registers:
+        save_registers
         /* Do not speculate past the choice of GS with the user's (SDM vol. 3A, swapgs note). */
         lfence
         xorl    %ebp, %ebp
@@ -87,7 +89,7 @@ trap_paranoid:
         movl    %eax, %ebx
         orq     %rdx, %rbx                      /* rbx: GS base to put back */
         movq    %rsp, %rdi                      /* top word of this stack: struct cpu */
-        orq     $0x1fff, %rdi
+        orq     $(INTERRUPT_STACK_SIZE - 1), %rdi
         movq    -7(%rdi), %rax
         movq    %rax, %rdx
         shrq    $32, %rdx
@@ -106,6 +108,32 @@ trap_paranoid:
         iretq
         .size trap_paranoid, . - trap_paranoid
 
+        /*
+         * #DB has a stack of its own because it can strike in the kernel's entry. From user mode it is an exception
+         * like any other, which may switch threads, so it moves to the thread's stack. The scratch word of the system
+         * call entry is free: this was user mode.
+         */
+        .type trap_debug, @function
+trap_debug:
+        testb   $3, 24(%rsp)
+        jz      trap_paranoid
+        swapgs
+        movq    %rax, %gs:CPU_USER_STACK
+        movq    %rsp, %rax
+        movq    %gs:CPU_KERNEL_STACK, %rsp
+        pushq   48(%rax)
+        pushq   40(%rax)
+        pushq   32(%rax)
+        pushq   24(%rax)
+        pushq   16(%rax)
+        pushq   8(%rax)
+        pushq   (%rax)
+        movq    %gs:CPU_USER_STACK, %rax
+        cld
+        close_user_memory
+        jmp     trap_registers
+        .size trap_debug, . - trap_debug
+
         /* Stubs of equal size, so that the IDT is filled by arithmetic. Vectors with an error code: SDM 6.3.1. */
         .balign 16
         .globl trap_stubs
@@ -119,7 +147,11 @@ trap_stubs:
         .elseif vector == 10 || vector == 11 || vector == 12 || vector == 13 || vector == 14 || vector == 17 || vector == 21 || vector == 29 || vector == 30
         pushq   $vector
         jmp     trap_common
-        .elseif vector == 1 || vector == 2 || vector == 18
+        .elseif vector == 1
+        pushq   $0
+        pushq   $vector
+        jmp     trap_debug
+        .elseif vector == 2 || vector == 18
         pushq   $0
         pushq   $vector
         jmp     trap_paranoid

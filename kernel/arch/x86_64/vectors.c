@@ -45,11 +45,6 @@ void vectors_setup(void)
     state_size = cpuid(0xd, 0).ebx; /* for the features that are on in XCR0 */
 }
 
-uint64_t vectors_size(void)
-{
-    return state_size;
-}
-
 enum error arch_thread_user_init(struct thread *thread)
 {
     uint8_t *state = heap_alloc(align_up(state_size, XSAVE_ALIGNMENT));

@@ -132,6 +132,32 @@ static bool breakpoint_and_single_step_end_the_program(void)
     return traps("int3", BREAKPOINT) && traps("step", DEBUG);
 }
 
+#define STEPPERS 4
+
+/* On one CPU, so that the traps of one come while those of another are being handled. */
+static bool several_programs_that_single_step_end_one_by_one(void)
+{
+    struct child children[STEPPERS];
+    CHECK_OK(sys_thread_affinity(0));
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned i = 0; i < STEPPERS; i++) {
+            CHECK_OK(child_create(&children[i], "fault", "step", NULL));
+        }
+        for (unsigned i = 0; i < STEPPERS; i++) {
+            CHECK_OK(child_run(&children[i]));
+        }
+        for (unsigned i = 0; i < STEPPERS; i++) {
+            struct task_status status = {0};
+            CHECK_OK(child_wait(&children[i], &status));
+            CHECK_EQUAL(status.end, END_FAULT);
+            CHECK_EQUAL(status.vector, DEBUG);
+            child_discard(&children[i]);
+        }
+    }
+    CHECK_OK(sys_thread_affinity(~0ull));
+    return true;
+}
+
 static bool arithmetic_faults_end_the_program(void)
 {
     return traps("divide", DIVIDE) && traps("x87", X87);
@@ -153,6 +179,7 @@ static const struct test tests[] = {
     TEST(privileged_instructions_are_trapped),
     TEST(software_interrupts_do_not_reach_the_kernel),
     TEST(breakpoint_and_single_step_end_the_program),
+    TEST(several_programs_that_single_step_end_one_by_one),
     TEST(arithmetic_faults_end_the_program),
     TEST(undefined_and_misaligned_instructions_end_the_program),
 };

@@ -185,6 +185,8 @@ static bool nothing_is_writable_and_executable(void)
     uint32_t memory;
     CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
     CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, WRITE | EXECUTE), ERR_BAD_ARGUMENT);
+    CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, WRITE), ERR_BAD_ARGUMENT);
+    CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, EXECUTE), ERR_BAD_ARGUMENT);
     CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, READ | WRITE | EXECUTE), ERR_BAD_ARGUMENT);
     CHECK_ERROR(unmap(PLACE), ERR_NOT_FOUND);
     CHECK_OK(sys_handle_close(memory));

@@ -197,6 +197,29 @@ static bool take_all_and_give_back(void)
     return siege_end(&siege);
 }
 
+#define CHAIN 1000
+
+/* Tasks of which each holds the only handle to the one before: closing the last handle frees them all. */
+static bool a_long_chain_of_tasks_goes_with_its_last_handle(void)
+{
+    uint32_t last = 0, next, copy;
+    uint64_t before = 0;
+    for (unsigned round = 0; round < 2; round++) {
+        before = free_memory();
+        for (unsigned i = 0; i < CHAIN; i++) {
+            CHECK_OK(sys_task_create("link", 4, &next));
+            if (last != 0) {
+                CHECK_OK(sys_handle_copy(next, last, RIGHT_ALL, &copy));
+                CHECK_OK(sys_handle_close(last));
+            }
+            last = next;
+        }
+        CHECK_OK(sys_handle_close(last));
+        last = 0;
+    }
+    return settles_at(before);
+}
+
 /* Once first, so that what the kernel keeps for reuse is there. */
 static bool all_memory_can_be_taken_and_comes_back(void)
 {
@@ -253,6 +276,7 @@ static const struct test tests[] = {
     TEST(tasks_that_never_ran_give_all_their_memory_back),
     TEST(threads_that_end_give_all_their_memory_back),
     TEST(mappings_that_go_give_all_their_memory_back),
+    TEST(a_long_chain_of_tasks_goes_with_its_last_handle),
     TEST(all_memory_can_be_taken_and_comes_back),
     TEST(a_start_without_memory_fails_and_takes_nothing),
 };
