@@ -15,6 +15,9 @@
 #define CR4_CET        (1u << 23)
 #define ENTRY_WRITABLE 3 /* present, writable */
 
+/* start_join, as the copy of it is called. */
+typedef void __attribute__((ms_abi, noreturn)) start_function(struct start_page *);
+
 /* The map changes with every allocation, also with those of events that the first try sets off. */
 static bool exit_boot_services(struct handover *handover)
 {
@@ -55,7 +58,7 @@ static _Noreturn void join(struct handover *handover)
     }
     write_cr4(cr4 & ~(uint64_t)(CR4_PCIDE | CR4_CET));
     write_cr3(top);
-    void (*enter)(struct start_page *) = (void *)(handover->start->code + (start_join - start_code));
+    start_function *enter = (start_function *)(void *)(handover->start->code + (start_join - start_code));
     enter(handover->start);
     __builtin_unreachable();
 }

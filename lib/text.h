@@ -40,7 +40,7 @@ bool text_to_number(const char *data, size_t bytes, uint64_t *number);
  * the flags 0 and -, a width, a precision for %s, and * for both numbers.
  */
 size_t text_format(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-size_t text_format_list(char *buffer, size_t size, const char *format, va_list arguments)
+size_t text_format_list(char *buffer, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
 
 #endif

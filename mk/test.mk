@@ -6,6 +6,6 @@ test:
 check:
 	@$(PYTHON) tests/run.py --quick
 
-test-image: $(TEST_IMAGE)
+test-image: $(TEST_IMAGE) $(CHECKED_IMAGE)
 
 .PHONY: test check test-image

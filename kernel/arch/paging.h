@@ -14,7 +14,7 @@ struct paging_source {
     uint64_t offset; /* from a physical address of a table to where it can be reached */
 };
 
-void paging_set_source(const struct paging_source *source);
+void paging_set_source(const struct paging_source *from);
 
 /* The root of the kernel; set once when it is built. */
 void paging_set_kernel_root(paddr_t root);

@@ -68,5 +68,6 @@ uint64_t handover_time(void)
     uint64_t m = month > 2 ? month - 3 : month + 9;
     uint64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
     const uint64_t epoch = 719468;
-    return (days - epoch) * 86400 + from_bcd(d[4]) * 3600u + from_bcd(d[5]) * 60u + from_bcd(d[6]);
+    uint64_t hour = from_bcd(d[4]), minute = from_bcd(d[5]), second = from_bcd(d[6]);
+    return (days - epoch) * 86400 + hour * 3600 + minute * 60 + second;
 }

@@ -41,7 +41,7 @@ struct spinlock {
  * Under a hypervisor a CPU that waits for its ticket may not be running when its turn comes, and everyone behind it
  * waits for it to be scheduled: there, whoever comes first takes the lock. Set once at boot.
  */
-void spin_set_unfair(bool unfair);
+void spin_set_unfair(bool on);
 
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *lock);

@@ -122,7 +122,7 @@ void thread_kill(struct thread *thread);
 enum error thread_preemption_point(void) MUST_CHECK;
 
 /* Run only on this CPU from now on (CPU_ANY for all); the calling thread moves at once. */
-void thread_set_affinity(uint32_t cpu);
+void thread_set_affinity(uint32_t number);
 
 /* On the way to user mode when something is pending: switch threads, or end this one. */
 void thread_before_user(void);

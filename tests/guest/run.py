@@ -6,29 +6,32 @@ usage: run.py [--quick] [--list] [MACHINE...]
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from driver import TOP, GuestError, Machine, qemu
 
 sys.path.insert(0, str(TOP / "tests"))
 from report import Suite, conclude  # noqa: E402
 
-IMAGE = TOP / "build/test.img"
 CONFIG = ["test=1", "autoexit=1"]
 SECONDS = 300
 
 
 @dataclass
 class Kind:
-    """A machine: processors, memory, processor model; and what runs on it after the in-kernel suite."""
+    """A machine: processors, memory, processor model; what runs on it after the in-kernel suite; and the image."""
     cpus: str
     memory: str
     cpu: str = "max"
     program: str = "utest"
+    image: str = "test"
 
     def name(self):
         cpus = self.cpus.partition(",")[0]
-        return "-".join([f"{cpus}cpu", self.memory, self.cpu.replace(",", "-").replace("=", "-")])
+        words = [f"{cpus}cpu", self.memory, self.cpu.replace(",", "-").replace("=", "-")]
+        return "-".join(words if self.image == "test" else [*words, self.image])
+
+    def path(self):
+        return TOP / f"build/{self.image}.img"
 
 
 # Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: the least
@@ -47,6 +50,8 @@ MACHINES = [
     Kind("6,sockets=2,cores=3,threads=1", "256M"),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
+    # The kernel with checks for undefined behaviour.
+    Kind("4", "512M", image="checked"),
 ]
 QUICK = ("2cpu-8G-max",)
 
@@ -56,7 +61,7 @@ def run_machine(kind):
     suite = Suite(kind.name(), speakers=speakers)
     trouble = None
     try:
-        with Machine(f"guest-{kind.name()}", IMAGE, cpus=kind.cpus, memory=kind.memory, cpu=kind.cpu,
+        with Machine(f"guest-{kind.name()}", kind.path(), cpus=kind.cpus, memory=kind.memory, cpu=kind.cpu,
                      config=[*CONFIG, f"autorun={kind.program}"]) as machine:
             for line in machine.lines_until_end(SECONDS):
                 if not suite.feed(line) and "PANIC" in line:
@@ -84,8 +89,9 @@ def main():
     unknown = [name for name in names if name not in machines]
     if unknown:
         sys.exit(f"run.py: {unknown[0]}: no such machine; --list lists them")
-    if not Path(IMAGE).exists():
-        sys.exit(f"run.py: {IMAGE} is not there; `make -f build.mk test-image` makes it")
+    for path in sorted({machines[name].path() for name in names}):
+        if not path.exists():
+            sys.exit(f"run.py: {path} is not there; `make -f build.mk test-image` makes it")
     conclude([run_machine(machines[name]) for name in names])
 
 

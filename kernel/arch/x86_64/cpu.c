@@ -52,7 +52,7 @@ static void idt_fill(void)
         [VECTOR_MACHINE_CHECK] = IST_MACHINE_CHECK,
     };
     for (unsigned i = 0; i < 256; i++) {
-        uint64_t target = (uint64_t)(uintptr_t)trap_stubs + 16 * i;
+        uint64_t target = (uint64_t)(uintptr_t)trap_stubs + (uint64_t)16 * i;
         bool user = i == 3; /* INT3 may come from user mode */
         idt[i] = (struct gate){
             .offset_low = (uint16_t)target,

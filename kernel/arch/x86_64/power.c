@@ -10,7 +10,7 @@
 #define PM1_SCI_ENABLE   1u
 #define PM1_SLEEP_TYPE   10
 #define PM1_SLEEP_ENABLE (1u << 13)
-#define PATIENCE         (500u * 1000 * 1000)
+#define PATIENCE         ((uint64_t)500 * 1000 * 1000)
 
 #define EMULATOR_EXIT_PORT 0xf4
 #define KEYBOARD_COMMAND   0x64
