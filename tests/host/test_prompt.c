@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "user/libq/status.h"
 #include "user/root/calendar.h"
 #include "user/root/report.h"
 #include "user/root/words.h"
@@ -109,14 +110,26 @@ static void ends_without_a_fault_are_named(void **state)
     (void)state;
     struct task_status status = {.end = END_EXIT};
     check_report(status, "done");
-    assert_true(report_is_success(&status));
     status.status = 3;
     check_report(status, "ended with status 3");
-    assert_false(report_is_success(&status));
     status.end = END_KILLED;
-    status.status = 0;
     check_report(status, "killed");
-    assert_false(report_is_success(&status));
+}
+
+static void an_end_is_due_for_a_report_unless_it_was_good_or_told(void **state)
+{
+    (void)state;
+    struct task_status status = {.end = END_EXIT};
+    assert_false(report_is_due(&status));
+    status.status = STATUS_SAID;
+    assert_false(report_is_due(&status));
+    status.status = 1;
+    assert_true(report_is_due(&status));
+    status.status = 0;
+    status.end = END_KILLED;
+    assert_true(report_is_due(&status));
+    status.end = END_FAULT;
+    assert_true(report_is_due(&status));
 }
 
 int main(void)
@@ -129,6 +142,7 @@ int main(void)
         cmocka_unit_test(a_page_fault_says_what_was_done_where),
         cmocka_unit_test(other_faults_are_named),
         cmocka_unit_test(ends_without_a_fault_are_named),
+        cmocka_unit_test(an_end_is_due_for_a_report_unless_it_was_good_or_told),
     };
     return cmocka_run_group_tests_name("prompt", tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ _Noreturn void program_fail(const char *format, ...)
     text_format_list(text, sizeof text, format, arguments);
     va_end(arguments);
     print("%s: %s\n", program_name(), text);
-    program_exit(2);
+    program_exit(STATUS_SAID);
 }
 
 uint64_t program_number(const char *name, const char *argument, uint64_t low, uint64_t high)

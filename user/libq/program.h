@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "abi/startup.h"
+#include "user/libq/status.h"
 
 /* The startup block of this program; set before main, never changed. */
 extern const struct startup *startup;
@@ -17,7 +18,8 @@ int main(int argc, char **argv);
 
 _Noreturn void program_exit(uint32_t status);
 
-/* Print "NAME: " and the formatted text as a line, and end with status 2: wrong use, or no way to go on. */
+/* Print "NAME: " and the formatted text as a line, and end with STATUS_SAID: wrong use, or no way to go on.
+ */
 _Noreturn void program_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*

@@ -16,7 +16,9 @@ static void power_off(uint32_t status)
 {
     enum error error =
         sys_system_control(startup->system, ACTION_POWER_OFF, status < STATUS_MOST ? status : STATUS_MOST);
-    print("autoexit: cannot switch the machine off: %s\n", error_text(error));
+    if (error != ERR_NONE) {
+        print("autoexit: cannot switch the machine off: %s\n", error_text(error));
+    }
 }
 
 void autorun(void)

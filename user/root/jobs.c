@@ -115,7 +115,7 @@ uint32_t jobs_run(size_t argc, char *const *argv)
         return JOB_NOT_STARTED;
     }
     job_wait(job, &status);
-    if (!report_is_success(&status)) {
+    if (report_is_due(&status)) {
         char text[REPORT_BYTES];
         report_end(&status, text, sizeof text);
         print("%s: %s\n", job->name, text);

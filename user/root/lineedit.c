@@ -29,15 +29,17 @@ static size_t room(const struct lineedit *editor)
     return editor->columns - strlen(editor->prompt) - strlen(INTERRUPT_MARK) - 1;
 }
 
-/* Choose what part of the line is shown, so that the cursor is in it and as little as possible moves. */
+/* Choose what part of the line is shown. When the cursor leaves it, it moves on by a quarter of the row more,
+ * so that not every byte after that moves the whole row. */
 static void scroll(struct lineedit *editor)
 {
     size_t width = room(editor);
+    size_t more = width / 4;
     if (editor->cursor < editor->first) {
-        editor->first = editor->cursor;
+        editor->first = editor->cursor > more ? editor->cursor - more : 0;
     }
     if (editor->cursor > editor->first + width) {
-        editor->first = editor->cursor - width;
+        editor->first = editor->cursor - width + more;
     }
     if (editor->length <= width) {
         editor->first = 0;

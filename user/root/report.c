@@ -2,6 +2,7 @@
 #include "user/root/report.h"
 
 #include "lib/text.h"
+#include "user/libq/status.h"
 
 #define VECTOR_PAGE_FAULT 14u
 #define VECTORS           32u
@@ -94,7 +95,7 @@ void report_end(const struct task_status *status, char *text, size_t bytes)
     }
 }
 
-bool report_is_success(const struct task_status *status)
+bool report_is_due(const struct task_status *status)
 {
-    return status->end == END_EXIT && status->status == 0;
+    return status->end != END_EXIT || (status->status != 0 && status->status != STATUS_SAID);
 }

@@ -10,7 +10,7 @@
 /* A clause such as "page fault reading 0x0 (not mapped) at instruction 0x401000"; cut to fit. */
 void report_end(const struct task_status *status, char *text, size_t bytes);
 
-/* Did it end as it should: by itself, with status 0? */
-bool report_is_success(const struct task_status *status);
+/* Has its end to be reported where it was waited for? Not when it ended well, or has said itself why not. */
+bool report_is_due(const struct task_status *status);
 
 #endif

@@ -5,6 +5,7 @@
 #include "lib/text.h"
 #include "user/bin/fault/kinds.h"
 #include "user/libq/print.h"
+#include "user/libq/program.h"
 
 static int list(void)
 {
@@ -27,7 +28,5 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    print("fault: no kind '%s'; the kinds are:\n", argc == 2 ? argv[1] : "(several words)");
-    list();
-    return 2;
+    program_fail("'%s' is no kind of fault; without an argument it lists them", argv[argc - 1]);
 }

@@ -37,7 +37,7 @@ enum error child_create(struct child *child, const char *program, const char *mo
 
 enum error child_run(struct child *child) MUST_CHECK;
 
-/* Wait for its end, 20 seconds at most, and take its status. */
+/* Wait for its end, a minute at most, and take its status. */
 enum error child_wait(struct child *child, struct task_status *status) MUST_CHECK;
 
 /* Kill it if it lives, and give everything back. */

@@ -1,5 +1,6 @@
 /* Each kind of fault ends the program that commits it, nothing else, and is reported as what it was. */
 #include "abi/system.h"
+#include "syscalls.h"
 #include "user/bin/utest/children.h"
 #include "user/bin/utest/test.h"
 

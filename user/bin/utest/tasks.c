@@ -9,7 +9,8 @@
 #include "user/libq/program.h"
 #include "user/libq/system.h"
 
-#define PLACE 0x0000200000000000ull
+#define PLACE  0x0000200000000000ull
+#define CROWDS 2
 
 /* A child in this mode that has come to where it waits or runs. */
 static bool start_and_reach(struct child *child, const char *mode, const char *argument)
@@ -267,13 +268,13 @@ static uint64_t cpus_online(void)
 
 static bool threads_on_every_cpu_end_together_when_the_task_is_killed(void)
 {
-    for (unsigned round = 0; round < 5; round++) {
+    for (unsigned round = 0; round < CROWDS; round++) {
         struct child child;
         struct task_status status = {0};
         CHECK_OK(child_create(&child, "utest", "crowd", "stay"));
         child.shared->word = cpus_online();
         CHECK_OK(child_run(&child));
-        for (uint64_t deadline = clock_after(20 * SECOND);
+        for (uint64_t deadline = clock_after(60 * SECOND);
              child.shared->answer < 2 * child.shared->word && clock_now() < deadline;) {
             CHECK_OK(sys_thread_sleep(clock_after(MILLISECOND)));
         }
@@ -288,7 +289,7 @@ static bool threads_on_every_cpu_end_together_when_the_task_is_killed(void)
 
 static bool threads_on_every_cpu_end_together_when_one_ends_the_task(void)
 {
-    for (unsigned round = 0; round < 5; round++) {
+    for (unsigned round = 0; round < CROWDS; round++) {
         struct child child;
         struct task_status status = {0};
         CHECK_OK(child_create(&child, "utest", "crowd", "exit"));
