@@ -31,7 +31,8 @@ FORBIDDEN_INCLUDES = {
     "kernel/debug": ("sys", "init"),
 }
 ARCH = "kernel/arch/x86_64/"
-MACHINE = re.compile(r"\b(__asm__|asm)\b|\b(rdmsr|wrmsr|MSR_\w+|CR[0348]_\w+|EFER_\w+)\b")
+# An empty template says something to the compiler alone.
+MACHINE = re.compile(r"\b(?:__asm__|asm)\b(?! *(?:volatile)? *\(\"\")|\b(rdmsr|wrmsr|MSR_\w+|CR[0348]_\w+|EFER_\w+)\b")
 MACHINE_INCLUDE = re.compile(r'#include "kernel/arch/x86_64/(?!arch)')
 
 
