@@ -14,7 +14,7 @@
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
 #define TOPIC_FEATURES    3 /* struct system_feature, one a feature */
-#define TOPIC_LOG         4 /* struct system_log_line; the index is a line number from 0 on, old ones are skipped */
+#define TOPIC_LOG         4 /* struct system_log_line; index: line number, old ones skipped */
 #define TOPIC_TASKS       5 /* struct system_task, one a task, in the order of their numbers */
 #define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a line; the last one with a key counts */
 #define TOPIC_BOOT        7 /* one struct system_boot */
@@ -22,12 +22,12 @@
 #define MEMORY_ORDERS 19
 
 struct system_memory {
-    uint64_t total;               /* RAM that the frame allocator manages */
-    uint64_t free;                /* of it, free */
-    uint64_t page_tables;         /* frames used as page tables */
-    uint64_t kernel;              /* heap and stacks of the kernel */
-    uint64_t user;                /* frames of memory objects */
-    uint64_t reserved;            /* RAM beside the total: kernel image, frame records, bundle, the loader's tables */
+    uint64_t total;       /* RAM that the frame allocator manages */
+    uint64_t free;        /* of it, free */
+    uint64_t page_tables; /* frames used as page tables */
+    uint64_t kernel;      /* heap and stacks of the kernel */
+    uint64_t user;        /* frames of memory objects */
+    uint64_t reserved;    /* RAM beside the total: kernel image, frame records, bundle, the loader's tables */
     uint64_t free_blocks[MEMORY_ORDERS]; /* free blocks of 4 KiB << n */
 };
 
@@ -38,13 +38,13 @@ struct system_cpu {
     uint32_t number;
     uint32_t apic_id;
     uint32_t flags;
-    uint32_t runnable;       /* threads ready or running, the idle thread apart */
-    uint64_t idle_time;      /* since it came up */
-    uint64_t up_time;        /* since it came up */
-    uint64_t interrupts;     /* all of them */
-    uint64_t timer_ticks;    /* of them, from the timer */
-    uint64_t switches;       /* from one thread to another */
-    uint32_t task;           /* number of the task that runs there now, 0 for the kernel */
+    uint32_t runnable;    /* threads ready or running, the idle thread apart */
+    uint64_t idle_time;   /* since it came up */
+    uint64_t up_time;     /* since it came up */
+    uint64_t interrupts;  /* all of them */
+    uint64_t timer_ticks; /* of them, from the timer */
+    uint64_t switches;    /* from one thread to another */
+    uint32_t task;        /* number of the task that runs there now, 0 for the kernel */
     uint32_t pad;
 };
 
@@ -77,14 +77,14 @@ struct system_log_line {
 
 struct task_status {
     uint32_t state;
-    uint32_t end;          /* END_*, when it has ended */
-    uint32_t status;       /* what it ended with */
-    uint32_t vector;       /* exception vector, Intel SDM vol. 3A table 6-1 */
-    uint64_t code;         /* its error code */
-    uint64_t address;      /* CR2 for a page fault */
-    uint64_t instruction;  /* where it happened */
-    uint64_t stack;        /* stack pointer then */
-    uint32_t number;       /* the task's number, as in struct system_task */
+    uint32_t end;         /* END_*, when it has ended */
+    uint32_t status;      /* what it ended with */
+    uint32_t vector;      /* exception vector, Intel SDM vol. 3A table 6-1 */
+    uint64_t code;        /* its error code */
+    uint64_t address;     /* CR2 for a page fault */
+    uint64_t instruction; /* where it happened */
+    uint64_t stack;       /* stack pointer then */
+    uint32_t number;      /* the task's number, as in struct system_task */
     uint32_t pad;
 };
 
@@ -92,9 +92,9 @@ struct system_task {
     uint32_t number;
     uint32_t state;
     uint32_t threads;
-    uint32_t cpu;       /* CPU of its first thread */
+    uint32_t cpu; /* CPU of its first thread */
     uint64_t cpu_time;
-    uint64_t memory;    /* bytes mapped */
+    uint64_t memory; /* bytes mapped */
     char name[TASK_NAME];
 };
 
@@ -104,8 +104,8 @@ struct system_variable {
 };
 
 struct system_boot {
-    uint64_t clock_hz;     /* frequency of the time stamp counter */
-    uint64_t wall_time;    /* seconds since 1970-01-01 UTC at clock 0, or 0 if unknown */
+    uint64_t clock_hz;  /* frequency of the time stamp counter */
+    uint64_t wall_time; /* seconds since 1970-01-01 UTC at clock 0, or 0 if unknown */
     uint32_t cpus_expected;
     uint32_t cpus_online;
     uint64_t kernel_bytes; /* of the kernel image in memory */

@@ -11,8 +11,8 @@
 #include "kernel/sys/topics.h"
 #include "lib/text.h"
 
-enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index, uaddr_t buffer, uint64_t length,
-                           uint64_t *result)
+enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index, uaddr_t buffer,
+                           uint64_t length, uint64_t *result)
 {
     (void)system;
     const struct topic *t = topic_find(topic);

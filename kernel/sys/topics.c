@@ -7,7 +7,7 @@
 #include "kernel/arch/machine.h"
 #include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
-#include "kernel/mm/boot_memory.h"
+#include "kernel/init/boot_memory.h"
 #include "kernel/mm/frame.h"
 #include "kernel/obj/task.h"
 #include "lib/environment.h"

@@ -55,7 +55,8 @@ struct held {
     bool taken;
 };
 
-/* Write a mark into a block that was taken, and find it intact when it goes back: nobody else got it meanwhile. */
+/* Write a mark into a block that was taken, and find it intact when it goes back: nobody else got it
+ * meanwhile. */
 static const char *churn(unsigned number)
 {
     struct held held[HELD] = {0};
@@ -87,8 +88,8 @@ static const char *churn(unsigned number)
 static uint32_t gathered; /* atomic */
 
 /*
- * Stacks of ended threads are kept for the next ones. Before counting, run as many threads as the test will have, all
- * at once: none returns before all have come.
+ * Stacks of ended threads are kept for the next ones. Before counting, run as many threads as the test will
+ * have, all at once: none returns before all have come.
  */
 static const char *gather(unsigned number)
 {
@@ -101,7 +102,8 @@ static const char *gather(unsigned number)
     return NULL;
 }
 
-SELFTEST(frames_smp, "frames: every CPU takes and gives back at once; no block goes to two, and all come back")
+SELFTEST(frames_smp,
+         "frames: every CPU takes and gives back at once; no block goes to two, and all come back")
 {
     EXPECT(test_on_all_cpus(2, gather) == NULL);
     uint64_t before = free_frames();
@@ -120,12 +122,12 @@ struct block {
     unsigned order;
 };
 
-/* Take all there is, the largest blocks first; nothing is written to them, so the emulator's host need not have them. */
+/* Take all there is, the largest blocks first; nothing is written to them, so the emulator's host need not
+ * have them. */
 static const char *take_all(struct block *blocks, unsigned *count, uint64_t *taken)
 {
     for (unsigned order = FRAME_ORDERS; order-- > 0;) {
-        while (*count < BLOCKS_MAX &&
-               frame_alloc(order, FRAME_DEVICE, &blocks[*count].first) == ERR_NONE) {
+        while (*count < BLOCKS_MAX && frame_alloc(order, FRAME_DEVICE, &blocks[*count].first) == ERR_NONE) {
             blocks[(*count)++].order = order;
             *taken += (uint64_t)1 << order;
         }

@@ -1,10 +1,10 @@
 /*
- * Memory from the loader's map to a working frame allocator. Three steps, on the boot processor, each relying on
- * the one before:
+ * Memory from the loader's map to a working frame allocator. Three steps, on the boot processor, each relying
+ * on the one before:
  *
  *   boot_memory_find   which RAM is free, by the map, less everything that is still in use;
- *   boot_memory_map    the kernel's own page tables: image with its rights, aperture over the free RAM; loads them;
- *   boot_memory_start  metadata and start of the frame allocator; from here on frames and heap work.
+ *   boot_memory_map    the kernel's own page tables: image with its rights, aperture over the free RAM; loads
+ * them; boot_memory_start  metadata and start of the frame allocator; from here on frames and heap work.
  */
 #ifndef QUIRE_KERNEL_BOOT_MEMORY_H
 #define QUIRE_KERNEL_BOOT_MEMORY_H
