@@ -10,6 +10,7 @@
 #define ACTION_POWER_OFF 1
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
+#define ACTION_AUDIT     4 /* check the books of the page frames; the log says what is wrong with them */
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
@@ -19,7 +20,41 @@
 #define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a line; the last one with a key counts */
 #define TOPIC_BOOT        7 /* one struct system_boot */
 
+#define TOPIC_FRAMES 8 /* one struct system_frames */
+#define TOPIC_CHUNKS 9 /* struct system_chunk; index: address / 2 MiB, chunks without RAM skipped */
+
 #define MEMORY_ORDERS 19
+#define CHUNK_BYTES   0x200000u
+
+/* Who has a page frame: X(NUMBER, NAME). */
+#define FRAME_CLASS_LIST(X)                                                                                  \
+    X(0, "absent")                                                                                           \
+    X(1, "free")                                                                                             \
+    X(2, "kernel")                                                                                           \
+    X(3, "page table")                                                                                       \
+    X(4, "stack")                                                                                            \
+    X(5, "user")                                                                                             \
+    X(6, "shared")                                                                                           \
+    X(7, "device")                                                                                           \
+    X(8, "metadata")                                                                                         \
+    X(9, "reserved")                                                                                         \
+    X(10, "bad")
+#define FRAME_CLASS_COUNT 11
+
+struct system_frames {
+    uint64_t total; /* frames, as all below */
+    uint64_t free;
+    uint64_t cached; /* of the free ones, at hand for one CPU */
+    uint64_t classes[FRAME_CLASS_COUNT];
+    uint64_t free_blocks[MEMORY_ORDERS]; /* blocks of 2^n frames, each counted once */
+};
+
+/* What the 512 frames from an address on are used for. */
+struct system_chunk {
+    uint64_t address;
+    uint16_t frames[FRAME_CLASS_COUNT];
+    uint16_t pad;
+};
 
 struct system_memory {
     uint64_t total;       /* RAM that the frame allocator manages */

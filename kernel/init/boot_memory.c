@@ -293,6 +293,19 @@ uint64_t boot_memory_reserved(void)
     return (reserved_pages + excluded_ram) * PAGE_SIZE;
 }
 
+uint64_t boot_memory_next_chunk(uint64_t chunk)
+{
+    const uint64_t frames = 2 * MIB / PAGE_SIZE;
+    for (size_t i = 0; i < range_count; i++) {
+        uint64_t first = ranges[i].first.value / frames;
+        uint64_t last = (ranges[i].first.value + ranges[i].count.value - 1) / frames;
+        if (chunk <= last) {
+            return chunk > first ? chunk : first;
+        }
+    }
+    return UINT64_MAX;
+}
+
 paddr_t boot_memory_bundle(void)
 {
     return paddr(handover.info.initrd_ptr);

@@ -19,6 +19,10 @@ void boot_memory_start(unsigned cpus);
 /* Bytes of RAM that are not given out: the kernel image, the bundle, tables of the loader, its own tables. */
 uint64_t boot_memory_reserved(void);
 
+/* The first 2 MiB chunk, from this number on, in which there is RAM that frames are made of; UINT64_MAX:
+ * none. */
+uint64_t boot_memory_next_chunk(uint64_t chunk);
+
 /* Physical address of the init bundle; the size is handover.info.initrd_size. */
 paddr_t boot_memory_bundle(void);
 

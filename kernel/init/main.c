@@ -12,6 +12,7 @@
 #include "kernel/init/handover.h"
 #include "kernel/init/root_start.h"
 #include "kernel/init/selftest.h"
+#include "kernel/init/bad_memory.h"
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
 #include "kernel/mm/layout.h"
@@ -100,6 +101,7 @@ void kernel_entry(uint64_t entry_stamp)
     boot_memory_find();
     boot_memory_map();
     boot_memory_start(came);
+    bad_memory_retire();
     layout_check();
     machine_setup(&boot_cpu, paddr(handover.info.acpi_ptr));
     open_screen();

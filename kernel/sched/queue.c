@@ -18,7 +18,7 @@ void queue_init(struct cpu *cpu)
     spin_init(&cpu->queue_lock, "run queue", LOCK_RUN_QUEUE);
     list_init(&cpu->ready);
     list_init(&cpu->timers);
-    cpu->timer_armed = 0; /* unknown: the first setting goes to the hardware */
+    cpu->timer_armed = DEADLINE_NEVER; /* the timer has been switched off before */
 }
 
 struct cpu *queue_lock_of(struct thread *thread)

@@ -17,6 +17,8 @@ union topic_record {
     struct system_task task;
     struct system_variable variable;
     struct system_boot boot;
+    struct system_frames frames;
+    struct system_chunk chunk;
 };
 
 struct topic {

@@ -3,6 +3,7 @@
  */
 #include "tests/guest/kernel/support.h"
 
+#include "kernel/init/handover.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
@@ -156,6 +157,51 @@ SELFTEST(exhaustion, "frames: all memory can be taken, then the answer is an err
     EXPECT(free_frames() == before);
     heap_free(blocks, BLOCKS_MAX * sizeof(*blocks));
     return NULL;
+}
+
+SELFTEST(retired, "frames: a frame that is retired while it is held is never given out again")
+{
+    pfn_t bad, frame;
+    EXPECT(frame_alloc(0, FRAME_DEVICE, &bad) == ERR_NONE);
+    EXPECT(frame_retire(bad, (pages_t){1}) == ERR_NONE);
+    EXPECT(frame_free(bad, 0) == ERR_NONE);
+    EXPECT(frame_class_of(bad) == FRAME_BAD);
+    EXPECT(frame_free(bad, 0) == ERR_BAD_FREE);
+    EXPECT(frame_take(bad, (pages_t){1}, FRAME_DEVICE) == ERR_NOT_READY);
+    frame_drain();
+    EXPECT(frame_alloc_within(0, FRAME_DEVICE, bad, pfn(bad.value + 1), &frame) == ERR_NO_MEMORY);
+    return NULL;
+}
+
+SELFTEST(named_bad, "frames: memory that badmem= names is not given out")
+{
+    const char *text;
+    size_t length, comma = 0;
+    uint64_t address, bytes;
+    if (!handover_option("badmem", &text, &length)) {
+        return NULL; /* one machine of the suite has the option */
+    }
+    while (comma < length && text[comma] != ',') {
+        comma++;
+    }
+    EXPECT(text_to_number(text, comma, &address));
+    EXPECT(text_to_number(text + comma + 1, length - comma - 1, &bytes));
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+        EXPECT(frame_class_of(pfn((address + at) >> PAGE_SHIFT)) == FRAME_BAD);
+    }
+    return NULL;
+}
+
+static const char *audit_books(void)
+{
+    const char *what = NULL;
+    pfn_t where;
+    return frame_audit(&what, &where) ? NULL : what;
+}
+
+SELFTEST(audit, "frames: the books are right after all this")
+{
+    return audit_books();
 }
 
 static const char *heap_churn(unsigned number)
