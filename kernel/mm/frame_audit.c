@@ -7,7 +7,7 @@
  */
 #include "kernel/mm/frame_state.h"
 
-#define MARK_CACHED ((uint8_t)(SHAPE_OUT | RECORD_NOTED)) /* no other record is like it */
+#define MARK_CACHED ((uint8_t)(RECORD_ABSENT | RECORD_NOTED)) /* no other record is like it */
 
 struct audit {
     const char *what;
@@ -101,12 +101,12 @@ static void audit_held_block(struct audit *audit, uint64_t index, uint8_t record
     for (uint64_t k = 0; k < (uint64_t)1 << order; k++) {
         uint64_t i = frame_index(pfn(first + k));
         uint8_t inner = k ? frame_record(i) : 0;
-        bad |= inner == SHAPE_BAD;
-        claim(audit, inner == 0 || inner == SHAPE_BAD, "a frame inside a held block has a record", i);
+        bad |= inner == RECORD_INSIDE_BAD;
+        claim(audit, inner == 0 || inner == RECORD_INSIDE_BAD, "a frame inside a held block has a record", i);
         claim(audit, !frame_pool_is_free(i, 0), "a held frame is free in the pool", i);
     }
     claim(audit, bad == (record_shape(record) == SHAPE_RETIRE), "a block's mark of bad frames is wrong", index);
-    claim(audit, record_shape(record) >= SHAPE_LARGE || order <= RECORD_MAX_SHAPED, "a record is malformed", index);
+    claim(audit, record_shape(record) > SHAPE_LARGE || record_shape(record) == SHAPE_RETIRE || order > RECORD_MAX_SHAPED, "a record is malformed", index);
 }
 
 /* Walk the frames in order. A held block can reach over several sections, and these are adjacent. */

@@ -48,6 +48,12 @@ static void carve(unsigned from, uint64_t block, unsigned order, uint64_t place)
     }
 }
 
+unsigned frame_blocks_smallest(unsigned order)
+{
+    uint32_t orders = frames.block_orders >> (order - CHUNK_ORDER);
+    return orders ? order + (unsigned)__builtin_ctz(orders) : FRAME_ORDERS;
+}
+
 bool frame_blocks_take(unsigned order, uint64_t *first)
 {
     uint32_t orders = frames.block_orders >> (order - CHUNK_ORDER);

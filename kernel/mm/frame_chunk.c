@@ -306,13 +306,16 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
     update(c, order);
 }
 
-uint32_t frame_chunk_keep(unsigned group)
+void frame_chunk_update_keep(unsigned group)
 {
-    for (unsigned n = 0; n < NONEMPTY; n++)
-        if (frames.nonempty[group][n])
-            return bucket_low[(n * SETS_WORD + (unsigned)__builtin_ctzll(frames.nonempty[group][n])) /
-                              CHUNK_ORDER];
-    return CHUNK_FRAMES + 1;
+    uint32_t keep = CHUNK_FRAMES + 1;
+    for (unsigned n = NONEMPTY; n-- > 0;) {
+        uint64_t sets = frames.nonempty[group][n];
+        if (sets)
+            keep = bucket_low[(n * SETS_WORD + (unsigned)__builtin_ctzll(sets)) / CHUNK_ORDER];
+    }
+    if (keep != frames.keep[group])
+        __atomic_store_n(&frames.keep[group], keep, __ATOMIC_RELAXED);
 }
 
 /* The first chunk that has frames at or above this one. */

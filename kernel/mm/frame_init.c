@@ -197,12 +197,12 @@ static void start_cache(struct frame_cpu *cpu, uint64_t share)
     half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
     for (unsigned group = 0; group < GROUPS; group++) {
         cpu->hand[group] = (struct frame_hand){
-            .keep = CHUNK_FRAMES + 1,
             .stack = {.capacity = (uint32_t)half, .item = cpu->frames[group][0], .spare = cpu->frames[group][1]},
             .returns = cpu->returns[group]};
         for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
-            uint64_t blocks = (share / 256) >> k;
+            uint64_t blocks = (share / 128) >> (k + 1);
             blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;
+            blocks = (uint64_t)1 << (63 - __builtin_clzll(blocks));
             cpu->stack[k][group] = (struct frame_stack){.capacity = (uint32_t)blocks,
                                                         .item = cpu->blocks[k][group][0],
                                                         .spare = cpu->blocks[k][group][1]};
@@ -237,6 +237,8 @@ enum error frame_init(const struct memory_range *ram, size_t count, void *metada
     record_absent(ram, usable);
     for (size_t i = 0; i < usable; i++)
         add_range(ram[i].first.value, range_end(&ram[i]));
+    for (unsigned group = 0; group < GROUPS; group++)
+        frame_chunk_update_keep(group);
     start_caches(cpus);
     return ERR_NONE;
 }

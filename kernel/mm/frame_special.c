@@ -255,7 +255,7 @@ static void mark_bad(uint64_t index)
     if (record_shape(record) == SHAPE_RETIRE)
         retire |= note & NOTE_FIRST_BAD;
     if (first != index)
-        frame_set_record(index, SHAPE_BAD);
+        frame_set_record(index, RECORD_INSIDE_BAD);
     frame_hold(first, record_order(record, note), record_class(record), record_account(record, note), retire);
 }
 

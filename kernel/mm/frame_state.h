@@ -40,8 +40,9 @@
 #define NO_INDEX     UINT64_MAX
 #define CACHE_LINE   64
 #define HALF_FRAMES  256u /* most frames in half a stack */
-#define HALF_BLOCKS  4u   /* the same for each higher order */
+#define HALF_BLOCKS  8u   /* the same for each higher order */
 #define RETURNS      128u /* most frames on their way back to the pool, per group */
+#define NEARLY_WHOLE 496u /* a chunk with so many free frames is not kept waiting for the last ones */
 
 /* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it. */
 struct frame_chunk {
@@ -67,10 +68,9 @@ struct frame_stack {
 
 /* What a CPU has of one group: a line of what single frames need. */
 struct frame_hand {
-    uint32_t keep;     /* frees into chunks with fewer free frames than this stay here, the others return */
-    uint32_t returned; /* in use of `returns` */
     struct frame_stack stack;
     uint32_t *returns;   /* frames on their way to the pool */
+    uint64_t returned;   /* in use of `returns` */
     uint64_t open_first; /* index of the first frame of the chunk that is lent to this CPU */
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -82,7 +82,7 @@ struct frame_hand {
 struct frame_cpu {
     uint32_t busy;
     uint32_t stolen;
-    uint64_t taken[RECORD_KINDS / 2]; /* frames taken through this CPU so far, by class - FRAME_KERNEL */
+    uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
     struct frame_hand hand[GROUPS];
     uint64_t given[RECORD_KINDS]; /* frames given back, by the high half of their record */
     struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher */
@@ -116,6 +116,12 @@ struct frame_state {
     /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h. */
     uint8_t *record;
     uint32_t *note;
+
+    /*
+     * Read by all CPUs, written under lock when it changes, which is not often: frees into chunks of the group
+     * with fewer free frames than this stay in the cache.
+     */
+    uint32_t keep[GROUPS] __attribute__((aligned(2 * CACHE_LINE)));
 
     /* Guarded by lock. */
     uint32_t lock __attribute__((aligned(2 * CACHE_LINE)));
@@ -160,7 +166,7 @@ static inline void frame_set_note(uint64_t index, uint32_t note)
     __atomic_store_n(&frames.note[index], note, __ATOMIC_RELAXED);
 }
 
-/* Record a held block, with its account and, when `retire` is not 0, bad frames in it. */
+/* Record a held block, with its account and, when `retire` is not 0, bad frames in it (NOTE_FIRST_BAD or 1). */
 void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire);
 
 /* Is the record at this index that of a held block of this order? */
@@ -179,7 +185,7 @@ static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned cla
     if (class < FRAME_KERNEL || class > FRAME_RESERVED)
         return 0;
     unsigned kind = class - FRAME_KERNEL;
-    return cpu->taken[kind] - cpu->given[kind] - cpu->given[RECORD_KINDS / 2 + kind];
+    return cpu->taken[class] - cpu->given[kind] - cpu->given[RECORD_KINDS / 2 + kind];
 }
 
 /* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
@@ -250,6 +256,8 @@ static inline void frame_cache_leave(struct frame_cpu *cpu)
  * merges with the free buddies. All under the pool's lock.
  */
 bool frame_blocks_take(unsigned order, uint64_t *first);
+/* The smallest order, at least `order`, of which there are blocks; FRAME_ORDERS when there is none. */
+unsigned frame_blocks_smallest(unsigned order);
 void frame_blocks_give(uint64_t first, unsigned order);
 /* The lowest free block of the order that lies in [low, high), split off where it is part of a larger one. */
 bool frame_blocks_take_within(unsigned order, uint64_t low, uint64_t high, uint64_t *first);
@@ -280,8 +288,8 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
 /* The chunk with this index, free or held as a whole, is about to be used in pieces for the group. */
 void frame_chunk_assign(uint64_t index, unsigned group);
 
-/* Frames given back to chunks with at least this many free frames should go to the pool at once. */
-uint32_t frame_chunk_keep(unsigned group);
+/* Bring frames.keep up to date after chunks have changed their sets. */
+void frame_chunk_update_keep(unsigned group);
 
 /*
  * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other group's
