@@ -20,12 +20,12 @@ all: image
 
 include mk/gen.mk
 include mk/frame.mk
+include mk/font.mk
 include mk/kernel.mk
 -include mk/boot.mk
 -include mk/user.mk
 -include mk/image.mk
 -include mk/host.mk
--include mk/frame-host.mk
 -include mk/frame-bench.mk
 -include mk/test.mk
 -include mk/bench.mk

@@ -32,7 +32,7 @@
     X(ERR_DEVICE, 21, "a device failed")
 
 #ifndef __ASSEMBLER__
-#define QUIRE_ERROR_ENUM(name, number, text) name = number,
+#define QUIRE_ERROR_ENUM(name, number, text) name = (number),
 enum error { QUIRE_ERRORS(QUIRE_ERROR_ENUM) };
 #undef QUIRE_ERROR_ENUM
 

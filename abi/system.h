@@ -16,18 +16,18 @@
 #define TOPIC_FEATURES    3 /* struct system_feature, one a feature */
 #define TOPIC_LOG         4 /* struct system_log_line; the index is a line number from 0 on, old ones are skipped */
 #define TOPIC_TASKS       5 /* struct system_task, one a task, in the order of their numbers */
-#define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a key of the boot environment */
+#define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a line; the last one with a key counts */
 #define TOPIC_BOOT        7 /* one struct system_boot */
 
 #define MEMORY_ORDERS 19
 
 struct system_memory {
-    uint64_t total;               /* RAM that the frame allocator manages, its own metadata included */
+    uint64_t total;               /* RAM that the frame allocator manages */
     uint64_t free;                /* of it, free */
     uint64_t page_tables;         /* frames used as page tables */
-    uint64_t kernel;              /* heap, stacks and metadata of the kernel */
+    uint64_t kernel;              /* heap and stacks of the kernel */
     uint64_t user;                /* frames of memory objects */
-    uint64_t reserved;            /* RAM that is not given out: kernel image, bundle, firmware */
+    uint64_t reserved;            /* RAM beside the total: kernel image, frame records, bundle, the loader's tables */
     uint64_t free_blocks[MEMORY_ORDERS]; /* free blocks of 4 KiB << n */
 };
 
@@ -84,6 +84,8 @@ struct task_status {
     uint64_t address;      /* CR2 for a page fault */
     uint64_t instruction;  /* where it happened */
     uint64_t stack;        /* stack pointer then */
+    uint32_t number;       /* the task's number, as in struct system_task */
+    uint32_t pad;
 };
 
 struct system_task {

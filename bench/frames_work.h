@@ -1,7 +1,7 @@
 /*
- * The workloads, written once and compiled for each allocator: the including file defines WORK(name), which makes
- * a function's name, and TAKE(order, first) and GIVE(first, order). Each function is run by all threads of a
- * worker's team at once and returns the nanoseconds that the thread spent on an operation.
+ * The workloads, written once and compiled for each allocator: the including file defines WORK(name), which
+ * makes a function's name, and TAKE(order, first) and GIVE(first, order). Each function is run by all threads
+ * of a worker's team at once and returns the nanoseconds that the thread spent on an operation.
  */
 
 /* Take `count` blocks. */

@@ -1,13 +1,13 @@
 /*
  * How well free memory keeps its shape: after work that leaves much of memory held in single frames, how many
- * 2 MiB blocks are really free, in per cent of what the free frames could make at best. Two CPUs take turns, in
- * one thread, so that the result is the same in every run. Beside it the textbook baseline on the same work.
+ * 2 MiB blocks are really free, in per cent of what the free frames could make at best. Two CPUs take turns,
+ * in one thread, so that the result is the same in every run. Beside it the textbook baseline on the same
+ * work.
  *
  *   churn_50, churn_90   hold 50 (90) % at random; 100 rounds of giving each of a random tenth of it back and
  *                        taking another at once
- *   processes            processes of 64 KiB to 16 MiB fill memory, 64 growing at a time; then they end and others
- *                        come, at 90 % full, until 20 times the memory was taken
- *   processes_half       then half of them end
+ *   processes            processes of 64 KiB to 16 MiB fill memory, 64 growing at a time; then they end and
+ * others come, at 90 % full, until 20 times the memory was taken processes_half       then half of them end
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -38,7 +38,8 @@ static struct random dice;
 
 static void *map_zeroed(uint64_t bytes)
 {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         abort();
     return memory;

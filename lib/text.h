@@ -1,7 +1,7 @@
 /*
  * Memory and text primitives for code without a C library: the four memory functions that the compiler may
- * call by itself, a few string functions, and one bounded formatter. Built for the loader, the kernel and user
- * space; on the host the C library's own memory functions are used.
+ * call by itself, a few string functions, and one bounded formatter. Built for the loader, the kernel and
+ * user space; in hosted code the memory functions are those of the C library.
  *
  * No function here allocates, locks or fails.
  */
@@ -13,11 +13,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if __STDC_HOSTED__
+#include <string.h>
+#else
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
 void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int byte, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
 size_t strlen(const char *text);
+#endif
 
 bool text_equal(const char *a, const char *b);
 
@@ -36,7 +40,7 @@ bool text_to_number(const char *data, size_t bytes, uint64_t *number);
  * the flags 0 and -, a width, a precision for %s, and * for both numbers.
  */
 size_t text_format(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-size_t text_format_list(char *buffer, size_t size, const char *format, va_list arguments)
+size_t text_format_list(char *buffer, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
 
 #endif

@@ -1,7 +1,7 @@
 # Generated headers: build/gen/.
 
 GEN := $(BUILD)/gen
-SYSCALL_HEADERS := $(GEN)/syscall_numbers.h $(GEN)/syscall_decode.inc $(GEN)/syscalls.h
+SYSCALL_HEADERS := $(addprefix $(GEN)/,syscall_numbers.h syscall_calls.h syscall_decode.inc syscalls.h)
 
 $(GEN)/.syscalls: abi/syscalls.tbl tools/gen-syscalls.py
 	@mkdir -p $(GEN)

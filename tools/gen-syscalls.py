@@ -4,6 +4,7 @@
     gen-syscalls.py TABLE OUTDIR REFERENCE.md [--check]
 
 OUTDIR/syscall_numbers.h   SYS_NAME constants and the list of names, C and assembler
+OUTDIR/syscall_calls.h     prototypes of the calls in the kernel
 OUTDIR/syscall_decode.inc  the kernel's decoders and dispatch table, included by kernel/sys/dispatch.c
 OUTDIR/syscalls.h          the user-side stubs
 REFERENCE.md               the reference page; with --check it is compared instead of written
@@ -76,7 +77,8 @@ def parse_line(call, word, rest, fields, where):
     if word == "about":
         call.about.append(rest)
     elif word == "handle":
-        if len(fields) != 3 or fields[1] not in TYPES or not set(fields[2].split(",")) <= RIGHTS:
+        rights = [right for right in fields[2].split(",") if not right.startswith("@")] if len(fields) == 3 else []
+        if len(fields) != 3 or fields[1] not in TYPES or not set(rights) <= RIGHTS:
             fail(where, "expected: handle NAME TYPE RIGHTS with a known type and known rights")
         call.arguments.append(Argument("handle", fields[0], type=fields[1], rights=fields[2].split(",")))
     elif word == "value":
@@ -148,6 +150,20 @@ def kernel_parameters(call):
     return ", ".join(out) or "void"
 
 
+def slot_of(call, name):
+    slot = 0
+    for argument in call.arguments:
+        if argument.name == name and argument.kind == "value":
+            return slot
+        slot += argument.slots()
+    return fail(call.where, f"{call.name}: @{name} names no value of this call")
+
+
+def right_expression(call, right):
+    """A right by name, or @VALUE: the bits of that value, which are those of the rights read, write, execute."""
+    return f"(uint32_t)word[{slot_of(call, right[1:])}]" if right.startswith("@") else f"RIGHT_{right.upper()}"
+
+
 def decoder(call):
     """One function: check every argument, resolve the handles, call, release. Arguments are checked from left
     to right, plain values before handles, so that nothing is held when a value is refused."""
@@ -187,7 +203,7 @@ def decoder(call):
     out += [f"    struct {argument.type} *{argument.name} = NULL;" for argument, _ in handles]
     out.append("    enum error error;")
     for index, (argument, at) in enumerate(handles):
-        rights = " | ".join(f"RIGHT_{right.upper()}" for right in argument.rights)
+        rights = " | ".join(right_expression(call, right) for right in argument.rights)
         out.append(f"    error = handle_get_{argument.type}(word[{at}], {rights}, &{argument.name});")
         out += ["    if (error != ERR_NONE) {", "        goto out;" if index else "        return error;", "    }"]
     out.append(f"    error = sys_{call.name}({', '.join(names)});")
@@ -199,10 +215,14 @@ def decoder(call):
     return "\n".join(out)
 
 
-def decode(calls):
+def prototypes(calls):
     out = [BANNER]
     out += [f"enum error sys_{call.name}({kernel_parameters(call)});" for call in calls]
-    out.append("")
+    return "\n".join(out) + "\n"
+
+
+def decode(calls):
+    out = [BANNER]
     out += [decoder(call) for call in calls]
     out.append("static enum error (*const sys_decoders[SYS_COUNT])(const uint64_t *word, uint64_t *result) = {")
     out += [f"    [{call.number}] = decode_{call.name}," for call in calls]
@@ -286,8 +306,8 @@ def reference(calls):
     out = ["<!-- Made by tools/gen-syscalls.py from abi/syscalls.tbl: change the table, not this page. -->",
            "# System calls", "",
            "The number goes into rax, arguments into " + " ".join(REGISTERS) + ". The error comes back in rax, the",
-           "result in rdx; rcx, r11 and the argument registers come back as 0, all others unchanged. Times are",
-           "nanoseconds of the monotonic clock. The stubs below are in `syscalls.h`; errors are explained in",
+           "result in rdx; rcx and r11 hold the caller's own instruction pointer and flags, the other argument registers",
+           "0, all others what they were. Times are nanoseconds of the monotonic clock. The stubs below are in `syscalls.h`; errors are explained in",
            "[abi/error.h](../abi/error.h). A call with a handle argument can also fail with ERR_BAD_HANDLE,",
            "ERR_WRONG_TYPE or ERR_NO_RIGHT, one with memory with ERR_BAD_ADDRESS, a value outside its range with",
            "ERR_BAD_ARGUMENT.", "", "| number | call | blocks |", "|---|---|---|"]
@@ -298,7 +318,8 @@ def reference(calls):
         rows = []
         for argument in call.arguments:
             if argument.kind == "handle":
-                rows.append(f"handle of a {argument.type}, with {' and '.join(argument.rights)}")
+                rights = [f"what `{r[1:]}` says" if r.startswith("@") else r for r in argument.rights]
+                rows.append(f"handle of a {argument.type}, with {' and '.join(rights)}")
             elif argument.kind == "value":
                 span = f", {argument.low} to {argument.high}" if argument.high else ""
                 rows.append(f"{argument.unit}{span}")
@@ -333,6 +354,7 @@ def main():
     outdir.mkdir(parents=True, exist_ok=True)
     (outdir / "syscall_numbers.h").write_text(numbers(calls))
     (outdir / "syscall_decode.inc").write_text(decode(calls))
+    (outdir / "syscall_calls.h").write_text(prototypes(calls))
     (outdir / "syscalls.h").write_text(stubs(calls))
     if not page.exists() or page.read_text() != reference(calls):
         page.write_text(reference(calls))

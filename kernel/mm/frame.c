@@ -1,6 +1,6 @@
 /*
- * Taking and giving back blocks: the fast paths, which touch the CPU's own cache and the record of the block, and
- * what they fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
+ * Taking and giving back blocks: the fast paths, which touch the CPU's own cache and the record of the block,
+ * and what they fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
  *
  * The fast paths are leaf code: where something is not at hand they leave the cache again and start over in a
  * function of its own, so that no register has to be saved for a call that is rarely made.
@@ -12,7 +12,8 @@
 #define SLOW                  __attribute__((noinline))
 
 /* Where in a cache the hand for the class is. */
-#define HAND(class) [class] = offsetof(struct frame_cpu, hand) + CLASS_GROUP(class) * sizeof(struct frame_hand)
+#define HAND(class)                                                                                          \
+    [class] = offsetof(struct frame_cpu, hand) + CLASS_GROUP(class) * sizeof(struct frame_hand)
 static const uint16_t hand_of_class[FRAME_CLASSES] = {
     HAND(FRAME_KERNEL),      HAND(FRAME_PAGE_TABLE), HAND(FRAME_STACK),    HAND(FRAME_USER_ANONYMOUS),
     HAND(FRAME_USER_SHARED), HAND(FRAME_DEVICE),     HAND(FRAME_METADATA), HAND(FRAME_RESERVED),
@@ -41,7 +42,8 @@ static void hold(struct request request, uint64_t index, pfn_t *out)
     *out = frame_at(index);
 }
 
-/* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile. */
+/* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile.
+ */
 static enum error take_exhaustively(struct request request, pfn_t *out)
 {
     uint64_t index;
@@ -103,8 +105,8 @@ static SLOW enum error take(struct request request, pfn_t *out)
 }
 
 /*
- * The fast paths: nothing is changed when they give up. The record is read plainly, for a block in a cache has
- * nobody who would write it.
+ * The fast paths: nothing is changed when they give up. The record is read plainly, for a block in a cache
+ * has nobody who would write it.
  */
 static inline bool take_top(struct frame_cpu *cpu, struct frame_stack *stack, unsigned order,
                             enum frame_class class, pfn_t *out)
@@ -126,7 +128,7 @@ static inline bool take_top(struct frame_cpu *cpu, struct frame_stack *stack, un
 
 static SLOW enum error take_block(unsigned order, enum frame_class class, pfn_t *out)
 {
-    struct request request = {(uint8_t)order, (uint8_t)class, 0};
+    struct request request = {(uint8_t)order, (uint8_t) class, 0};
     if (order >= CACHED_ORDERS)
         return order < FRAME_ORDERS ? take_from_pool(request, out) : ERR_BAD_ARGUMENT;
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
@@ -143,14 +145,14 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     struct frame_stack *stack = &hand_at(cpu, hand_of_class[class])->stack;
     return take_top(cpu, stack, 0, class, out) ? ERR_NONE
-                                               : take((struct request){0, (uint8_t)class, 0}, out);
+                                               : take((struct request){0, (uint8_t) class, 0}, out);
 }
 
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
-    return take((struct request){(uint8_t)order, (uint8_t)class, (uint16_t)account}, out);
+    return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account}, out);
 }
 
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)
@@ -197,8 +199,8 @@ static enum error give_to_pool(uint64_t index, unsigned order)
 }
 
 /*
- * A single frame goes onto the stack, or among the returns when its chunk is not among the fullest. False, and
- * nothing is changed, when there is no room, or the frame should go to the pool at once.
+ * A single frame goes onto the stack, or among the returns when its chunk is not among the fullest. False,
+ * and nothing is changed, when there is no room, or the frame should go to the pool at once.
  */
 static inline bool push_frame(struct frame_hand *hand, const struct frame_chunk *chunk, uint64_t index)
 {
@@ -232,7 +234,8 @@ static SLOW enum error give(uint64_t index, unsigned order)
     }
     frame_set_record(index, 0);
     cpu->given[record & RECORD_KIND_MASK] += (uint64_t)1 << order;
-    return frame_cache_put(cpu, index, order, order < CHUNK_ORDER ? frames.chunk[index / CHUNK_FRAMES].group : 0);
+    return frame_cache_put(cpu, index, order,
+                           order < CHUNK_ORDER ? frames.chunk[index / CHUNK_FRAMES].group : 0);
 }
 
 /* The fast path for blocks of order 1 and up, as give_frame below. */
@@ -242,7 +245,8 @@ static SLOW enum error give_block(uint64_t index, unsigned order)
         return give_to_pool(index, order);
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     uint8_t record;
-    if (RARELY(!frame_cache_try(cpu)) || RARELY(record_shape(record = frames.record[index]) != SHAPE_HELD(order))) {
+    if (RARELY(!frame_cache_try(cpu)) ||
+        RARELY(record_shape(record = frames.record[index]) != SHAPE_HELD(order))) {
         frame_cache_leave(cpu);
         return give(index, order);
     }
@@ -260,8 +264,9 @@ static SLOW enum error give_block(uint64_t index, unsigned order)
 }
 
 /*
- * The fast path for single frames: what is not plain sailing is left to the functions above. The record and the
- * chunk's group are read plainly: nobody writes them while the frame is held and this CPU is in its cache.
+ * The fast path for single frames: what is not plain sailing is left to the functions above. The record and
+ * the chunk's group are read plainly: nobody writes them while the frame is held and this CPU is in its
+ * cache.
  */
 static inline enum error give_frame(uint64_t index)
 {
@@ -273,7 +278,8 @@ static inline enum error give_frame(uint64_t index)
         return give(index, 0);
     }
     unsigned group = chunk->group;
-    struct frame_hand *hand = hand_at(cpu, offsetof(struct frame_cpu, hand) + group * sizeof(struct frame_hand));
+    struct frame_hand *hand =
+        hand_at(cpu, offsetof(struct frame_cpu, hand) + group * sizeof(struct frame_hand));
     frame_set_record(index, 0);
     cpu->given[record - RECORD_SINGLE]++;
     if (RARELY(!push_frame(hand, chunk, index)))

@@ -1,6 +1,6 @@
 /*
- * Pure functions on the map of a chunk: 512 bits in eight words, one bit a frame, set when it is free. A block of
- * order k is an aligned run of 2^k bits, so no other map is needed for the orders below 9.
+ * Pure functions on the map of a chunk: 512 bits in eight words, one bit a frame, set when it is free. A
+ * block of order k is an aligned run of 2^k bits, so no other map is needed for the orders below 9.
  */
 #ifndef QUIRE_KERNEL_MM_FRAME_BITS_H
 #define QUIRE_KERNEL_MM_FRAME_BITS_H

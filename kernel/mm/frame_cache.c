@@ -1,10 +1,12 @@
 /*
- * Per-CPU caches. A stack per order and group holds blocks at hand; allocation and freeing are a pop and a push.
+ * Per-CPU caches. A stack per order and group holds blocks at hand; allocation and freeing are a pop and a
+ * push.
  *
- * Single frames come from a chunk that the pool has lent out: all its free frames, as a map, 64 at a time onto
- * the stack in order of address. A frame given back stays on the stack if its chunk is fuller than any that the
- * pool would lend next: no better frame could be found for the next request. Else it goes among the returns, and
- * with them to the pool, for its chunk has a chance to become whole. So the cache does not disturb the packing.
+ * Single frames come from a chunk that the pool has lent out: all its free frames, as a map, 64 at a time
+ * onto the stack in order of address. A frame given back stays on the stack if its chunk is fuller than any
+ * that the pool would lend next: no better frame could be found for the next request. Else it goes among the
+ * returns, and with them to the pool, for its chunk has a chance to become whole. So the cache does not
+ * disturb the packing.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -101,15 +103,16 @@ static void gather_frames(struct frame_cpu *cpu, unsigned group)
 }
 
 /*
- * Fill half a stack of blocks of a higher order, the lowest to be given out first: from one larger block if there
- * is one and none of a size between, for that is quick and keeps neighbours together. Under the lock.
+ * Fill half a stack of blocks of a higher order, the lowest to be given out first: from one larger block if
+ * there is one and none of a size between, for that is quick and keeps neighbours together. Under the lock.
  */
 static void gather_blocks(struct frame_stack *stack, unsigned group, unsigned order)
 {
     uint64_t index;
     uint32_t want = stack->capacity;
     unsigned larger = order + 31u - (unsigned)__builtin_clz(want);
-    if (order >= CHUNK_ORDER && frame_blocks_smallest(order) >= larger && frame_pool_take(larger, group, &index)) {
+    if (order >= CHUNK_ORDER && frame_blocks_smallest(order) >= larger &&
+        frame_pool_take(larger, group, &index)) {
         for (uint32_t k = want; k-- > 0; index += (uint64_t)1 << order)
             stack->item[k] = (uint32_t)index;
         stack->count = want;
@@ -235,7 +238,8 @@ void frame_cache_empty(struct frame_cpu *cpu)
 
 void frame_cache_quiesce(void)
 {
-    /* Whoever holds the drain lock may wait for this CPU to pass a barrier, so pass barriers while waiting. */
+    /* Whoever holds the drain lock may wait for this CPU to pass a barrier, so pass barriers while waiting.
+     */
     while (__atomic_exchange_n(&frames.drain, 1, __ATOMIC_ACQUIRE))
         frame_platform_barrier();
     for (uint32_t n = 0; n < frames.cpus; n++)

@@ -1,4 +1,5 @@
-/* What there is, by class and by size, and whose a frame is. For people and pictures: nothing here is fast. */
+/* What there is, by class and by size, and whose a frame is. For people and pictures: nothing here is fast.
+ */
 #include "kernel/mm/frame_state.h"
 
 /* Free blocks in a map by order: those that are not half of a larger free block. */
@@ -8,7 +9,8 @@ static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDE
     blocks[CHUNK_ORDER] += larger;
     for (unsigned order = CHUNK_ORDER; order-- > 0;) {
         uint64_t count = 0;
-        for (int at = bits_find(map, order, 0); at >= 0; at = bits_find(map, order, (unsigned)at + (1u << order)))
+        for (int at = bits_find(map, order, 0); at >= 0;
+             at = bits_find(map, order, (unsigned)at + (1u << order)))
             count++;
         blocks[order] += count - 2 * larger;
         larger = count;
@@ -39,10 +41,10 @@ void frame_count(struct frame_counts *out)
     frame_lock(&frames.lock);
     for (uint32_t n = 0; n < frames.cpus; n++) {
         tally_cache(&frames.cpu[n], out);
-        for (unsigned class = 0; class < FRAME_CLASSES; class++)
+        for (unsigned class = 0; class < FRAME_CLASSES; class ++)
             out->classes[class] += frame_cpu_class(&frames.cpu[n], class);
     }
-    for (unsigned class = 0; class < FRAME_CLASSES; class++) {
+    for (unsigned class = 0; class < FRAME_CLASSES; class ++) {
         out->classes[class] += (uint64_t)frames.classes[class];
         out->free -= out->classes[class];
     }

@@ -1,7 +1,7 @@
 /*
- * Start-up: lay the metadata out and enter the free RAM. Zeroed metadata means a section without RAM, an empty
- * set, a chunk that is not in pieces, a frame that is not held; so what is written here is proportional to the
- * gigabytes and to the ragged ends of the ranges, not to the frames.
+ * Start-up: lay the metadata out and enter the free RAM. Zeroed metadata means a section without RAM, an
+ * empty set, a chunk that is not in pieces, a frame that is not held; so what is written here is proportional
+ * to the gigabytes and to the ragged ends of the ranges, not to the frames.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -18,7 +18,8 @@ static uint64_t range_end(const struct memory_range *range)
     return end < FRAME_LIMIT ? end : FRAME_LIMIT;
 }
 
-/* Sorted, disjoint, not empty, not wrapping. Returns how many begin below FRAME_LIMIT; SIZE_MAX when not so. */
+/* Sorted, disjoint, not empty, not wrapping. Returns how many begin below FRAME_LIMIT; SIZE_MAX when not so.
+ */
 static size_t usable_ranges(const struct memory_range *ram, size_t count)
 {
     uint64_t end = 0;
@@ -34,7 +35,8 @@ static size_t usable_ranges(const struct memory_range *ram, size_t count)
 }
 
 /* The next cell of 2^order frames, at or after `next`, that a range touches, from range `*i` on. */
-static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order, uint64_t next)
+static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order,
+                          uint64_t next)
 {
     while (*i < count && (range_end(&ram[*i]) - 1) >> order < next)
         (*i)++;
@@ -196,9 +198,10 @@ static void start_cache(struct frame_cpu *cpu, uint64_t share)
     uint64_t half = align_down(share / 64, 64);
     half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
     for (unsigned group = 0; group < GROUPS; group++) {
-        cpu->hand[group] = (struct frame_hand){
-            .stack = {.capacity = (uint32_t)half, .item = cpu->frames[group][0], .spare = cpu->frames[group][1]},
-            .returns = cpu->returns[group]};
+        cpu->hand[group] = (struct frame_hand){.stack = {.capacity = (uint32_t)half,
+                                                         .item = cpu->frames[group][0],
+                                                         .spare = cpu->frames[group][1]},
+                                               .returns = cpu->returns[group]};
         for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
             uint64_t blocks = (share / 128) >> (k + 1);
             blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;

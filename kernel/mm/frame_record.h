@@ -1,8 +1,8 @@
 /*
- * What is recorded of each frame: a byte, and a note of four more that is written only when there is something
- * rare to say. The byte's high half is the shape, which decides whether a block may be given back; the low half
- * is the class, and whether the note names an account. Single frames have the highest shape, so that one
- * comparison tells them.
+ * What is recorded of each frame: a byte, and a note of four more that is written only when there is
+ * something rare to say. The byte's high half is the shape, which decides whether a block may be given back;
+ * the low half is the class, and whether the note names an account. Single frames have the highest shape, so
+ * that one comparison tells them.
  *
  * A free frame, and one inside a held block, has 0: all is said at the first frame of the block.
  */

@@ -1,6 +1,6 @@
 /*
- * Any bytes as a memory map and a trace of operations, right and wrong ones: the allocator must keep its books
- * straight, never give out a frame twice, and refuse a single frame only when none is free.
+ * Any bytes as a memory map and a trace of operations, right and wrong ones: the allocator must keep its
+ * books straight, never give out a frame twice, and refuse a single frame only when none is free.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FRAMES 4096u
 #define CPUS   3u
 #define RANGES 4u
+#define STEPS  1024u
 
 static uint8_t held[FRAMES]; /* 1: held by the trace, 2: no RAM, 3: retired */
 static uint64_t held_count, ram_count;
@@ -31,7 +32,8 @@ static size_t read_ranges(const uint8_t *data, struct memory_range *out)
     memset(held, 2, sizeof held);
     ram_count = held_count = 0;
     for (unsigned i = 0; i < RANGES; i++, data += 4) {
-        uint64_t first = at + 1 + (data[0] | data[1] << 8) % 2048, length = 1 + (data[2] | data[3] << 8) % 2048;
+        uint64_t first = at + 1 + (data[0] | data[1] << 8) % 2048,
+                 length = 1 + (data[2] | data[3] << 8) % 2048;
         if (first + length > FRAMES)
             break;
         out[count++] = (struct memory_range){pfn(first), {length}};
@@ -128,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *what;
     pfn_t where;
     unsigned steps = 0;
-    for (size_t at = 4 * RANGES; at + 5 <= size; at += 5)
+    for (size_t at = 4 * RANGES; at + 5 <= size && steps < STEPS; at += 5)
         if (step(data + at), ++steps % 32 == 0)
             check(frame_audit(&what, &where));
     struct frame_counts counts;

@@ -1,4 +1,5 @@
-/* Any bytes as a memory map: what comes out is sorted, disjoint, free, and touches nothing used or excluded. */
+/* Any bytes as a memory map: what comes out is sorted, disjoint, free, and touches nothing used or excluded.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ static void check(bool holds)
 }
 
 /* Is the byte range free of used entries, and does each of its pages begin and end in some free entry? */
-static void check_range(const struct memory_range *range, const struct memory_map_entry *entries, size_t count)
+static void check_range(const struct memory_range *range, const struct memory_map_entry *entries,
+                        size_t count)
 {
     uint64_t begin = range->first.value * PAGE_SIZE, end = begin + range->count.value * PAGE_SIZE;
     bool begins = false, ends = false;

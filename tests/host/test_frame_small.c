@@ -1,8 +1,8 @@
 /*
- * Every reachable state of a tiny arena: from the start all sequences of taking blocks of order 0 to 2, giving
- * back any held block, and draining the caches are followed until no new state comes up, on two CPUs, of which
- * such a small machine gives only the first a cache. In each
- * state the auditor must agree, and a request may be refused only when no such block is free.
+ * Every reachable state of a tiny arena: from the start all sequences of taking blocks of order 0 to 2,
+ * giving back any held block, and draining the caches are followed until no new state comes up, on two CPUs,
+ * of which such a small machine gives only the first a cache. In each state the auditor must agree, and a
+ * request may be refused only when no such block is free.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,8 @@ static uint64_t state_key(void)
         mix(&key, frames.cpu[n].open[1][0]);
     }
     mix(&key, frames.map[chunk][0]);
-    mix(&key, frames.chunk[chunk].order | (uint64_t)frames.chunk[chunk].stale << 8 | frames.chunk[chunk].group << 9);
+    mix(&key, frames.chunk[chunk].order | (uint64_t)frames.chunk[chunk].stale << 8 |
+                  frames.chunk[chunk].group << 9);
     mix(&key, frames.keep[1]);
     for (unsigned i = FIRST; i < END; i++)
         mix(&key, frames.record[frame_index_mapped(i)]);

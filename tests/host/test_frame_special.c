@@ -58,7 +58,8 @@ static void a_block_within_a_range_is_found_whenever_there_is_one(void **state)
         uint64_t low = random_below(&random, FRAMES), high = low + random_below(&random, FRAMES - low + 100);
         pfn_t found;
         bool possible = false;
-        for (uint64_t at = align_up(low, 1u << order); at + (1u << order) <= high && !possible; at += 1u << order) {
+        for (uint64_t at = align_up(low, 1u << order); at + (1u << order) <= high && !possible;
+             at += 1u << order) {
             possible = at + (1u << order) <= FRAMES;
             for (uint64_t i = at; possible && i < at + (1u << order); i++)
                 possible = model.class[i] == FRAME_FREE;
@@ -121,7 +122,8 @@ static void any_part_of_a_block_can_be_given_back(void **state)
     (void)state;
     struct random random = {9};
     for (unsigned round = 0; round < 200; round++) {
-        unsigned order = (unsigned)random_below(&random, 11), part_order = (unsigned)random_below(&random, order + 1);
+        unsigned order = (unsigned)random_below(&random, 11),
+                 part_order = (unsigned)random_below(&random, order + 1);
         pfn_t first;
         assert_int_equal(frame_alloc_for(order, FRAME_USER_SHARED, 77, &first), ERR_NONE);
         hold(first.value, 1u << order, FRAME_USER_SHARED);

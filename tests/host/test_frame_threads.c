@@ -1,12 +1,16 @@
 /*
- * Threads that take and give back at the same time, frames that others gave them, too, up to exhaustion: built
- * under the thread sanitizer. Each frame has an owner word that only its holder may touch, so a frame given to
- * two threads shows as a race as well as by its value.
+ * Threads that take and give back at the same time, frames that others gave them, too, up to exhaustion:
+ * built under the address sanitizer and, a second time, under the thread sanitizer. Each frame has an owner
+ * word that only its holder may touch, so a frame given to two threads shows as a race as well as by its
+ * value.
  */
-#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <cmocka.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "kernel/mm/frame.h"
@@ -105,8 +109,9 @@ static void *run(void *argument)
     return NULL;
 }
 
-int main(void)
+static void threads_never_get_the_same_frame_and_lose_none(void **state)
 {
+    (void)state;
     struct memory_range ram = {pfn(0), {FRAMES}};
     uint64_t bytes = frame_metadata_bytes(&ram, 1);
     void *metadata = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -121,14 +126,20 @@ int main(void)
         check(frame_audit(&what, &where), what);
     for (unsigned t = 0; t < THREADS; t++)
         pthread_join(thread[t], NULL);
-    while (mail.count--)
+    while (mail.count > 0) {
+        mail.count--;
         give(mail.block[mail.count].first, mail.block[mail.count].order, THREADS + 1);
+    }
     struct frame_counts counts;
     frame_drain();
     frame_count(&counts);
     check(frame_audit(&what, &where), what);
     check(counts.free == FRAMES && counts.damaged == 0, "frames are missing");
     check(counts.free_blocks[14] == 1, "free memory did not merge");
-    puts("test_frame_threads: ok");
-    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(threads_never_get_the_same_frame_and_lose_none)};
+    return cmocka_run_group_tests_name("frame_threads", tests, NULL, NULL);
 }

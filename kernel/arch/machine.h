@@ -1,0 +1,47 @@
+/*
+ * The machine at boot, as the architecture presents it: what main.c does step by step, and what can be asked later.
+ */
+#ifndef QUIRE_KERNEL_ARCH_MACHINE_H
+#define QUIRE_KERNEL_ARCH_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/system.h"
+#include "lib/units.h"
+
+struct cpu;
+
+/* --- boot, in this order, on the boot processor ----------------------------------------------------------------- */
+
+/* Own GDT, IDT and GS, serial port: from here on faults are reported. */
+void machine_early(struct cpu *cpu, uint64_t entry_stamp);
+
+/* Find the CPU's features, less those named in the list; panics when one is missing that the kernel needs. */
+void machine_features(const char *masked, size_t masked_length);
+
+/* Wait for the other cores to arrive; returns how many came in all. */
+unsigned machine_gather_cores(unsigned expected);
+
+/* With the kernel's tables and memory: this CPU whole, its interrupts, ACPI, clock. */
+void machine_setup(struct cpu *cpu, paddr_t acpi_tables);
+
+/*
+ * Give every other core that came its struct cpu, one after the other in the order of APIC ids. A core gets its number
+ * when it is up, so numbers have no gaps; one that takes long is not waited for, and joins when it comes.
+ */
+void machine_start_cores(unsigned came);
+
+/* Let serial port and keyboard be heard. */
+void machine_listen(void);
+
+/* --- later ------------------------------------------------------------------------------------------------------ */
+
+/* The feature with this index; false at the end. */
+bool machine_feature(uint64_t index, struct system_feature *out);
+
+uint64_t machine_clock_hz(void);
+const char *machine_clock_source(void);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * The part of struct cpu that belongs to the architecture.
+ */
+#ifndef QUIRE_X86_CPU_ARCH_H
+#define QUIRE_X86_CPU_ARCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Task state segment of long mode, SDM vol. 3A 8.7. */
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3;
+    uint16_t io_map;
+} __attribute__((packed));
+
+/* GDT: null, kernel code, kernel data, user data, user code (the order that SYSRET wants), TSS (two entries). */
+#define GDT_ENTRIES 7
+
+struct arch_cpu {
+    /* Owning CPU only. */
+    uint64_t gdt[GDT_ENTRIES];
+    struct tss tss;
+    uint32_t nmi_count; /* NMIs without a purpose, and how many of them the log has told */
+    uint32_t nmi_told;
+
+    /* Atomic: how often others asked for a flush, and the last request that was answered. */
+    uint32_t flush_wanted;
+    uint32_t flush_done;
+    uint32_t stopped; /* atomic: answered the stop of a panic */
+};
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * The monotonic clock: the time stamp counter, measured once against a clock of known rate; and the timer of
+ * each CPU, by time stamp deadline or by the local APIC's own counter.
+ */
+#ifndef QUIRE_X86_CLOCK_H
+#define QUIRE_X86_CLOCK_H
+
+#include <stdint.h>
+
+/* The time stamp at which the kernel was entered: clock 0. Before clock_measure the clock reads 0. */
+void clock_set_origin(uint64_t stamp);
+
+/* Measure counter and timer, on the boot processor, APIC and ACPI being ready. */
+void clock_measure(void);
+
+uint64_t clock_hz(void);
+
+/* "hpet", "pm-timer", "pit" or "none". */
+const char *clock_source(void);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Small things that C cannot say; the contracts are in arch.h.
+ */
+#include "kernel/arch/arch.h"
+#include "kernel/arch/x86_64/cpu.h"
+#include "kernel/arch/x86_64/features.h"
+#include "kernel/arch/x86_64/offsets.h"
+#include "kernel/arch/x86_64/registers.h"
+#include "kernel/arch/x86_64/vectors.h"
+#include "kernel/sched/thread.h"
+#include "lib/text.h"
+
+extern bool user_copy_plain(uint64_t to, uint64_t from, uint64_t bytes);
+extern bool user_copy_smap(uint64_t to, uint64_t from, uint64_t bytes);
+extern struct thread *thread_switch_stacks(struct thread *from, struct thread *to);
+extern const char thread_first_steps[];
+
+struct cpu *arch_this_cpu(void)
+{
+    struct cpu *cpu;
+    __asm__("movq %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF));
+    return cpu;
+}
+
+/* STI takes effect after the next instruction, so no interrupt slips in between it and HLT (SDM vol. 2B). */
+void arch_idle(void)
+{
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+void arch_interrupt_window(void)
+{
+    __asm__ volatile("sti; nop; cli" : : : "memory");
+}
+
+void arch_halt(void)
+{
+    for (;;) {
+        __asm__ volatile("cli; hlt" : : : "memory");
+    }
+}
+
+void arch_zero_pages(void *start, uint64_t pages)
+{
+    uint64_t words = pages * (PAGE_SIZE / 8);
+    __asm__ volatile("rep stosq" : "+D"(start), "+c"(words) : "a"(0) : "memory");
+}
+
+bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes)
+{
+    return feature_used(FEATURE_smap) ? user_copy_smap((uint64_t)(uintptr_t)to, from, bytes)
+                                      : user_copy_plain((uint64_t)(uintptr_t)to, from, bytes);
+}
+
+bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes)
+{
+    return feature_used(FEATURE_smap) ? user_copy_smap(to, (uint64_t)(uintptr_t)from, bytes)
+                                      : user_copy_plain(to, (uint64_t)(uintptr_t)from, bytes);
+}
+
+/* The frame that thread_switch_stacks pops: r15 r14 r13 r12 rbx rbp, then the return address. */
+void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *argument)
+{
+    uint64_t *frame = (uint64_t *)(uintptr_t)thread->stack_top - 8;
+    memset(frame, 0, 8 * sizeof(*frame));
+    frame[2] = (uint64_t)(uintptr_t)argument;
+    frame[3] = (uint64_t)(uintptr_t)start;
+    frame[6] = (uint64_t)(uintptr_t)thread_first_steps;
+    thread->stack_pointer = (uint64_t)(uintptr_t)frame;
+}
+
+struct thread *arch_thread_switch(struct thread *from, struct thread *to)
+{
+    cpu_set_kernel_stack(arch_this_cpu(), to->stack_top);
+    vectors_switch(from, to);
+    return thread_switch_stacks(from, to);
+}

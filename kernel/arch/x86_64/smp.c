@@ -1,0 +1,156 @@
+/*
+ * The other cores; see smp.h.
+ */
+#include "kernel/arch/x86_64/smp.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/arch/x86_64/apic.h"
+#include "kernel/arch/x86_64/offsets.h"
+#include "kernel/arch/paging.h"
+#include "kernel/arch/x86_64/registers.h"
+#include "kernel/arch/x86_64/trap.h"
+#include "kernel/debug/panic.h"
+#include "kernel/mm/frame_platform.h"
+#include "kernel/sched/cpu.h"
+#include "lib/text.h"
+
+/* Time stamps to wait for cores that the loader promised: between 0.2 s and 1 s on any machine of today. */
+#define ARRIVAL_LIMIT 1000000000u
+
+/* What a waiting core looks at, and its stack for the NMI that wakes it. Laid out for entry.S. */
+struct start_slot {
+    uint64_t root;
+    uint64_t stack;
+    uint64_t cpu;
+    uint32_t go; /* atomic */
+    uint32_t apic_id;
+    uint8_t stack_area[224];
+};
+
+_Static_assert(sizeof(struct start_slot) == 1 << START_SLOT_SHIFT, "offsets.h");
+_Static_assert(offsetof(struct start_slot, root) == START_SLOT_ROOT, "offsets.h");
+_Static_assert(offsetof(struct start_slot, stack) == START_SLOT_STACK, "offsets.h");
+_Static_assert(offsetof(struct start_slot, cpu) == START_SLOT_CPU, "offsets.h");
+_Static_assert(offsetof(struct start_slot, go) == START_SLOT_GO, "offsets.h");
+_Static_assert(offsetof(struct start_slot, apic_id) == START_SLOT_ID, "offsets.h");
+
+struct start_slot start_slots[START_SLOTS] __attribute__((aligned(64)));
+uint32_t start_arrivals;
+
+unsigned smp_wait_for_cores(unsigned expected)
+{
+    uint64_t start = tsc_read();
+    while (__atomic_load_n(&start_arrivals, __ATOMIC_ACQUIRE) + 1 < expected &&
+           tsc_read() - start < ARRIVAL_LIMIT) {
+        cpu_pause();
+    }
+    uint32_t came = __atomic_fetch_or(&start_arrivals, ARRIVALS_CLOSED, __ATOMIC_ACQ_REL);
+    return (came < START_SLOTS ? came : START_SLOTS) + 1;
+}
+
+uint32_t smp_arrival_id(unsigned arrival)
+{
+    return start_slots[arrival].apic_id;
+}
+
+void smp_release(unsigned arrival, struct cpu *cpu)
+{
+    struct start_slot *slot = &start_slots[arrival];
+    slot->root = arch_kernel_root().value;
+    slot->stack = cpu->kernel_stack;
+    slot->cpu = (uint64_t)(uintptr_t)cpu;
+    __atomic_store_n(&slot->go, 1, __ATOMIC_RELEASE);
+    smp_wake(arrival);
+}
+
+void smp_wake(unsigned arrival)
+{
+    apic_send_nmi(start_slots[arrival].apic_id);
+}
+
+void arch_flush_local(bool kernel)
+{
+    if (kernel) {
+        uint64_t cr4 = cr4_read(); /* changing PGE flushes global entries too, SDM vol. 3A 4.10.4.1 */
+        cr4_write(cr4 & ~(uint64_t)CR4_PGE);
+        cr4_write(cr4);
+    } else {
+        cr3_write(cr3_read());
+    }
+}
+
+void smp_serve_flush(void)
+{
+    struct arch_cpu *arch = &arch_this_cpu()->arch;
+    uint32_t wanted = __atomic_load_n(&arch->flush_wanted, __ATOMIC_ACQUIRE);
+    if (wanted != arch->flush_done) {
+        arch_flush_local(true);
+        __atomic_store_n(&arch->flush_done, wanted, __ATOMIC_RELEASE);
+    }
+}
+
+/* Has the CPU answered all requests up to this one? Numbers wrap. */
+static bool flush_answered(struct cpu *cpu, uint32_t request)
+{
+    return (int32_t)(__atomic_load_n(&cpu->arch.flush_done, __ATOMIC_ACQUIRE) - request) >= 0;
+}
+
+void arch_flush_remote(const uint64_t *mask)
+{
+    uint32_t requests[CPU_MAX];
+    struct cpu *self = arch_this_cpu();
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
+            requests[i] = __atomic_add_fetch(&cpus[i]->arch.flush_wanted, 1, __ATOMIC_ACQ_REL);
+            apic_send(cpus[i]->apic_id, VECTOR_FLUSH);
+        }
+    }
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
+            while (!flush_answered(cpus[i], requests[i])) {
+                arch_spin_wait();
+            }
+        }
+    }
+}
+
+void frame_platform_barrier(void)
+{
+    uint64_t everyone[CPU_MAX / 64];
+    memset(everyone, 0xff, sizeof(everyone));
+    arch_flush_remote(everyone);
+}
+
+void arch_spin_wait(void)
+{
+    cpu_pause();
+    smp_serve_flush();
+}
+
+void arch_cpu_kick(struct cpu *cpu)
+{
+    apic_send(cpu->apic_id, VECTOR_KICK);
+}
+
+void smp_stop_here(void)
+{
+    __atomic_store_n(&arch_this_cpu()->arch.stopped, 1, __ATOMIC_RELEASE);
+    arch_halt();
+}
+
+void arch_stop_others(void)
+{
+    struct cpu *self = arch_this_cpu();
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        if (cpus[i] != self) {
+            apic_send_nmi(cpus[i]->apic_id);
+        }
+    }
+    uint64_t start = tsc_read();
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        while (cpus[i] != self && __atomic_load_n(&cpus[i]->arch.stopped, __ATOMIC_ACQUIRE) == 0 &&
+               tsc_read() - start < ARRIVAL_LIMIT) {
+            cpu_pause();
+        }
+    }
+}

@@ -1,0 +1,145 @@
+/*
+ * SYSCALL entry and SYSRET exit (SDM vol. 2B; the mask of flags and the targets are set in cpu.c).
+ *
+ * In: rax number, rdi rsi rdx r10 r8 r9 arguments, rcx user rip, r11 user rflags. Interrupts are off (SFMASK).
+ * Out: rax error, rdx result; rcx and r11 hold the user's rip and rflags, other argument registers are 0, the
+ * callee-saved ones as they were. rip is canonical on the way back: user space ends a page below the hole.
+ */
+#include "kernel/arch/x86_64/offsets.h"
+
+        .text
+        .globl syscall_entry
+        .type syscall_entry, @function
+syscall_entry:
+        swapgs
+        movq    %rsp, %gs:CPU_USER_STACK
+        movq    %gs:CPU_KERNEL_STACK, %rsp
+        pushq   %gs:CPU_USER_STACK
+        pushq   %r11
+        pushq   %rcx
+        pushq   %rbp
+        pushq   %r9
+        pushq   %r8
+        pushq   %r10
+        pushq   %rdx
+        pushq   %rsi
+        pushq   %rdi
+        xorl    %ebp, %ebp
+        movq    %rax, %rdi
+        movq    %rsp, %rsi
+        call    syscall_dispatch
+        cmpl    $0, %gs:CPU_PENDING
+        jne     pending
+return_to_user:
+        addq    $48, %rsp
+        popq    %rbp
+        popq    %rcx
+        popq    %r11
+        popq    %rsp
+        xorl    %edi, %edi
+        xorl    %esi, %esi
+        xorl    %r8d, %r8d
+        xorl    %r9d, %r9d
+        xorl    %r10d, %r10d
+        swapgs
+        sysretq
+pending:
+        pushq   %rax
+        pushq   %rdx
+        call    thread_before_user
+        popq    %rdx
+        popq    %rax
+        jmp     return_to_user
+        .size syscall_entry, . - syscall_entry
+
+/*
+ * arch_enter_user(entry rdi, stack rsi, argument rdx): the first way to user mode, all registers clean.
+ */
+        .globl arch_enter_user
+        .type arch_enter_user, @function
+arch_enter_user:
+        movq    %rdi, %rcx
+        movl    $0x202, %r11d                   /* IF and the bit that is always set */
+        movq    %rsi, %rsp
+        movq    %rdx, %rdi
+        xorl    %eax, %eax
+        xorl    %ebx, %ebx
+        xorl    %edx, %edx
+        xorl    %esi, %esi
+        xorl    %ebp, %ebp
+        xorl    %r8d, %r8d
+        xorl    %r9d, %r9d
+        xorl    %r10d, %r10d
+        xorl    %r12d, %r12d
+        xorl    %r13d, %r13d
+        xorl    %r14d, %r14d
+        xorl    %r15d, %r15d
+        swapgs
+        sysretq
+        .size arch_enter_user, . - arch_enter_user
+
+/*
+ * thread_switch_stacks(from rdi, to rsi): saves what C expects to survive on the old stack, takes up the new one,
+ * and returns there with `from`.
+ */
+        .globl thread_switch_stacks
+        .type thread_switch_stacks, @function
+thread_switch_stacks:
+        pushq   %rbp
+        pushq   %rbx
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        movq    %rsp, THREAD_STACK_POINTER(%rdi)
+        movq    THREAD_STACK_POINTER(%rsi), %rsp
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %rbx
+        popq    %rbp
+        movq    %rdi, %rax
+        ret
+        .size thread_switch_stacks, . - thread_switch_stacks
+
+/*
+ * First steps of a new thread: arch_thread_prepare left start in r12 and its argument in r13. The thread that
+ * ran before comes in rax.
+ */
+        .globl thread_first_steps
+        .type thread_first_steps, @function
+thread_first_steps:
+        xorl    %ebp, %ebp
+        movq    %rax, %rdi
+        call    thread_arrived
+        movq    %r13, %rdi
+        call    *%r12
+        ud2
+        .size thread_first_steps, . - thread_first_steps
+
+/*
+ * Copies with a user address on one side (arch_copy_from_user, arch_copy_to_user): rdi to, rsi from, rdx bytes.
+ * A page fault between user_copy_start and user_copy_end goes on at user_copy_fault, which answers false.
+ * The first routine is for CPUs without SMAP, the second opens user access for the time of the copy.
+ */
+        .globl user_copy_plain, user_copy_smap, user_copy_start, user_copy_end, user_copy_fault
+        .type user_copy_plain, @function
+user_copy_smap:
+        stac
+        movq    %rdx, %rcx
+user_copy_start:
+        rep movsb
+        clac
+        movl    $1, %eax
+        ret
+user_copy_plain:
+        movq    %rdx, %rcx
+        rep movsb
+user_copy_end:
+        movl    $1, %eax
+        ret
+user_copy_fault:
+        xorl    %eax, %eax
+        ret
+        .size user_copy_plain, . - user_copy_plain

@@ -1,0 +1,139 @@
+/*
+ * Exceptions and interrupts in C: who gets which, and what a fault of user code leads to.
+ */
+#include "kernel/arch/x86_64/trap.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/arch/x86_64/apic.h"
+#include "kernel/arch/x86_64/registers.h"
+#include "kernel/arch/x86_64/smp.h"
+#include "kernel/debug/log.h"
+#include "kernel/debug/panic.h"
+#include "kernel/obj/task.h"
+#include "kernel/sched/thread.h"
+
+extern const char user_copy_start[], user_copy_end[], user_copy_fault[];
+
+static void (*device_handlers[256])(void);
+
+/* SDM vol. 3A table 6-1. */
+const char *trap_name(uint64_t vector)
+{
+    static const char *const names[VECTOR_EXCEPTIONS] = {
+        "divide error",        "debug exception",     "non-maskable interrupt",
+        "breakpoint",          "overflow",            "bound range exceeded",
+        "invalid instruction", "no coprocessor",      "double fault",
+        "exception 9",         "invalid TSS",         "segment not present",
+        "stack fault",         "general protection",  "page fault",
+        "exception 15",        "x87 error",           "alignment check",
+        "machine check",       "SIMD error",          "virtualization exception",
+        "control protection",
+    };
+    if (vector >= VECTOR_EXCEPTIONS) {
+        return "interrupt";
+    }
+    return names[vector] != NULL ? names[vector] : "reserved exception";
+}
+
+void trap_set_handler(unsigned vector, void (*handler)(void))
+{
+    device_handlers[vector] = handler;
+}
+
+/* A fault inside the copy routines for user memory: let them answer false. */
+static bool recover_user_copy(struct trap_frame *frame)
+{
+    uint64_t start = (uint64_t)(uintptr_t)user_copy_start;
+    uint64_t end = (uint64_t)(uintptr_t)user_copy_end;
+    bool inside = frame->rip >= start && frame->rip < end;
+    bool memory = frame->vector == VECTOR_PAGE_FAULT || frame->vector == 12 || frame->vector == 13;
+    if (!inside || !memory) {
+        return false;
+    }
+    frame->rip = (uint64_t)(uintptr_t)user_copy_fault;
+    frame->rflags &= ~(uint64_t)RFLAGS_AC;
+    return true;
+}
+
+static void user_fault(const struct trap_frame *frame)
+{
+    struct task_fault fault = {
+        .vector = (uint32_t)frame->vector,
+        .code = frame->code,
+        .address = frame->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0,
+        .instruction = frame->rip,
+        .stack = frame->rsp,
+        .name = trap_name(frame->vector),
+    };
+    task_fault(thread_current()->task, &fault);
+}
+
+static void exception(struct trap_frame *frame)
+{
+    if (frame->vector == VECTOR_NMI) {
+        if (panic_in_progress()) {
+            smp_stop_here();
+        }
+        if (arch_this_cpu()->current != NULL) { /* else it is the one that woke this core, once more */
+            arch_this_cpu()->arch.nmi_count++;  /* locks may be held: told at the next interrupt */
+        }
+        return;
+    }
+    if (frame->vector == VECTOR_MACHINE_CHECK || frame->vector == VECTOR_DOUBLE_FAULT) {
+        panic_trap(frame);
+    }
+    if (trap_from_user(frame)) {
+        user_fault(frame);
+        return;
+    }
+    if (!recover_user_copy(frame)) {
+        panic_trap(frame);
+    }
+}
+
+static void interrupt(const struct trap_frame *frame)
+{
+    struct cpu *cpu = arch_this_cpu();
+    cpu->interrupts++;
+    if (cpu->arch.nmi_count != cpu->arch.nmi_told) {
+        cpu->arch.nmi_told = cpu->arch.nmi_count;
+        log_warn("cpu %u: %u non-maskable interrupts so far", cpu->number, cpu->arch.nmi_told);
+    }
+    switch (frame->vector) {
+    case VECTOR_TIMER:
+        cpu->timer_ticks++;
+        apic_end_of_interrupt();
+        thread_timer_tick();
+        return;
+    case VECTOR_KICK:
+        apic_end_of_interrupt();
+        thread_kicked();
+        return;
+    case VECTOR_FLUSH:
+        apic_end_of_interrupt();
+        smp_serve_flush();
+        return;
+    case VECTOR_SPURIOUS: /* not in service: no end of interrupt (SDM vol. 3A 10.9) */
+        return;
+    default:
+        if (device_handlers[frame->vector] != NULL) {
+            device_handlers[frame->vector]();
+        } else {
+            log_warn("cpu %u: interrupt on vector %lu, which nobody uses", cpu->number, frame->vector);
+        }
+        apic_end_of_interrupt();
+    }
+}
+
+void trap_dispatch(struct trap_frame *frame)
+{
+    if (frame->vector < VECTOR_EXCEPTIONS) {
+        exception(frame);
+    } else {
+        interrupt(frame);
+    }
+    bool nested = frame->vector == VECTOR_NMI || frame->vector == VECTOR_MACHINE_CHECK;
+    if (trap_from_user(frame) && !nested && arch_this_cpu()->pending != 0) {
+        thread_before_user();
+    }
+}

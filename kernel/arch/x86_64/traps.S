@@ -1,0 +1,164 @@
+/*
+ * Entry of exceptions and interrupts. Each vector's stub brings the stack to one form (struct trap_frame in
+ * trap.h) and calls trap_dispatch(frame).
+ *
+ * Vectors that can strike anywhere, also between SYSCALL and the switch of GS and stack (#DB, NMI, #DF, #MC),
+ * run on stacks of their own (IST) and do not trust GS: the last word of such a stack holds the address of this
+ * CPU's struct cpu. They set GS base from it and put the old one back, whatever it was.
+ */
+#include "kernel/arch/x86_64/offsets.h"
+
+        .macro  save_registers
+        pushq   %rax
+        pushq   %rbx
+        pushq   %rcx
+        pushq   %rdx
+        pushq   %rsi
+        pushq   %rdi
+        pushq   %rbp
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        pushq   %r11
+        pushq   %r12
+        pushq   %r13
+        pushq   %r14
+        pushq   %r15
+        .endm
+
+        .macro  restore_registers
+        popq    %r15
+        popq    %r14
+        popq    %r13
+        popq    %r12
+        popq    %r11
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rbp
+        popq    %rdi
+        popq    %rsi
+        popq    %rdx
+        popq    %rcx
+        popq    %rbx
+        popq    %rax
+        .endm
+
+        /* User mode may have set AC, which would open user memory to the kernel; no flag is cleared by the gate. */
+        .macro  close_user_memory
+        cmpb    $0, smap_in_use
+        je      9f
+        clac
+9:
+        .endm
+
+        .text
+        .type trap_common, @function
+trap_common:
+        cld
+        close_user_memory
+        testb   $3, 24(%rsp)                    /* CS: from user mode? */
+        jz      1f
+        swapgs
+1:
+trap_registers:
+        save_registers
+        /* Do not speculate past the choice of GS with the user's (SDM vol. 3A, swapgs note). */
+        lfence
+        xorl    %ebp, %ebp
+        movq    %rsp, %rdi
+        call    trap_dispatch
+        .globl trap_return
+trap_return:
+        restore_registers
+        testb   $3, 24(%rsp)
+        jz      2f
+        swapgs
+2:      addq    $16, %rsp                       /* vector and error code */
+        iretq
+        .size trap_common, . - trap_common
+
+        .type trap_paranoid, @function
+trap_paranoid:
+        cld
+        close_user_memory
+        save_registers
+        movl    $0xc0000101, %ecx               /* GS base */
+        rdmsr
+        shlq    $32, %rdx
+        movl    %eax, %ebx
+        orq     %rdx, %rbx                      /* rbx: GS base to put back */
+        movq    %rsp, %rdi                      /* top word of this stack: struct cpu */
+        orq     $(INTERRUPT_STACK_SIZE - 1), %rdi
+        movq    -7(%rdi), %rax
+        movq    %rax, %rdx
+        shrq    $32, %rdx
+        wrmsr
+        lfence
+        xorl    %ebp, %ebp
+        movq    %rsp, %rdi
+        call    trap_dispatch
+        movl    $0xc0000101, %ecx
+        movq    %rbx, %rdx
+        shrq    $32, %rdx
+        movl    %ebx, %eax
+        wrmsr
+        restore_registers
+        addq    $16, %rsp
+        iretq
+        .size trap_paranoid, . - trap_paranoid
+
+        /*
+         * #DB has a stack of its own because it can strike in the kernel's entry. From user mode it is an exception
+         * like any other, which may switch threads, so it moves to the thread's stack. The scratch word of the system
+         * call entry is free: this was user mode.
+         */
+        .type trap_debug, @function
+trap_debug:
+        testb   $3, 24(%rsp)
+        jz      trap_paranoid
+        swapgs
+        movq    %rax, %gs:CPU_USER_STACK
+        movq    %rsp, %rax
+        movq    %gs:CPU_KERNEL_STACK, %rsp
+        pushq   48(%rax)
+        pushq   40(%rax)
+        pushq   32(%rax)
+        pushq   24(%rax)
+        pushq   16(%rax)
+        pushq   8(%rax)
+        pushq   (%rax)
+        movq    %gs:CPU_USER_STACK, %rax
+        cld
+        close_user_memory
+        jmp     trap_registers
+        .size trap_debug, . - trap_debug
+
+        /* Stubs of equal size, so that the IDT is filled by arithmetic. Vectors with an error code: SDM 6.3.1. */
+        .balign 16
+        .globl trap_stubs
+trap_stubs:
+        .set    vector, 0
+        .rept   256
+        .balign 16
+        .if     vector == 8
+        pushq   $vector
+        jmp     trap_paranoid
+        .elseif vector == 10 || vector == 11 || vector == 12 || vector == 13 || vector == 14 || vector == 17 || vector == 21 || vector == 29 || vector == 30
+        pushq   $vector
+        jmp     trap_common
+        .elseif vector == 1
+        pushq   $0
+        pushq   $vector
+        jmp     trap_debug
+        .elseif vector == 2 || vector == 18
+        pushq   $0
+        pushq   $vector
+        jmp     trap_paranoid
+        .else
+        pushq   $0
+        pushq   $vector
+        jmp     trap_common
+        .endif
+        .set    vector, vector + 1
+        .endr

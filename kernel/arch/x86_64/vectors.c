@@ -1,0 +1,101 @@
+/*
+ * The wide user registers; see vectors.h. XSAVE (SDM vol. 1 ch. 13) where there is one, FXSAVE otherwise.
+ */
+#include "kernel/arch/x86_64/vectors.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/arch/x86_64/features.h"
+#include "kernel/arch/x86_64/registers.h"
+#include "kernel/mm/heap.h"
+#include "kernel/sched/thread.h"
+#include "lib/text.h"
+
+#define XCR0_X87    1u
+#define XCR0_SSE    2u
+#define XCR0_AVX    4u
+#define XCR0_AVX512 0xe0u
+
+/* The legacy area, SDM vol. 1 10.5.1: what differs from zero in the initial state. */
+#define FXSAVE_SIZE     512
+#define FXSAVE_FCW      0
+#define FXSAVE_MXCSR    24
+#define INITIAL_FCW     0x37f
+#define INITIAL_MXCSR   0x1f80
+#define XSAVE_HEADER    512
+#define XSAVE_ALIGNMENT 64
+
+/* Set once at boot. */
+static uint64_t state_size;
+static uint64_t state_mask;
+
+void vectors_setup(void)
+{
+    if (!feature_used(FEATURE_xsave)) {
+        state_size = FXSAVE_SIZE;
+        return;
+    }
+    uint64_t supported = cpuid(0xd, 0).eax;
+    uint64_t mask = XCR0_X87 | XCR0_SSE;
+    if (feature_used(FEATURE_avx) && (supported & XCR0_AVX) != 0) {
+        mask |= XCR0_AVX;
+        mask |= (supported & XCR0_AVX512) == XCR0_AVX512 ? XCR0_AVX512 : 0;
+    }
+    xcr0_write(mask);
+    state_mask = mask;
+    state_size = cpuid(0xd, 0).ebx; /* for the features that are on in XCR0 */
+}
+
+enum error arch_thread_user_init(struct thread *thread)
+{
+    uint8_t *state = heap_alloc(align_up(state_size, XSAVE_ALIGNMENT));
+    if (state == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    memset(state, 0, state_size);
+    uint16_t fcw = INITIAL_FCW;
+    uint32_t mxcsr = INITIAL_MXCSR;
+    memcpy(state + FXSAVE_FCW, &fcw, sizeof(fcw));
+    memcpy(state + FXSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
+    thread->vectors = state;
+    return ERR_NONE;
+}
+
+void arch_thread_user_free(struct thread *thread)
+{
+    if (thread->vectors != NULL) {
+        heap_free(thread->vectors, align_up(state_size, XSAVE_ALIGNMENT));
+        thread->vectors = NULL;
+    }
+}
+
+static void state_save(void *state)
+{
+    uint32_t low = (uint32_t)state_mask, high = (uint32_t)(state_mask >> 32);
+    if (!feature_used(FEATURE_xsave)) {
+        __asm__ volatile("fxsave64 (%0)" : : "r"(state) : "memory");
+    } else if (feature_used(FEATURE_xsaveopt)) {
+        __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
+    } else {
+        __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
+    }
+}
+
+static void state_load(const void *state)
+{
+    uint32_t low = (uint32_t)state_mask, high = (uint32_t)(state_mask >> 32);
+    if (!feature_used(FEATURE_xsave)) {
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(state) : "memory");
+    } else {
+        __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
+    }
+}
+
+void vectors_switch(struct thread *from, struct thread *to)
+{
+    if (from->vectors != NULL) {
+        state_save(from->vectors);
+    }
+    if (to->vectors != NULL) {
+        state_load(to->vectors);
+    }
+}

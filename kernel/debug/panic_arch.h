@@ -1,0 +1,21 @@
+/*
+ * What a panic needs from the architecture, and what it offers to it. All of it works without locks.
+ */
+#ifndef QUIRE_KERNEL_PANIC_ARCH_H
+#define QUIRE_KERNEL_PANIC_ARCH_H
+
+#include <stdint.h>
+
+struct trap_frame;
+
+/* One line to the console. */
+void panic_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Names from this instruction on, up the chain of frame pointers. */
+void panic_backtrace(uint64_t instruction, uint64_t frame);
+
+/* The line that says what happened; then registers, address translation and backtrace. */
+void panic_arch_describe(const struct trap_frame *frame);
+void panic_arch_registers(const struct trap_frame *frame);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * The boot, from top to bottom. The boot processor comes here from entry.S, on a stack of the image, still on the
+ * loader's page tables, with the other cores waiting.
+ */
+#include "kernel/init/main.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/arch/machine.h"
+#include "kernel/debug/log.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/screen.h"
+#include "kernel/init/handover.h"
+#include "kernel/init/root_start.h"
+#include "kernel/init/selftest.h"
+#include "kernel/mm/boot_memory.h"
+#include "kernel/mm/device.h"
+#include "kernel/mm/layout.h"
+#include "kernel/sched/thread.h"
+
+extern const struct bootboot bootboot;
+extern const char environment[];
+
+static struct cpu boot_cpu;
+static bool under_test;
+
+bool main_under_test(void)
+{
+    return under_test;
+}
+
+static void take_over(void)
+{
+    const char *wrong = handover_take(&bootboot, environment);
+    if (wrong != NULL) {
+        panic("the loader's hand-over is not BOOTBOOT's: %s", wrong);
+    }
+    under_test = handover_option_is("test", "1");
+    panic_set_test(under_test);
+    if (handover_option_is("log", "debug")) {
+        log_show(LOG_DEBUG);
+    }
+    log_info("Quire, started by a BOOTBOOT loader (%s)", handover_loader());
+}
+
+static void find_features(void)
+{
+    const char *masked = NULL;
+    size_t length = 0;
+    handover_option("nofeature", &masked, &length);
+    machine_features(masked, length);
+}
+
+static void open_screen(void)
+{
+    const struct bootboot *info = &handover.info;
+    if (info->fb_ptr == 0 || info->fb_width == 0 || info->fb_scanline == 0) {
+        log_info("screen: the loader found none");
+        return;
+    }
+    uint64_t bytes = (uint64_t)info->fb_scanline * info->fb_height;
+    struct screen_mode mode = {
+        .pixels = device_map(paddr(info->fb_ptr), bytes, MAP_READ | MAP_WRITE | MAP_COMBINE),
+        .width = info->fb_width,
+        .height = info->fb_height,
+        .line = info->fb_scanline / sizeof(uint32_t),
+        .type = info->fb_type,
+    };
+    if (mode.pixels == NULL || !screen_setup(&mode)) {
+        log_warn("screen: %ux%u cannot be used", mode.width, mode.height);
+        return;
+    }
+    log_info("screen: %ux%u, %ux%u characters", mode.width, mode.height, screen_columns(), screen_rows());
+}
+
+static void bring_up_cores(unsigned came)
+{
+    machine_start_cores(came);
+    unsigned expected = handover.info.numcores;
+    log_info("cpu: %u of %u cores are up", arch_cpu_count(), expected);
+    if (came < expected) {
+        log_warn("cpu: %u cores that the loader counted never came", expected - came);
+    }
+}
+
+/* In a thread: what can wait, and what must be able to. */
+static void start_rest(void *unused)
+{
+    (void)unused;
+    selftest_run();
+    root_start();
+    thread_exit();
+}
+
+void kernel_entry(uint64_t entry_stamp)
+{
+    machine_early(&boot_cpu, entry_stamp);
+    take_over();
+    find_features();
+    unsigned came = machine_gather_cores(handover.info.numcores);
+    boot_memory_find();
+    boot_memory_map();
+    boot_memory_start(came);
+    layout_check();
+    machine_setup(&boot_cpu, paddr(handover.info.acpi_ptr));
+    open_screen();
+    thread_adopt_idle(&boot_cpu);
+    bring_up_cores(came);
+    machine_listen();
+
+    struct thread *first;
+    if (thread_create("boot", start_rest, NULL, CPU_ANY, &first) != ERR_NONE) {
+        panic("boot: no memory for the first thread");
+    }
+    thread_start(first);
+    thread_become_idle(&boot_cpu);
+}

@@ -1,0 +1,138 @@
+/*
+ * Starting the root server; see root_start.h.
+ */
+#include "kernel/init/root_start.h"
+
+#include "abi/startup.h"
+#include "kernel/arch/arch.h"
+#include "kernel/debug/log.h"
+#include "kernel/debug/panic.h"
+#include "kernel/init/handover.h"
+#include "kernel/mm/aperture.h"
+#include "kernel/mm/boot_memory.h"
+#include "kernel/mm/device.h"
+#include "kernel/obj/machine.h"
+#include "kernel/obj/task.h"
+#include "lib/bundle.h"
+#include "lib/elf64.h"
+#include "lib/text.h"
+
+#define ROOT_NAME    "sys/root"
+#define STACK_BYTES  (64 * KIB)
+#define STACK_AT     (USER_HIGHEST - 16 * MIB)
+#define STARTUP_AT   (USER_HIGHEST - 8 * MIB)
+#define ARGUMENT     "root"
+
+static void must(enum error error, const char *what)
+{
+    static const char *const texts[] = {
+#define ERROR_TEXT(name, number, text) [number] = text,
+        QUIRE_ERRORS(ERROR_TEXT)
+#undef ERROR_TEXT
+    };
+    if (error != ERR_NONE) {
+        panic("root server: %s: %s", what, texts[error]);
+    }
+}
+
+/* Copy into pages of an object; the object is new, so its frames are the kernel's to write. */
+static void memory_fill(struct memory *memory, uint64_t at, const void *from, uint64_t bytes)
+{
+    for (uint64_t done = 0; done < bytes;) {
+        uint64_t within = (at + done) % PAGE_SIZE;
+        uint64_t step = PAGE_SIZE - within < bytes - done ? PAGE_SIZE - within : bytes - done;
+        char *page = aperture_at(pfn_to_paddr(memory_frame(memory, (at + done) / PAGE_SIZE)));
+        memcpy(page + within, (const char *)from + done, step);
+        done += step;
+    }
+}
+
+static void place(struct task *task, const void *data, uint64_t data_bytes, uint64_t address, uint64_t bytes,
+                  uint32_t access, const char *what)
+{
+    struct memory *memory;
+    uint64_t start = align_down(address, PAGE_SIZE);
+    uint64_t end = align_up(address + bytes, PAGE_SIZE);
+    bool outside = start < USER_LOWEST || end > USER_HIGHEST || end <= start;
+    must(outside ? ERR_BAD_ADDRESS : ERR_NONE, what);
+    must(memory_make((pages_t){(end - start) >> PAGE_SHIFT}, &memory), what);
+    memory_fill(memory, address - start, data, data_bytes);
+    must(aspace_map(&task->space, memory, 0, start, end - start, access, &start), what);
+    memory_release(memory);
+}
+
+static uint64_t load(struct task *task, const struct bundle *bundle)
+{
+    struct bundle_member member;
+    struct elf64 elf;
+    must(bundle_find(bundle, ROOT_NAME, strlen(ROOT_NAME), &member), "'" ROOT_NAME "' in the bundle");
+    must(elf64_open(&elf, member.data, member.size), "'" ROOT_NAME "' as an ELF file");
+    for (unsigned i = 0; i < elf.segments; i++) {
+        struct elf64_segment s;
+        must(elf64_segment(&elf, i, &s), "a segment of '" ROOT_NAME "'");
+        if (s.type == ELF64_LOAD && s.memory_bytes > 0) {
+            bool both = (s.access & ACCESS_WRITE) != 0 && (s.access & ACCESS_EXECUTE) != 0;
+            must(both ? ERR_BAD_FORMAT : ERR_NONE, "a segment that is writable and executable");
+            place(task, s.data, s.file_bytes, s.address, s.memory_bytes, s.access, "a segment");
+        }
+    }
+    return elf.entry;
+}
+
+static uint32_t give(struct task *task, struct object *object, uint32_t rights)
+{
+    uint64_t handle;
+    object_retain(object);
+    must(handle_insert(&task->handles, object, rights, &handle), "its handles");
+    return (uint32_t)handle;
+}
+
+/* The bundle as an object: the very pages, or a copy when the loader did not put it at the beginning of one. */
+static struct memory *bundle_object(const void *data, uint64_t bytes)
+{
+    struct memory *memory;
+    pages_t pages = pages_for_bytes(bytes);
+    if (is_aligned(boot_memory_bundle().value, PAGE_SIZE)) {
+        must(memory_make_physical(paddr_to_pfn(boot_memory_bundle()), pages, &memory), "the bundle");
+    } else {
+        must(memory_make(pages, &memory), "a copy of the bundle");
+        memory_fill(memory, 0, data, bytes);
+    }
+    return memory;
+}
+
+static void place_startup(struct task *task, const void *bundle_data, uint64_t bundle_bytes)
+{
+    struct {
+        struct startup startup;
+        uint64_t argv[2];
+        char text[sizeof(ARGUMENT)];
+    } block = {.startup = {.magic = STARTUP_MAGIC, .argc = 1}, .text = ARGUMENT};
+    struct memory *bundle = bundle_object(bundle_data, bundle_bytes);
+    block.startup.self = give(task, &task->object, RIGHT_ALL);
+    block.startup.console = give(task, &machine_console.object, RIGHT_ALL);
+    block.startup.system = give(task, &machine_system.object, RIGHT_ALL);
+    block.startup.bundle = give(task, &bundle->object, RIGHT_READ | RIGHT_MAP | RIGHT_DUPLICATE);
+    memory_release(bundle);
+    block.startup.bundle_size = bundle_bytes;
+    block.startup.argv = STARTUP_AT + offsetof(__typeof__(block), argv);
+    block.argv[0] = STARTUP_AT + offsetof(__typeof__(block), text);
+    place(task, &block, sizeof(block), STARTUP_AT, sizeof(block), ACCESS_READ, "its startup block");
+}
+
+void root_start(void)
+{
+    struct task *task;
+    struct bundle bundle;
+    uint64_t bytes = handover.info.initrd_size;
+    const void *data = bytes == 0 ? NULL : device_map(boot_memory_bundle(), bytes, MAP_READ);
+    must(data == NULL ? ERR_NOT_FOUND : bundle_open(&bundle, data, bytes), "the init bundle");
+    must(task_make("root", &task), "a task");
+    uint64_t entry = load(task, &bundle);
+    place(task, NULL, 0, STACK_AT - STACK_BYTES, STACK_BYTES, ACCESS_READ | ACCESS_WRITE, "its stack");
+    place_startup(task, data, bytes);
+    uint32_t number;
+    must(task_start_thread(task, entry, STACK_AT, STARTUP_AT, &number), "its first thread");
+    log_info("root server started from a bundle of %lu KiB", bytes / KIB);
+    task_release(task);
+}

@@ -1,0 +1,52 @@
+/*
+ * Intrusive doubly linked list with a head node. No function allocates or locks; the owner of the list does.
+ */
+#ifndef QUIRE_KERNEL_LIST_H
+#define QUIRE_KERNEL_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct list {
+    struct list *next;
+    struct list *previous;
+};
+
+#define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+
+static inline void list_init(struct list *list)
+{
+    list->next = list;
+    list->previous = list;
+}
+
+static inline bool list_empty(const struct list *list)
+{
+    return list->next == list;
+}
+
+/* Put node directly before `place`; before the head means at the end. */
+static inline void list_insert_before(struct list *place, struct list *node)
+{
+    node->next = place;
+    node->previous = place->previous;
+    place->previous->next = node;
+    place->previous = node;
+}
+
+static inline void list_append(struct list *head, struct list *node)
+{
+    list_insert_before(head, node);
+}
+
+/* Take the node out and leave it alone in a list of its own, so that removing it twice does no harm. */
+static inline void list_remove(struct list *node)
+{
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
+    list_init(node);
+}
+
+#define LIST_FOR_EACH(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
+
+#endif

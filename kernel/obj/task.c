@@ -1,0 +1,236 @@
+/*
+ * Tasks; see task.h.
+ */
+#include "kernel/obj/task.h"
+
+#include "kernel/debug/log.h"
+#include "kernel/debug/panic.h"
+#include "kernel/mm/heap.h"
+#include "lib/text.h"
+
+static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
+
+/* Guarded by all_lock. */
+static struct list all_tasks = {&all_tasks, &all_tasks};
+static uint32_t next_number = 1;
+
+static void task_destroy(struct object *object)
+{
+    struct task *task = (struct task *)object;
+    ASSERT(task->thread_count == 0);
+    spin_lock(&all_lock);
+    list_remove(&task->all_node);
+    spin_unlock(&all_lock);
+    handle_table_close(&task->handles);
+    handle_table_free(&task->handles);
+    aspace_close(&task->space);
+    if (task->watcher != NULL) {
+        notification_release(task->watcher);
+    }
+    heap_free(task, sizeof(*task));
+}
+
+enum error task_make(const char *name, struct task **out)
+{
+    struct task *task = heap_alloc_zeroed(sizeof(*task));
+    if (task == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    object_init(&task->object, OBJECT_TASK, task_destroy);
+    spin_init(&task->lock, "task", LOCK_TASK);
+    list_init(&task->threads);
+    text_format(task->name, sizeof(task->name), "%s", name);
+    enum error error = handle_table_init(&task->handles);
+    if (error == ERR_NONE) {
+        error = aspace_init(&task->space);
+        if (error != ERR_NONE) {
+            handle_table_free(&task->handles);
+        }
+    }
+    if (error != ERR_NONE) {
+        heap_free(task, sizeof(*task));
+        return error;
+    }
+    spin_lock(&all_lock);
+    task->number = next_number++;
+    list_append(&all_tasks, &task->all_node);
+    spin_unlock(&all_lock);
+    *out = task;
+    return ERR_NONE;
+}
+
+enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument, uint32_t *number)
+{
+    struct thread *thread;
+    enum error error = thread_create_user(task, entry, stack, argument, &thread);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    *number = thread->number;
+    spin_lock(&task->lock);
+    if (task->ending) {
+        error = ERR_DEAD;
+    } else {
+        list_append(&task->threads, &thread->task_node);
+        task->thread_count++;
+        task->status.state = TASK_RUNNING;
+        thread_start(thread);
+    }
+    spin_unlock(&task->lock);
+    if (error != ERR_NONE) {
+        thread_discard(thread);
+    }
+    return error;
+}
+
+/* Note the reason and tell all threads. The task is locked. */
+static void end_locked(struct task *task, const struct task_status *status)
+{
+    task->ending = true;
+    uint32_t state = task->status.state;
+    task->status = *status;
+    task->status.state = state;
+    LIST_FOR_EACH(node, &task->threads)
+    {
+        thread_kill(LIST_ENTRY(node, struct thread, task_node));
+    }
+}
+
+/* Whoever finds the task without threads and ending gives its things back, once. The task is not locked. */
+static void tear_down(struct task *task)
+{
+    handle_table_close(&task->handles);
+    aspace_close(&task->space);
+    spin_lock(&task->lock);
+    task->status.state = TASK_ENDED;
+    struct notification *watcher = task->watcher;
+    uint64_t bits = task->watcher_bits;
+    task->watcher = NULL;
+    spin_unlock(&task->lock);
+    if (watcher != NULL) {
+        notification_signal(watcher, bits);
+        notification_release(watcher);
+    }
+}
+
+static enum error end_with(struct task *task, const struct task_status *status)
+{
+    spin_lock(&task->lock);
+    bool already = task->ending;
+    if (!already) {
+        end_locked(task, status);
+    }
+    bool empty = task->thread_count == 0;
+    spin_unlock(&task->lock);
+    if (already) {
+        return ERR_DEAD;
+    }
+    if (empty) {
+        tear_down(task);
+    }
+    return ERR_NONE;
+}
+
+enum error task_end(struct task *task, uint32_t end, uint32_t status)
+{
+    struct task_status reason = {.end = end, .status = status};
+    return end_with(task, &reason);
+}
+
+void task_fault(struct task *task, const struct task_fault *fault)
+{
+    struct task_status reason = {
+        .end = END_FAULT,
+        .vector = fault->vector,
+        .code = fault->code,
+        .address = fault->address,
+        .instruction = fault->instruction,
+        .stack = fault->stack,
+    };
+    if (end_with(task, &reason) == ERR_NONE) {
+        log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name, fault->name,
+                 fault->code, fault->address, fault->instruction, fault->stack);
+    }
+}
+
+void task_thread_ended(struct task *task, struct thread *thread)
+{
+    spin_lock(&task->lock);
+    list_remove(&thread->task_node);
+    task->thread_count--;
+    task->ended_time += thread_run_time(thread);
+    bool last = task->thread_count == 0;
+    if (last && !task->ending) {
+        task->ending = true;
+        task->status.end = END_EXIT;
+    }
+    spin_unlock(&task->lock);
+    if (last) {
+        tear_down(task);
+    }
+}
+
+void task_get_status(struct task *task, struct task_status *out)
+{
+    spin_lock(&task->lock);
+    *out = task->status;
+    if (out->state != TASK_ENDED) {
+        *out = (struct task_status){.state = out->state};
+    }
+    out->number = task->number;
+    spin_unlock(&task->lock);
+}
+
+void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits)
+{
+    spin_lock(&task->lock);
+    struct notification *old = task->watcher;
+    bool ended = task->status.state == TASK_ENDED;
+    task->watcher = ended ? NULL : notification;
+    task->watcher_bits = bits;
+    spin_unlock(&task->lock);
+    if (old != NULL) {
+        notification_release(old);
+    }
+    if (ended) {
+        notification_signal(notification, bits);
+        notification_release(notification);
+    }
+}
+
+static void describe(struct task *task, struct system_task *out)
+{
+    *out = (struct system_task){.number = task->number};
+    memcpy(out->name, task->name, sizeof(out->name));
+    out->memory = __atomic_load_n(&task->space.mapped_bytes, __ATOMIC_RELAXED);
+    spin_lock(&task->lock);
+    out->state = task->status.state;
+    out->threads = task->thread_count;
+    out->cpu_time = task->ended_time;
+    LIST_FOR_EACH(node, &task->threads)
+    {
+        struct thread *thread = LIST_ENTRY(node, struct thread, task_node);
+        struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
+        if (node == task->threads.next && cpu != NULL) {
+            out->cpu = cpu->number;
+        }
+        out->cpu_time += thread_run_time(thread);
+    }
+    spin_unlock(&task->lock);
+}
+
+bool task_describe(uint64_t position, struct system_task *out)
+{
+    bool found = false;
+    spin_lock(&all_lock);
+    LIST_FOR_EACH(node, &all_tasks)
+    {
+        if (position-- == 0) {
+            describe(LIST_ENTRY(node, struct task, all_node), out);
+            found = true;
+            break;
+        }
+    }
+    spin_unlock(&all_lock);
+    return found;
+}

@@ -1,0 +1,73 @@
+/*
+ * Tasks: an address space, a table of handles, and threads. A task ends when it says so, when its last thread
+ * does, when it is killed, or by a fault that nobody handles. Its memory and handles go at once, by its last
+ * thread; the object itself stays, with the reason, as long as something refers to it.
+ */
+#ifndef QUIRE_KERNEL_TASK_H
+#define QUIRE_KERNEL_TASK_H
+
+#include "abi/system.h"
+#include "kernel/ipc/notification.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/obj/handle.h"
+#include "kernel/sched/thread.h"
+
+struct task {
+    struct object object;
+
+    /* Set once. */
+    uint32_t number;
+    char name[TASK_NAME];
+
+    struct aspace space;
+    struct handle_table handles;
+
+    /* Guarded by the lock of the list of all tasks. */
+    struct list all_node;
+
+    struct spinlock lock;
+
+    /* Guarded by lock. */
+    struct list threads;
+    uint32_t thread_count;
+    bool ending; /* no new threads; the reason in `status` stands */
+    struct task_status status;
+    struct notification *watcher; /* holds a reference */
+    uint64_t watcher_bits;
+    uint64_t ended_time; /* CPU time of threads that have ended */
+};
+
+OBJECT_WRAPPERS(task)
+
+/* A fault of user code, as the architecture saw it. */
+struct task_fault {
+    uint32_t vector;
+    uint64_t code, address, instruction, stack;
+    const char *name;
+};
+
+/* An empty task. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
+enum error task_make(const char *name, struct task **out) MUST_CHECK;
+
+/* Start a thread in it. ERR_DEAD, ERR_NO_MEMORY. */
+enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument, uint32_t *number)
+    MUST_CHECK;
+
+/* Begin the end: all threads are told. ERR_DEAD when it has begun already. */
+enum error task_end(struct task *task, uint32_t end, uint32_t status) MUST_CHECK;
+
+/* The calling thread's task ends by a fault, which is also logged. */
+void task_fault(struct task *task, const struct task_fault *fault);
+
+/* From thread_exit: the calling thread leaves its task, and tears it down if it was the last one. */
+void task_thread_ended(struct task *task, struct thread *thread);
+
+void task_get_status(struct task *task, struct task_status *out);
+
+/* Set bits in the notification at the end, or now if that is past. Takes over a reference to the notification. */
+void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits);
+
+/* Fill in the record of the task with this position in the list of all; false at the end. */
+bool task_describe(uint64_t position, struct system_task *out);
+
+#endif

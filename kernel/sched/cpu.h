@@ -1,0 +1,62 @@
+/*
+ * What the kernel keeps for each CPU. One of these lies in each CPU's own area (layout.h), reached through
+ * arch_this_cpu(); other CPUs look into it only where a group says so.
+ */
+#ifndef QUIRE_KERNEL_CPU_H
+#define QUIRE_KERNEL_CPU_H
+
+#include "kernel/lib/list.h"
+#include "kernel/lib/spinlock.h"
+#include "arch_cpu.h"
+
+#define CPU_MAX 256
+
+struct aspace;
+struct thread;
+
+/* Reasons to leave the fast path on the way back to user mode. */
+#define PENDING_RESCHEDULE 1u
+#define PENDING_KILLED     2u
+
+struct cpu {
+    /* Known to assembly by offset: kernel/arch/x86_64/offsets.h. Owning CPU only. */
+    struct cpu *self;
+    uint64_t kernel_stack; /* top of the current thread's stack */
+    uint64_t user_stack;   /* scratch of the system call entry */
+    uint32_t pending;      /* PENDING_*; atomic, others set bits */
+    uint32_t number;       /* set once */
+
+    /* Set once. */
+    uint32_t apic_id;
+    bool boot;
+
+    /* Owning CPU only. */
+    struct thread *current;
+    struct thread *idle;
+    struct aspace *space; /* whose tables are loaded; NULL for the kernel's */
+    uint64_t locks_held;  /* bit n: a lock of rank n */
+    uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
+
+    /* Guarded by queue_lock. */
+    struct spinlock queue_lock;
+    struct list ready;   /* threads, by ready_node; the running one is not in it */
+    uint32_t runnable;   /* threads ready or running, the idle thread apart */
+    struct list timers;  /* threads, by timer_node, in the order of their deadlines */
+    uint64_t slice_end;  /* when the running thread has had its turn */
+    uint64_t idle_since; /* 0 when not idle */
+
+    /* Owning CPU writes, anyone reads. */
+    uint64_t idle_time;
+    uint64_t online_since;
+    uint64_t interrupts;
+    uint64_t timer_ticks;
+    uint64_t switches;
+    uint32_t running_task;
+
+    struct arch_cpu arch;
+};
+
+/* The CPUs that are up, by number. Set once at boot. */
+extern struct cpu *cpus[CPU_MAX];
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * The topics of system_read; see topics.h.
+ */
+#include "kernel/sys/topics.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/arch/machine.h"
+#include "kernel/debug/log.h"
+#include "kernel/init/handover.h"
+#include "kernel/mm/boot_memory.h"
+#include "kernel/mm/frame.h"
+#include "kernel/obj/task.h"
+#include "lib/environment.h"
+#include "lib/text.h"
+
+static bool read_memory(uint64_t *index, union topic_record *out)
+{
+    if (*index != 0) {
+        return false;
+    }
+    struct frame_counts counts;
+    frame_count(&counts);
+    const uint64_t *c = counts.classes;
+    out->memory = (struct system_memory){
+        .total = counts.total * PAGE_SIZE,
+        .free = counts.free * PAGE_SIZE,
+        .page_tables = c[FRAME_PAGE_TABLE] * PAGE_SIZE,
+        .kernel = (c[FRAME_KERNEL] + c[FRAME_STACK] + c[FRAME_METADATA]) * PAGE_SIZE,
+        .user = (c[FRAME_USER_ANONYMOUS] + c[FRAME_USER_SHARED]) * PAGE_SIZE,
+        .reserved = boot_memory_reserved(),
+    };
+    _Static_assert(MEMORY_ORDERS == FRAME_ORDERS, "system.h");
+    memcpy(out->memory.free_blocks, counts.free_blocks, sizeof(out->memory.free_blocks));
+    return true;
+}
+
+static bool read_cpu(uint64_t *index, union topic_record *out)
+{
+    if (*index >= arch_cpu_count()) {
+        return false;
+    }
+    struct cpu *cpu = cpus[*index];
+    uint64_t now = arch_clock();
+    spin_lock(&cpu->queue_lock);
+    uint64_t idle = cpu->idle_time + (cpu->idle_since != 0 ? now - cpu->idle_since : 0);
+    spin_unlock(&cpu->queue_lock);
+    out->cpu = (struct system_cpu){
+        .number = cpu->number,
+        .apic_id = cpu->apic_id,
+        .flags = CPU_ONLINE | (cpu->boot ? CPU_BOOT : 0),
+        .runnable = cpu->runnable,
+        .idle_time = idle,
+        .up_time = now - cpu->online_since,
+        .interrupts = cpu->interrupts,
+        .timer_ticks = cpu->timer_ticks,
+        .switches = cpu->switches,
+        .task = cpu->running_task,
+    };
+    return true;
+}
+
+static bool read_feature(uint64_t *index, union topic_record *out)
+{
+    return machine_feature(*index, &out->feature);
+}
+
+static bool read_log(uint64_t *index, union topic_record *out)
+{
+    if (!log_read(*index, &out->line)) {
+        return false;
+    }
+    *index = out->line.number;
+    return true;
+}
+
+static bool read_task(uint64_t *index, union topic_record *out)
+{
+    return task_describe(*index, &out->task);
+}
+
+static bool read_variable(uint64_t *index, union topic_record *out)
+{
+    size_t cursor = 0, key_length = 0, value_length = 0;
+    const char *key = NULL, *value = NULL;
+    for (uint64_t i = 0; i <= *index; i++) {
+        if (!environment_next(handover.environment, HANDOVER_PAGE, &cursor, &key, &key_length, &value,
+                              &value_length)) {
+            return false;
+        }
+    }
+    text_format(out->variable.key, sizeof(out->variable.key), "%.*s", (int)key_length, key);
+    text_format(out->variable.value, sizeof(out->variable.value), "%.*s", (int)value_length, value);
+    return true;
+}
+
+static bool read_boot(uint64_t *index, union topic_record *out)
+{
+    extern const char image_start[], image_end[];
+    if (*index != 0) {
+        return false;
+    }
+    out->boot = (struct system_boot){
+        .clock_hz = machine_clock_hz(),
+        .wall_time = handover_time(),
+        .cpus_expected = handover.info.numcores,
+        .cpus_online = arch_cpu_count(),
+        .kernel_bytes = (uint64_t)(image_end - image_start),
+    };
+    text_format(out->boot.clock_source, sizeof(out->boot.clock_source), "%s", machine_clock_source());
+    text_format(out->boot.loader, sizeof(out->boot.loader), "%s", handover_loader());
+    return true;
+}
+
+const struct topic *topic_find(uint64_t number)
+{
+    static const struct topic topics[] = {
+        {TOPIC_MEMORY, sizeof(struct system_memory), read_memory},
+        {TOPIC_CPUS, sizeof(struct system_cpu), read_cpu},
+        {TOPIC_FEATURES, sizeof(struct system_feature), read_feature},
+        {TOPIC_LOG, sizeof(struct system_log_line), read_log},
+        {TOPIC_TASKS, sizeof(struct system_task), read_task},
+        {TOPIC_ENVIRONMENT, sizeof(struct system_variable), read_variable},
+        {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
+    };
+    for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+        if (topics[i].number == number) {
+            return &topics[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,47 @@
+/*
+ * Threads for the tests inside the kernel; see support.h.
+ */
+#include "tests/guest/kernel/support.h"
+
+#include "kernel/ipc/notification.h"
+
+struct crowd {
+    const char *(*body)(unsigned number);
+    struct notification *done;
+    uint32_t next;      /* atomic */
+    uint32_t left;      /* atomic */
+    const char *wrong;  /* atomic: the first complaint */
+};
+
+static void crowd_member(void *argument)
+{
+    struct crowd *crowd = argument;
+    const char *wrong = crowd->body(__atomic_fetch_add(&crowd->next, 1, __ATOMIC_RELAXED));
+    if (wrong != NULL) {
+        __atomic_store_n(&crowd->wrong, wrong, __ATOMIC_RELAXED);
+    }
+    if (__atomic_sub_fetch(&crowd->left, 1, __ATOMIC_ACQ_REL) == 0) {
+        notification_signal(crowd->done, 1);
+    }
+    thread_exit();
+}
+
+const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned number))
+{
+    struct crowd crowd = {.body = body, .left = per_cpu * arch_cpu_count()};
+    uint64_t bits;
+    uint32_t threads_before = thread_count();
+    EXPECT(notification_make(&crowd.done) == ERR_NONE);
+    for (unsigned i = 0; i < per_cpu * arch_cpu_count(); i++) {
+        struct thread *thread;
+        EXPECT(thread_create("test", crowd_member, &crowd, i % arch_cpu_count(), &thread) == ERR_NONE);
+        thread_start(thread);
+    }
+    EXPECT(notification_wait(crowd.done, 1, DEADLINE_NEVER, &bits) == ERR_NONE);
+    while (thread_count() > threads_before) { /* they have returned, but are still being given back */
+        thread_yield();
+        EXPECT(thread_preemption_point() == ERR_NONE);
+    }
+    notification_release(crowd.done);
+    return __atomic_load_n(&crowd.wrong, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,138 @@
+/*
+ * The kernel's own address space, as its page tables really are.
+ */
+#include "tests/guest/kernel/support.h"
+
+#include "kernel/arch/paging.h"
+#include "kernel/init/handover.h"
+#include "kernel/mm/aperture.h"
+#include "kernel/mm/frame.h"
+#include "kernel/mm/layout.h"
+#include "kernel/mm/stacks.h"
+#include "kernel/mm/usercopy.h"
+
+extern const char text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[];
+
+struct findings {
+    uint64_t writable_and_executable;
+    uint64_t lower_half;
+    uint64_t user;
+    uint64_t outside_regions;
+    uint64_t executable_outside_text;
+    uint64_t aperture_bytes;
+    uint64_t aperture_not_cached;
+};
+
+static bool in_region(uint64_t address)
+{
+#define REGION_TEST(name, base, size, about)                                                                 \
+    if (address - (base) < (size)) {                                                                         \
+        return true;                                                                                         \
+    }
+    LAYOUT_REGIONS(REGION_TEST)
+#undef REGION_TEST
+    return false;
+}
+
+static void look(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags, void *context)
+{
+    struct findings *f = context;
+    (void)physical;
+    bool executable = (flags & MAP_EXECUTE) != 0;
+    bool text = virtual >= (uint64_t)(uintptr_t)text_start && virtual < (uint64_t)(uintptr_t)text_end;
+    f->writable_and_executable += executable && (flags & MAP_WRITE) != 0;
+    f->executable_outside_text += executable && !text;
+    f->lower_half += virtual >> 63 == 0;
+    f->user += (flags & MAP_USER) != 0;
+    f->outside_regions += !in_region(virtual);
+    if (virtual - APERTURE_BASE < APERTURE_SIZE) {
+        f->aperture_bytes += bytes;
+        f->aperture_not_cached += (flags & (MAP_UNCACHED | MAP_COMBINE)) != 0;
+    }
+}
+
+SELFTEST(kernel_map, "paging: the kernel's half has only its own regions, none writable and executable, none for users")
+{
+    struct findings f = {0};
+    paging_visit_leaves(arch_kernel_root(), look, &f);
+    EXPECT(f.writable_and_executable == 0);
+    EXPECT(f.executable_outside_text == 0);
+    EXPECT(f.lower_half == 0); /* the null page and the loader's identity map are gone */
+    EXPECT(f.user == 0);
+    EXPECT(f.outside_regions == 0);
+    EXPECT(f.aperture_not_cached == 0);
+    return NULL;
+}
+
+SELFTEST(aperture_map, "paging: the aperture shows all RAM that frames are made of, and no more than the map calls free")
+{
+    struct findings f = {0};
+    struct frame_counts counts;
+    uint64_t free_bytes = 0;
+    paging_visit_leaves(arch_kernel_root(), look, &f);
+    frame_count(&counts);
+    for (size_t i = 0; i < handover.map_entries; i++) {
+        const struct memory_map_entry *e = &handover.info.map[i];
+        free_bytes += (e->size_and_type & 15) == MEMORY_MAP_FREE ? e->size_and_type & ~(uint64_t)15 : 0;
+    }
+    EXPECT(f.aperture_bytes >= counts.total * PAGE_SIZE);
+    EXPECT(f.aperture_bytes <= free_bytes);
+    return NULL;
+}
+
+SELFTEST(image_rights, "paging: text is read and execute, rodata read only, data and bss not executable")
+{
+    struct arch_translation text = arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)text_start);
+    struct arch_translation rodata = arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)rodata_start);
+    struct arch_translation data = arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)data_start);
+    EXPECT(text.present && (text.flags & (MAP_WRITE | MAP_EXECUTE)) == MAP_EXECUTE);
+    EXPECT(rodata.present && (rodata.flags & (MAP_WRITE | MAP_EXECUTE)) == 0);
+    EXPECT(data.present && (data.flags & (MAP_WRITE | MAP_EXECUTE)) == MAP_WRITE);
+    EXPECT(!arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)image_end).present);
+    return NULL;
+}
+
+SELFTEST(stack_guard, "paging: below each kernel stack lies a page that is not mapped")
+{
+    uint64_t top;
+    EXPECT(stack_alloc(&top) == ERR_NONE);
+    EXPECT(arch_translate(arch_kernel_root(), top - STACK_SIZE).present);
+    EXPECT(!arch_translate(arch_kernel_root(), top - STACK_SIZE - 1).present);
+    EXPECT(!arch_translate(arch_kernel_root(), top).present || top % (2 * STACK_SIZE) == 0);
+    stack_free(top);
+    return NULL;
+}
+
+SELFTEST(map_unmap, "paging: a range maps to what was asked, in the largest leaves, refuses a second time, and goes again")
+{
+    paddr_t root;
+    EXPECT(arch_space_create(&root) == ERR_NONE);
+    uint64_t at = 4 * GIB - 2 * PAGE_SIZE;
+    uint64_t bytes = 4 * MIB + 4 * PAGE_SIZE;
+    paddr_t to = paddr(64 * GIB - 2 * PAGE_SIZE);
+    EXPECT(arch_map(root, at, to, bytes, MAP_READ | MAP_USER | MAP_LARGE) == ERR_NONE);
+    for (uint64_t done = 0; done < bytes; done += PAGE_SIZE) {
+        struct arch_translation t = arch_translate(root, at + done + 5);
+        EXPECT(t.present && t.physical.value == to.value + done + 5);
+    }
+    EXPECT(arch_translate(root, at).leaf_size == PAGE_SIZE);
+    EXPECT(arch_translate(root, 4 * GIB).leaf_size == 2 * MIB);
+    EXPECT(arch_map(root, 4 * GIB + 2 * MIB, to, 4 * MIB, MAP_READ | MAP_USER) == ERR_EXISTS);
+    EXPECT(!arch_translate(root, at + bytes).present); /* nothing is left of the failed one */
+    arch_unmap(root, at, bytes);
+    EXPECT(!arch_translate(root, at).present && !arch_translate(root, 4 * GIB).present);
+    arch_space_destroy(root);
+    return NULL;
+}
+
+SELFTEST(copy_unmapped, "user copies: an address that is not mapped, or the kernel's, is an error and no fault")
+{
+    uint64_t word = 0;
+    EXPECT(copy_from_user(&word, uaddr(USER_LOWEST), sizeof(word)) == ERR_BAD_ADDRESS);
+    EXPECT(copy_to_user(uaddr(USER_HIGHEST - PAGE_SIZE), &word, sizeof(word)) == ERR_BAD_ADDRESS);
+    EXPECT(copy_from_user(&word, uaddr(APERTURE_BASE), sizeof(word)) == ERR_BAD_ADDRESS);
+    EXPECT(copy_from_user(&word, uaddr(USER_HIGHEST - 4), sizeof(word)) == ERR_BAD_ADDRESS);
+    EXPECT(copy_from_user(&word, uaddr(~(uint64_t)0 - 3), sizeof(word)) == ERR_BAD_ADDRESS);
+    EXPECT(copy_from_user(&word, uaddr(0), sizeof(word)) == ERR_BAD_ADDRESS);
+    return NULL;
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""Boot the test image on many machines; on each, the in-kernel suite and the user-mode suite run and tell.
+
+usage: run.py [--quick] [--list] [MACHINE...]
+"""
+
+import sys
+from dataclasses import dataclass
+
+from driver import TOP, GuestError, Machine, qemu
+
+sys.path.insert(0, str(TOP / "tests"))
+from report import Suite, conclude  # noqa: E402
+
+CONFIG = ["test=1", "autoexit=1"]
+SECONDS = 300
+
+
+@dataclass
+class Kind:
+    """A machine: processors, memory, processor model; what runs on it after the in-kernel suite; and the image."""
+    cpus: str
+    memory: str
+    cpu: str = "max"
+    program: str = "utest"
+    image: str = "test"
+
+    def name(self):
+        cpus = self.cpus.partition(",")[0]
+        words = [f"{cpus}cpu", self.memory, self.cpu.replace(",", "-").replace("=", "-")]
+        return "-".join(words if self.image == "test" else [*words, self.image])
+
+    def path(self):
+        return TOP / f"build/{self.image}.img"
+
+
+# Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: the least
+# memory the firmware starts with, far more memory than the host has, APIC ids with gaps, many CPUs.
+MACHINES = [
+    Kind("1", "64M"),
+    Kind("1", "512M", "qemu64"),
+    Kind("1", "8G", "max,la57=off"),
+    Kind("2", "64M", "qemu64"),
+    Kind("2", "512M", "max,la57=off"),
+    Kind("2", "8G"),
+    Kind("8", "64M", "max,la57=off"),
+    Kind("8", "512M"),
+    Kind("8", "8G", "qemu64"),
+    Kind("4", "64G"),
+    Kind("6,sockets=2,cores=3,threads=1", "256M"),
+    # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
+    Kind("64", "1G", program="threads 64"),
+    # The kernel with checks for undefined behaviour.
+    Kind("4", "512M", image="checked"),
+]
+QUICK = ("2cpu-8G-max",)
+
+
+def run_machine(kind):
+    speakers = ("kernel-test", "utest") if kind.program == "utest" else ("kernel-test",)
+    suite = Suite(kind.name(), speakers=speakers)
+    trouble = None
+    try:
+        with Machine(f"guest-{kind.name()}", kind.path(), cpus=kind.cpus, memory=kind.memory, cpu=kind.cpu,
+                     config=[*CONFIG, f"autorun={kind.program}"]) as machine:
+            for line in machine.lines_until_end(SECONDS):
+                if not suite.feed(line) and "PANIC" in line:
+                    suite.fail("no panic", line)
+            code = machine.finish()
+        status = qemu.exit_status(code)
+        if status is None:
+            trouble = f"the machine reset or switched off, without a status (QEMU's was {code}); {machine.tail()}"
+        elif status != 0:
+            trouble = f"the machine ended with status {status}; {machine.tail()}"
+    except GuestError as error:
+        trouble = str(error)
+    suite.finish(trouble)
+    if kind.program != "utest" and not trouble:
+        suite.ok(f"{kind.program} ends well")
+    return suite
+
+
+def main():
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    machines = {kind.name(): kind for kind in MACHINES}
+    if "--list" in sys.argv:
+        sys.exit(print("\n".join(machines)))
+    names = words or (QUICK if "--quick" in sys.argv else list(machines))
+    unknown = [name for name in names if name not in machines]
+    if unknown:
+        sys.exit(f"run.py: {unknown[0]}: no such machine; --list lists them")
+    for path in sorted({machines[name].path() for name in names}):
+        if not path.exists():
+            sys.exit(f"run.py: {path} is not there; `make -f build.mk test-image` makes it")
+    conclude([run_machine(machines[name]) for name in names])
+
+
+if __name__ == "__main__":
+    main()

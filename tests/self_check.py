@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""Does the counting itself count? Each way in which a suite can go wrong has to be seen as a failure."""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+import qemu
+from report import Suite, Tap, conclude, run_suite
+
+
+def counted(lines, trouble=None, **options):
+    suite = Suite("it", show=lambda _: None, **options)
+    for line in lines:
+        suite.feed(line)
+    suite.finish(trouble)
+    return suite.passed, suite.failed
+
+
+class Counting(unittest.TestCase):
+    def test_results_that_agree_with_the_last_line_pass(self):
+        self.assertEqual(counted(["ok a", "noise", "ok b", "2 passed, 0 failed"]), (2, 0))
+
+    def test_a_FAIL_line_is_a_failure(self):
+        self.assertEqual(counted(["ok a", "FAIL b: why", "1 passed, 1 failed"]), (1, 1))
+
+    def test_a_missing_last_line_is_a_failure(self):
+        self.assertEqual(counted(["ok a"]), (1, 1))
+
+    def test_a_last_line_that_does_not_agree_is_a_failure(self):
+        self.assertEqual(counted(["ok a", "2 passed, 0 failed"]), (1, 1))
+        self.assertEqual(counted(["ok a", "ok b", "1 passed, 0 failed"]), (2, 1))
+
+    def test_no_tests_at_all_is_a_failure(self):
+        self.assertEqual(counted(["0 passed, 0 failed"]), (0, 1))
+        self.assertEqual(counted([]), (0, 1))
+
+    def test_a_crash_after_the_last_line_is_a_failure(self):
+        self.assertEqual(counted(["ok a", "1 passed, 0 failed"], "ended with status 139"), (1, 1))
+
+    def test_a_status_that_only_repeats_a_FAIL_line_is_not_counted_twice(self):
+        self.assertEqual(counted(["FAIL a: why", "0 passed, 1 failed"], "ended with status 1"), (0, 1))
+
+    def test_every_speaker_has_to_say_its_last_line(self):
+        lines = ["[ 0.1] kernel-test: ok a", "[ 0.2] kernel-test: 1 passed, 0 failed",
+                 "ok b", "utest: 1 passed, 0 failed"]
+        speakers = {"speakers": ("kernel-test", "utest")}
+        self.assertEqual(counted(lines, **speakers), (2, 0))
+        self.assertEqual(counted(lines[:2], **speakers), (1, 1))
+        self.assertEqual(counted(lines[2:], **speakers), (1, 1))
+
+    def test_lines_of_others_are_not_results(self):
+        lines = ["kernel-test: ok a", "other: ok b", "some text ok c", "kernel-test: 1 passed, 0 failed"]
+        self.assertEqual(counted(lines, speakers=("kernel-test",)), (1, 0))
+
+
+class Commands(unittest.TestCase):
+    """The same through a command, as the whole suite runs them."""
+
+    def outcome(self, script, seconds=20):
+        suite = run_suite("it", ["/bin/sh", "-c", script], seconds, show=lambda _: None)
+        return suite.passed, suite.failed
+
+    def test_a_good_command_passes(self):
+        self.assertEqual(self.outcome("echo ok a; echo 1 passed, 0 failed"), (1, 0))
+
+    def test_a_crash_is_a_failure(self):
+        self.assertEqual(self.outcome("echo ok a; echo 1 passed, 0 failed; kill -SEGV $$"), (1, 1))
+
+    def test_a_failing_status_is_a_failure(self):
+        self.assertEqual(self.outcome("echo ok a; echo 1 passed, 0 failed; exit 3"), (1, 1))
+
+    def test_a_command_that_does_not_end_is_a_failure(self):
+        self.assertEqual(self.outcome("echo ok a; echo 1 passed, 0 failed; sleep 60", seconds=1), (1, 1))
+
+    def test_a_command_that_is_not_there_is_a_failure(self):
+        suite = run_suite("it", ["/does/not/exist"], 20, show=lambda _: None)
+        self.assertEqual((suite.passed, suite.failed > 0), (0, True))
+
+
+    def test_tap_results_pass_and_fail(self):
+        good, bad = "echo 1..2; echo ok 1 - a; echo ok 2 - b", "echo 1..2; echo ok 1 - a; echo not ok 2 - b; exit 1"
+        for script, expected in ((good, (2, 0)), (bad, (1, 1)), ("echo 1..2; echo ok 1 - a", (1, 1)), ("true", (0, 1))):
+            suite = run_suite("it", ["/bin/sh", "-c", script], 20, form=Tap, show=lambda _: None)
+            self.assertEqual((suite.passed, suite.failed), expected, script)
+
+
+class ExitPort(unittest.TestCase):
+    def test_only_a_write_to_the_exit_port_is_a_status(self):
+        self.assertEqual(qemu.exit_status(1), 0)
+        self.assertEqual(qemu.exit_status((125 << 1) | 1), 125)
+        # A power-off, or a reset that -no-reboot turned into an end.
+        self.assertIsNone(qemu.exit_status(0))
+        self.assertIsNone(qemu.exit_status(-11))
+
+
+def shown(test):
+    return test.id().rpartition(".")[2].removeprefix("test_").replace("_", " ")
+
+
+class Told(unittest.TextTestResult):
+    """Results in the form of all suites."""
+
+    suite = Suite("")
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.suite.ok(shown(test))
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.suite.fail(shown(test), str(err[1]).splitlines()[0])
+
+    addError = addFailure
+
+
+if __name__ == "__main__":
+    unittest.TextTestRunner(resultclass=Told, verbosity=0, stream=open("/dev/null", "w", encoding="utf-8")).run(
+        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
+    conclude([Told.suite])

@@ -1,0 +1,48 @@
+/* What entering the kernel and finding an object costs. */
+#include "lib/units.h"
+#include "syscalls.h"
+#include "user/bin/bench/measure.h"
+#include "user/libq/program.h"
+
+#define TIMES 1000
+
+static bool null_call(void *context)
+{
+    (void)context;
+    return sys_null() == ERR_NONE;
+}
+
+static bool clock_call(void *context)
+{
+    (void)context;
+    uint64_t now;
+    return sys_clock_read(&now) == ERR_NONE;
+}
+
+static bool size_call(void *context)
+{
+    uint64_t bytes;
+    return sys_memory_size(*(const uint32_t *)context, &bytes) == ERR_NONE;
+}
+
+static bool signal_call(void *context)
+{
+    return sys_notification_signal(*(const uint32_t *)context, 1) == ERR_NONE;
+}
+
+void area_authority(void)
+{
+    uint32_t memory;
+    uint32_t notification;
+    if (sys_memory_create(PAGE_SIZE, &memory) != ERR_NONE ||
+        sys_notification_create(&notification) != ERR_NONE) {
+        program_fail("authority: no memory for its objects");
+    }
+    measure_row("authority.null-call", measure("null", null_call, NULL, TIMES));
+    measure_row("authority.clock-read", measure("clock_read", clock_call, NULL, TIMES));
+    measure_row("authority.handle-check", measure("memory_size", size_call, &memory, TIMES));
+    measure_row("authority.notification-signal",
+                measure("notification_signal", signal_call, &notification, TIMES));
+    sys_handle_close(memory);
+    sys_handle_close(notification);
+}

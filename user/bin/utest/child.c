@@ -1,0 +1,172 @@
+/* The modes of a child: what it does between its start and its end. */
+#include "lib/text.h"
+#include "syscalls.h"
+#include "user/bin/utest/children.h"
+#include "user/libq/clock.h"
+#include "user/libq/program.h"
+#include "user/libq/thread.h"
+
+#define CROWD 64
+
+static struct shared *shared(void)
+{
+    return (struct shared *)SHARED_AT;
+}
+
+static int mode_exit(const char *argument)
+{
+    return (int)program_number("STATUS", argument, 0, UINT32_MAX);
+}
+
+static int mode_spin(const char *argument)
+{
+    (void)argument;
+    shared()->answer = 1;
+    for (;;) {
+        __asm__ volatile("pause");
+    }
+}
+
+static int mode_sleep(const char *argument)
+{
+    (void)argument;
+    shared()->answer = 1;
+    sys_thread_sleep(DEADLINE_NEVER);
+    return 1;
+}
+
+static int mode_wait(const char *argument)
+{
+    uint32_t notification;
+    uint64_t bits;
+    (void)argument;
+    if (sys_notification_create(&notification) != ERR_NONE) {
+        return 2;
+    }
+    shared()->answer = 1;
+    return sys_notification_wait(notification, 1, DEADLINE_NEVER, &bits) == ERR_NONE ? 0 : 1;
+}
+
+/* Answers with what the parent wrote, plus one. */
+static int mode_answer(const char *argument)
+{
+    (void)argument;
+    shared()->answer = shared()->word + 1;
+    return 0;
+}
+
+static int mode_signal(const char *argument)
+{
+    (void)argument;
+    return (int)sys_notification_signal(shared()->notification, shared()->word);
+}
+
+/* Writes to the address that the parent names. */
+static int mode_write(const char *argument)
+{
+    (void)argument;
+    *(volatile uint64_t *)shared()->word = 1;
+    return 0;
+}
+
+/* Ends its only thread, and with it the task. */
+static int mode_thread_exit(const char *argument)
+{
+    (void)argument;
+    sys_thread_exit();
+    return 1;
+}
+
+/* The trap flag is set when the system call begins, and must not reach the kernel. */
+static int mode_step(const char *argument)
+{
+    (void)argument;
+    __asm__ volatile("pushfq\n\t"
+                     "orq $0x100, (%%rsp)\n\t"
+                     "movl %0, %%eax\n\t"
+                     "popfq\n\t"
+                     "syscall"
+                     :
+                     : "i"(SYS_NULL)
+                     : "rax", "rcx", "rdx", "rdi", "rsi", "r8", "r9", "r10", "r11", "cc", "memory");
+    return 0;
+}
+
+/* Every selector that user code may load, in every segment register that it may load. */
+static int mode_segments(const char *argument)
+{
+    uint16_t stack;
+    (void)argument;
+    __asm__ volatile("movw %%ss, %0" : "=r"(stack));
+    const uint16_t selectors[] = {0, 1, 2, 3, stack, 0};
+    for (unsigned i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
+        __asm__ volatile("movw %0, %%ds\n\t"
+                         "movw %0, %%es\n\t"
+                         "movw %0, %%fs\n\t"
+                         "movw %0, %%gs"
+                         :
+                         : "r"(selectors[i])
+                         : "memory");
+        if (sys_null() != ERR_NONE || sys_thread_sleep(clock_after(MILLISECOND)) != ERR_NONE) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void crowd_member(void *argument)
+{
+    uint64_t number = (uint64_t)argument;
+    sys_thread_affinity(number / 2);
+    atomic_fetch_add(&shared()->answer, 1);
+    for (uint64_t turn = 0;; turn++) {
+        if (number % 2 == 0) {
+            sys_thread_yield();
+        }
+    }
+}
+
+/* Two threads a CPU, one that spins and one that yields; then "exit" ends the task, anything else waits. */
+static int mode_crowd(const char *argument)
+{
+    static struct thread threads[2 * CROWD];
+    uint64_t cpus = shared()->word < CROWD ? shared()->word : CROWD;
+    for (uint64_t i = 0; i < 2 * cpus; i++) {
+        if (thread_create(&threads[i], crowd_member, (void *)i) != ERR_NONE) {
+            return 2;
+        }
+    }
+    while (shared()->answer < 2 * cpus) {
+        sys_thread_yield();
+    }
+    if (!text_equal(argument, "exit")) {
+        sys_thread_sleep(DEADLINE_NEVER);
+    }
+    return 7;
+}
+
+int child_main(const char *mode, const char *argument)
+{
+    static const struct {
+        const char *name;
+        int (*function)(const char *argument);
+    } modes[] = {
+        {"exit", mode_exit},
+        {"spin", mode_spin},
+        {"sleep", mode_sleep},
+        {"wait", mode_wait},
+        {"answer", mode_answer},
+        {"signal", mode_signal},
+        {"write", mode_write},
+        {"step", mode_step},
+        {"segments", mode_segments},
+        {"crowd", mode_crowd},
+        {"thread-exit", mode_thread_exit},
+    };
+    for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (text_equal(modes[i].name, mode)) {
+            return modes[i].function(argument);
+        }
+    }
+    return 3;
+}

@@ -1,0 +1,135 @@
+/* The clock and sleeping. */
+#include "abi/system.h"
+#include "syscalls.h"
+#include "user/bin/utest/test.h"
+#include "user/libq/clock.h"
+#include "user/libq/system.h"
+#include "user/libq/thread.h"
+
+#define SLEEPERS    8
+#define TRIES       10
+#define LATE_MOST   (10 * MILLISECOND)
+#define CLOCK_READS 20000
+
+static bool the_clock_never_goes_back(void)
+{
+    uint64_t last = clock_now();
+    for (unsigned i = 0; i < CLOCK_READS; i++) {
+        uint64_t now = clock_now();
+        CHECK(now >= last);
+        last = now;
+    }
+    return true;
+}
+
+static bool the_clock_does_not_go_back_between_cpus(void)
+{
+    uint64_t last = clock_now();
+    for (unsigned round = 0; round < 20; round++) {
+        for (uint64_t cpu = 0; sys_thread_affinity(cpu) == ERR_NONE; cpu++) {
+            uint64_t now = clock_now();
+            CHECK(now >= last);
+            last = now;
+        }
+    }
+    CHECK_OK(sys_thread_affinity(~0ull));
+    return true;
+}
+
+/* The smallest lateness of some tries, since the machine below may stop at any time; ~0 when one was early.
+ */
+static uint64_t least_lateness(uint64_t nanoseconds)
+{
+    uint64_t least = ~0ull;
+    for (unsigned i = 0; i < TRIES; i++) {
+        uint64_t deadline = clock_after(nanoseconds);
+        sys_thread_sleep(deadline);
+        uint64_t now = clock_now();
+        if (now < deadline) {
+            return ~0ull;
+        }
+        least = now - deadline < least ? now - deadline : least;
+    }
+    return least;
+}
+
+static bool a_sleep_ends_not_early_and_not_much_late(void)
+{
+    static const uint64_t times[] = {0, 100 * MICROSECOND, MILLISECOND, 7 * MILLISECOND, 30 * MILLISECOND};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        uint64_t late = least_lateness(times[i]);
+        CHECK(late != ~0ull);
+        CHECK(late < LATE_MOST);
+    }
+    return true;
+}
+
+static bool a_deadline_in_the_past_does_not_wait(void)
+{
+    uint64_t before = clock_now();
+    CHECK_OK(sys_thread_sleep(0));
+    CHECK_OK(sys_thread_sleep(before));
+    CHECK_OK(sys_thread_sleep(1));
+    CHECK(clock_now() - before < SECOND);
+    return true;
+}
+
+struct sleeper {
+    struct thread thread;
+    uint64_t deadline;
+    uint64_t woken;
+};
+
+static void sleep_once(void *argument)
+{
+    struct sleeper *sleeper = argument;
+    sys_thread_sleep(sleeper->deadline);
+    sleeper->woken = clock_now();
+}
+
+static bool many_sleepers_each_wake_at_their_own_time(void)
+{
+    static struct sleeper sleepers[SLEEPERS];
+    uint64_t start = clock_after(20 * MILLISECOND);
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        sleepers[i].deadline = start + (uint64_t)(SLEEPERS - i) * 5 * MILLISECOND;
+        CHECK_OK(thread_create(&sleepers[i].thread, sleep_once, &sleepers[i]));
+    }
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        CHECK_OK(thread_join(&sleepers[i].thread, clock_after(10 * SECOND)));
+    }
+    for (unsigned i = 0; i < SLEEPERS; i++) {
+        CHECK(sleepers[i].woken >= sleepers[i].deadline);
+        CHECK(sleepers[i].woken - sleepers[i].deadline < SECOND);
+    }
+    return true;
+}
+
+/* The scale of the clock against the time stamp counter, whose frequency the kernel says. */
+static bool the_clock_runs_with_the_time_stamp_counter(void)
+{
+    struct system_boot boot;
+    CHECK_OK(system_record(TOPIC_BOOT, 0, &boot, sizeof boot));
+    CHECK(boot.clock_hz > 0);
+    CHECK_OK(sys_thread_affinity(0));
+    uint64_t clock_start = clock_now();
+    uint64_t counter_start = __builtin_ia32_rdtsc();
+    CHECK_OK(sys_thread_sleep(clock_after(200 * MILLISECOND)));
+    uint64_t clock_time = clock_now() - clock_start;
+    uint64_t counter = __builtin_ia32_rdtsc() - counter_start;
+    CHECK_OK(sys_thread_affinity(~0ull));
+    uint64_t counter_time = counter * 1000000 / (boot.clock_hz / 1000);
+    uint64_t apart = clock_time > counter_time ? clock_time - counter_time : counter_time - clock_time;
+    CHECK(apart < clock_time / 100);
+    return true;
+}
+
+static const struct test tests[] = {
+    TEST(the_clock_never_goes_back),
+    TEST(the_clock_does_not_go_back_between_cpus),
+    TEST(the_clock_runs_with_the_time_stamp_counter),
+    TEST(a_sleep_ends_not_early_and_not_much_late),
+    TEST(a_deadline_in_the_past_does_not_wait),
+    TEST(many_sleepers_each_wake_at_their_own_time),
+};
+const struct area area_time = AREA("time", tests);

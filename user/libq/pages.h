@@ -1,0 +1,18 @@
+/*
+ * Whole zeroed pages of memory for this program, from the kernel. The handle of the memory object is closed
+ * as soon as it is mapped: the mapping alone keeps it.
+ */
+#ifndef QUIRE_LIBQ_PAGES_H
+#define QUIRE_LIBQ_PAGES_H
+
+#include <stdint.h>
+
+#include "abi/error.h"
+
+/* The bytes are rounded up to pages. On failure nothing is taken. */
+enum error pages_take(uint64_t bytes, void **pages) MUST_CHECK;
+
+/* Give back all that one pages_take gave. */
+void pages_give(void *pages);
+
+#endif

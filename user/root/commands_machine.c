@@ -1,0 +1,147 @@
+/* Commands that show the machine: mem, cpus, features, uptime, log. */
+#include "lib/text.h"
+#include "lib/units.h"
+#include "user/libq/clock.h"
+#include "user/libq/errors.h"
+#include "user/libq/print.h"
+#include "user/libq/system.h"
+#include "user/root/calendar.h"
+#include "user/root/commands.h"
+#include "user/root/input.h"
+
+/* The record, or false after a line that says why not. */
+static bool read_record(const char *command, uint64_t topic, void *record, size_t bytes)
+{
+    enum error error = system_record(topic, 0, record, bytes);
+    if (error != ERR_NONE) {
+        print("%s: the kernel does not tell: %s\n", command, error_text(error));
+    }
+    return error == ERR_NONE;
+}
+
+static void print_class(const char *name, uint64_t bytes)
+{
+    print("  %-12s %10lu KiB %8lu.%lu MiB\n", name, bytes / KIB, bytes / MIB, bytes % MIB * 10 / MIB);
+}
+
+static void print_blocks(const struct system_memory *memory)
+{
+    print("free blocks:\n  order    block size     blocks\n");
+    for (unsigned order = 0; order < MEMORY_ORDERS; order++) {
+        print("  %5u %9lu KiB %10lu\n", order, (PAGE_SIZE << order) / KIB, memory->free_blocks[order]);
+    }
+}
+
+void command_mem(size_t count, char **words)
+{
+    (void)count;
+    struct system_memory memory;
+    if (!read_record(words[0], TOPIC_MEMORY, &memory, sizeof memory)) {
+        return;
+    }
+    print("memory:\n");
+    print_class("total", memory.total);
+    print_class("free", memory.free);
+    print_class("user", memory.user);
+    print_class("kernel", memory.kernel);
+    print_class("page tables", memory.page_tables);
+    print_class("reserved", memory.reserved);
+    print_blocks(&memory);
+}
+
+static const char *cpu_state(const struct system_cpu *cpu)
+{
+    if (!(cpu->flags & CPU_ONLINE)) {
+        return "offline";
+    }
+    return cpu->flags & CPU_BOOT ? "online, boot" : "online";
+}
+
+void command_cpus(size_t count, char **words)
+{
+    (void)count;
+    struct system_cpu cpu;
+    if (!read_record(words[0], TOPIC_CPUS, &cpu, sizeof cpu)) {
+        return;
+    }
+    print("  cpu  apic  state         busy  threads  task    switches  interrupts       ticks\n");
+    for (uint64_t i = 0; system_record(TOPIC_CPUS, i, &cpu, sizeof cpu) == ERR_NONE; i++) {
+        uint64_t busy = cpu.up_time > cpu.idle_time ? cpu.up_time - cpu.idle_time : 0;
+        print("  %3u  %4u  %-12s %4lu %% %8u %5u  %10lu  %10lu  %10lu\n", cpu.number, cpu.apic_id,
+              cpu_state(&cpu), cpu.up_time > 0 ? busy * 100 / cpu.up_time : 0, cpu.runnable, cpu.task,
+              cpu.switches, cpu.interrupts, cpu.timer_ticks);
+    }
+}
+
+static const char *feature_state(const struct system_feature *feature)
+{
+    if (!feature->present) {
+        return "missing";
+    }
+    return feature->used ? "used" : "not used";
+}
+
+void command_features(size_t count, char **words)
+{
+    (void)count;
+    struct system_feature feature;
+    if (!read_record(words[0], TOPIC_FEATURES, &feature, sizeof feature)) {
+        return;
+    }
+    for (uint64_t i = 0; system_record(TOPIC_FEATURES, i, &feature, sizeof feature) == ERR_NONE; i++) {
+        print("  %-16s %-9s %s\n", feature.name, feature_state(&feature), feature.about);
+    }
+}
+
+void command_uptime(size_t count, char **words)
+{
+    (void)count;
+    struct system_boot boot;
+    if (!read_record(words[0], TOPIC_BOOT, &boot, sizeof boot)) {
+        return;
+    }
+    uint64_t now = clock_now();
+    uint64_t up = now / SECOND;
+    print("up %lu:%02lu:%02lu.%03lu", up / 3600, up / 60 % 60, up % 60, now % SECOND / MILLISECOND);
+    if (boot.wall_time != 0) {
+        struct calendar date = calendar_from_seconds(boot.wall_time + up);
+        print(", %lu-%02u-%02u %02u:%02u:%02u UTC", date.year, date.month, date.day, date.hour, date.minute,
+              date.second);
+    }
+    print("\n");
+}
+
+/* The number behind that of the newest line. */
+static uint64_t log_end(void)
+{
+    struct system_log_line line;
+    uint64_t end = 0;
+    while (system_record(TOPIC_LOG, end, &line, sizeof line) == ERR_NONE) {
+        end = line.number + 1;
+    }
+    return end;
+}
+
+static void print_log_line(const struct system_log_line *line)
+{
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    const char *level = line->level < sizeof levels / sizeof levels[0] ? levels[line->level] : "?";
+    print("[%5lu.%06lu] cpu%-2u %-7s %s\n", line->time / SECOND, line->time % SECOND / MICROSECOND, line->cpu,
+          level, line->text);
+}
+
+void command_log(size_t count, char **words)
+{
+    uint64_t lines = ~0ull;
+    if (count == 2 && !text_to_number(words[1], strlen(words[1]), &lines)) {
+        print("log: '%s' is not a number of lines\n", words[1]);
+        return;
+    }
+    struct system_log_line line;
+    uint64_t end = log_end();
+    uint64_t at = lines < end ? end - lines : 0;
+    while (at < end && system_record(TOPIC_LOG, at, &line, sizeof line) == ERR_NONE && !input_interrupted()) {
+        print_log_line(&line);
+        at = line.number + 1;
+    }
+}

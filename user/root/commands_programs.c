@@ -1,0 +1,64 @@
+/* Commands on programs and tasks: run, ps, kill, fault. */
+#include "lib/text.h"
+#include "lib/units.h"
+#include "user/libq/clock.h"
+#include "user/libq/print.h"
+#include "user/libq/system.h"
+#include "user/root/commands.h"
+#include "user/root/jobs.h"
+
+void command_run(size_t count, char **words)
+{
+    bool background = text_equal(words[count - 1], "&");
+    size_t argc = count - 1 - background;
+    if (argc == 0) {
+        print("run: '&' needs the name of a program before it\n");
+    } else if (background) {
+        jobs_start(argc, words + 1);
+    } else {
+        jobs_run(argc, words + 1);
+    }
+}
+
+void command_fault(size_t count, char **words)
+{
+    jobs_run(count, words);
+}
+
+static const char *task_state(uint32_t state)
+{
+    switch (state) {
+    case TASK_EMPTY:
+        return "empty";
+    case TASK_RUNNING:
+        return "running";
+    case TASK_ENDED:
+        return "ended";
+    default:
+        return "?";
+    }
+}
+
+void command_ps(size_t count, char **words)
+{
+    (void)count;
+    (void)words;
+    struct system_task task;
+    print("    id  state    threads  cpu    cpu time      memory  name\n");
+    for (uint64_t i = 0; system_record(TOPIC_TASKS, i, &task, sizeof task) == ERR_NONE; i++) {
+        print("%6u  %-7s  %7u  %3u  %6lu.%03lu s %7lu KiB  %s\n", task.number, task_state(task.state),
+              task.threads, task.cpu, task.cpu_time / SECOND, task.cpu_time % SECOND / MILLISECOND,
+              task.memory / KIB, task.name);
+    }
+}
+
+void command_kill(size_t count, char **words)
+{
+    (void)count;
+    uint64_t number;
+    if (!text_to_number(words[1], strlen(words[1]), &number)) {
+        print("kill: '%s' is not the number of a task; `ps` lists them\n", words[1]);
+    } else if (!jobs_kill(number)) {
+        print("kill: task %lu was not started from this prompt; `ps` lists all tasks\n", number);
+    }
+}

@@ -1,0 +1,91 @@
+/* The programs of the init bundle; see programs.h. */
+#include "user/root/programs.h"
+
+#include "abi/handle.h"
+#include "lib/text.h"
+#include "user/libq/bundle_map.h"
+#include "user/libq/errors.h"
+#include "user/libq/print.h"
+#include "user/libq/program.h"
+
+struct bundle bundle;
+
+/* What a program gets beside the right to write to the console. Who is not listed gets nothing. */
+struct trust {
+    const char *name;
+    uint32_t console;
+    uint32_t system;
+    uint32_t bundle;
+};
+
+#define BUNDLE_RIGHTS (RIGHT_READ | RIGHT_MAP | RIGHT_DUPLICATE)
+
+static const struct trust trusted[] = {
+    /* Starts programs, hands its console on to them, and tries every call and right. */
+    {"utest", RIGHT_ALL, RIGHT_ALL, BUNDLE_RIGHTS},
+    /* Starts programs. */
+    {"bench", RIGHT_WRITE | RIGHT_DUPLICATE, RIGHT_READ, BUNDLE_RIGHTS},
+};
+
+static const struct trust *trust_find(const char *name)
+{
+    static const struct trust none = {"", RIGHT_WRITE, 0, 0};
+    for (size_t i = 0; i < sizeof trusted / sizeof trusted[0]; i++) {
+        if (text_equal(trusted[i].name, name)) {
+            return &trusted[i];
+        }
+    }
+    return &none;
+}
+
+static struct grant grant(uint32_t handle, uint32_t rights)
+{
+    return rights != 0 ? (struct grant){handle, rights} : (struct grant){0};
+}
+
+enum error programs_open(void)
+{
+    return bundle_map(&bundle);
+}
+
+static enum error program_find(const char *name, struct bundle_member *member)
+{
+    char path[BUNDLE_NAME_SIZE];
+    size_t length = text_format(path, sizeof path, "bin/%s", name);
+    enum error error = length < sizeof path ? bundle_find(&bundle, path, length, member) : ERR_NOT_FOUND;
+    if (error == ERR_NONE && member->kind != BUNDLE_FILE) {
+        error = ERR_NOT_FOUND;
+    }
+    if (error == ERR_NOT_FOUND) {
+        print("%s: there is no such program; `ls bin` lists them\n", name);
+    } else if (error != ERR_NONE) {
+        print("%s: cannot look it up in the bundle: %s\n", name, error_text(error));
+    }
+    return error;
+}
+
+enum error programs_create(size_t argc, char *const *argv, struct process *process)
+{
+    struct bundle_member member;
+    enum error error = program_find(argv[0], &member);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    const struct trust *trust = trust_find(argv[0]);
+    struct process_request request = {
+        .name = argv[0],
+        .image = member.data,
+        .image_bytes = member.size,
+        .argc = argc,
+        .argv = (const char *const *)argv,
+        .console = grant(startup->console, trust->console),
+        .system = grant(startup->system, trust->system),
+        .bundle = grant(startup->bundle, trust->bundle),
+        .bundle_bytes = startup->bundle_size,
+    };
+    error = process_create(&request, process);
+    if (error != ERR_NONE) {
+        print("%s: cannot start it: %s: %s\n", argv[0], process->doing, error_text(error));
+    }
+    return error;
+}
