@@ -78,12 +78,12 @@ static inline void give_frames(uint64_t first, unsigned order)
 #define WORK(name)         ours_##name
 #define TAKE(order, first) take_frames(order, first)
 #define GIVE(first, order) give_frames(first, order)
-#include "bench/frames_work.h"
+#include "bench/frames_work.inc"
 
 #define WORK(name)         baseline_##name
 #define TAKE(order, first) baseline_alloc(order, first)
 #define GIVE(first, order) baseline_free(first, order)
-#include "bench/frames_work.h"
+#include "bench/frames_work.inc"
 
 static void *map_zeroed(uint64_t bytes)
 {

@@ -61,7 +61,7 @@ static bool push_open(struct frame_cpu *cpu, unsigned group)
         uint64_t word = cpu->open[group][w];
         if (word) {
             cpu->open[group][w] = 0;
-            push_word(&cpu->hand[group].stack, cpu->hand[group].open_first + w * 64, word);
+            push_word(&cpu->hand[group].stack, cpu->hand[group].open_first + w * 64ul, word);
             return true;
         }
     }

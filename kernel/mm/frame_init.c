@@ -113,7 +113,7 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
     state->map = carve(&at, chunks * sizeof *state->map);
     state->chunk = carve(&at, chunks * sizeof *state->chunk);
-    state->sets = carve(&at, 8ull * GROUPS * CHUNK_SETS * state->chunk_shape.words);
+    state->sets = carve(&at, (uint64_t)GROUPS * CHUNK_SETS * 8 * state->chunk_shape.words);
     state->stale = carve(&at, 8ull * state->chunk_shape.words);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
