@@ -23,6 +23,7 @@ $(BUILD)/host/bench-packing: bench/packing.c bench/baseline/buddy.c tests/host/f
 bench-frames: $(BUILD)/host/bench-frames $(BUILD)/host/bench-packing
 	$(BUILD)/host/bench-frames
 	$(BUILD)/host/bench-packing
+	$(PYTHON) tools/bench-frames.py $(BUILD)/host/bench-frames
 
 .PHONY: bench-frames
 

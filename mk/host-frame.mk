@@ -25,7 +25,13 @@ $(HOST)/model_frame_cache: tests/model/frame_cache.pml
 	@cd $@.build && spin -a $(CURDIR)/$<
 	@$(CC) -O2 -w -DSAFETY -DCOLLAPSE -o $@ $@.build/pan.c
 
+$(HOST)/frame_example: tests/host/frame_example.c tests/host/frame_host.c $(HOST)/libframe.a
+	@$(CC) $(CSTD) $(WARNINGS) -O2 -I. -Itests/host -no-pie -MMD -MP -MF $@.d $(filter %.c %.a,$^) -lpthread -o $@
+
 frame-threads: $(HOST)/tsan_frame_threads
+	@$<
+
+frame-example: $(HOST)/frame_example
 	@$<
 
 # Spin's verifier says how many errors there are, and succeeds either way.
@@ -33,6 +39,6 @@ frame-model: $(HOST)/model_frame_cache
 	@cd $(HOST) && ./model_frame_cache -m1000000 | tee model_frame_cache.log
 	@grep -q 'errors: 0' $(HOST)/model_frame_cache.log
 
-.PHONY: frame-threads frame-model
+.PHONY: frame-threads frame-example frame-model
 
--include $(HOST)/tsan_frame_threads.d
+-include $(HOST)/tsan_frame_threads.d $(HOST)/frame_example.d

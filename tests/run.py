@@ -45,6 +45,7 @@ def host(_):
 def frames(_):
     suite = Suite("frames")
     run_test(suite, "threads under the thread sanitizer", [*MAKE, "frame-threads"], 300)
+    run_test(suite, "example of the library", [*MAKE, "frame-example"], 300)
     run_test(suite, "model of the caches", [*MAKE, "frame-model"], 300)
     return suite
 

@@ -19,12 +19,10 @@ static const uint16_t hand_of_class[FRAME_CLASSES] = {
     HAND(FRAME_USER_SHARED), HAND(FRAME_DEVICE),     HAND(FRAME_METADATA), HAND(FRAME_RESERVED),
 };
 
-/* The hand at this offset; its address is kept in one register, which compilers otherwise compute anew. */
+/* The hand at this offset in the cache. */
 static inline struct frame_hand *hand_at(struct frame_cpu *cpu, uint64_t offset)
 {
-    uint8_t *hand = (uint8_t *)cpu + offset;
-    __asm__("" : "+r"(hand));
-    return (struct frame_hand *)(void *)hand;
+    return (struct frame_hand *)((uintptr_t)cpu + offset);
 }
 
 /* What is asked for, in one register. */

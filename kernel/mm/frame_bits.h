@@ -75,7 +75,7 @@ static inline unsigned bits_largest(const uint64_t map[BITS_WORDS])
     }
     bool pairs[4];
     for (unsigned w = 0; w < 4; w++)
-        pairs[w] = bits_words_full(&map[2 * w], 2);
+        pairs[w] = bits_words_full(map + (uint64_t)w * 2, 2);
     if ((pairs[0] && pairs[1]) || (pairs[2] && pairs[3]))
         return BITS_WORD_ORDER + 2;
     return BITS_WORD_ORDER + (pairs[0] || pairs[1] || pairs[2] || pairs[3]);

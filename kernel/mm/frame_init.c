@@ -109,12 +109,12 @@ static void *carve(uintptr_t *at, uint64_t bytes)
 /* Assign the parts of the metadata from address `at` on; returns where they end. */
 static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
 {
-    uint64_t chunks = state->chunk_shape.limit;
+    uint64_t chunks = state->chunk_shape.limit, set_bytes = 8ull * state->chunk_shape.words;
     state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
     state->map = carve(&at, chunks * sizeof *state->map);
     state->chunk = carve(&at, chunks * sizeof *state->chunk);
-    state->sets = carve(&at, (uint64_t)GROUPS * CHUNK_SETS * 8 * state->chunk_shape.words);
-    state->stale = carve(&at, 8ull * state->chunk_shape.words);
+    state->sets = carve(&at, (uint64_t)GROUPS * CHUNK_SETS * set_bytes);
+    state->stale = carve(&at, set_bytes);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
     state->index_delta = carve(&at, 4 * state->mapped);
