@@ -1,6 +1,6 @@
 /*
- * The page-frame allocator and the textbook baseline on the same work, natively, side by side in one run: rounds
- * of both are interleaved, each figure is the median of its rounds, threads are pinned one to a CPU.
+ * The page-frame allocator and the textbook baseline on the same work, natively, side by side in one run:
+ * rounds of both are interleaved, each figure is the median of its rounds, threads are pinned one to a CPU.
  *
  *   bench-frames             the tables: rows `frames.NAME VALUE UNIT GOAL ok|MISSED`
  *   bench-frames count NAME  the work NAME once, 1 thread, for counting instructions (tools/bench-frames.py)
@@ -78,16 +78,17 @@ static inline void give_frames(uint64_t first, unsigned order)
 #define WORK(name)         ours_##name
 #define TAKE(order, first) take_frames(order, first)
 #define GIVE(first, order) give_frames(first, order)
-#include "bench/frames_work.h"
+#include "bench/frames_work.inc"
 
 #define WORK(name)         baseline_##name
 #define TAKE(order, first) baseline_alloc(order, first)
 #define GIVE(first, order) baseline_free(first, order)
-#include "bench/frames_work.h"
+#include "bench/frames_work.inc"
 
 static void *map_zeroed(uint64_t bytes)
 {
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         worker_fail("no memory for the metadata");
     madvise(memory, bytes, MADV_HUGEPAGE);
@@ -198,7 +199,8 @@ static struct medians measure(unsigned threads, uint64_t frames, bool small, uns
     return medians;
 }
 
-static void print_row(const char *prefix, const char *name, double value, const char *unit, double goal, bool least)
+static void print_row(const char *prefix, const char *name, double value, const char *unit, double goal,
+                      bool least)
 {
     bool ok = least ? value >= goal : value <= goal;
     printf("frames.%s%s %.3g %s %.3g %s\n", prefix, name, value, unit, goal, ok ? "ok" : "MISSED");
@@ -254,7 +256,8 @@ static void report(const char *prefix, const struct medians *one, const struct m
     print_row(prefix, "start", one->ns[1][START], "ns/frame", 0.3, false);
 }
 
-/* One of the workloads for callgrind, which is told to forget what came before, and collects in frame_* only. */
+/* One of the workloads for callgrind, which is told to forget what came before, and collects in frame_* only.
+ */
 static int count_instructions(const char *name)
 {
     static struct team team;

@@ -17,9 +17,14 @@ $(BUILD)/host/libframe.a: $(FRAME_LIB_OBJECTS)
 $(BUILD)/host/bench-frames: $(FRAME_BENCH_SOURCES) $(BUILD)/host/libframe.a
 	$(CC) $(CSTD) $(WARNINGS) -O2 -I. -Itests/host -fno-pie -no-pie -MMD -MP -MF $@.d $(filter %.c %.a,$^) -lpthread -o $@
 
-bench-frames: $(BUILD)/host/bench-frames
-	$<
+$(BUILD)/host/bench-packing: bench/packing.c bench/baseline/buddy.c tests/host/frame_host.c $(BUILD)/host/libframe.a
+	$(CC) $(CSTD) $(WARNINGS) -O2 -I. -Itests/host -fno-pie -no-pie -MMD -MP -MF $@.d $(filter %.c %.a,$^) -lpthread -o $@
+
+bench-frames: $(BUILD)/host/bench-frames $(BUILD)/host/bench-packing
+	$(BUILD)/host/bench-frames
+	$(BUILD)/host/bench-packing
+	$(PYTHON) tools/bench-frames.py $(BUILD)/host/bench-frames
 
 .PHONY: bench-frames
 
--include $(FRAME_LIB_OBJECTS:.o=.d) $(BUILD)/host/bench-frames.d
+-include $(FRAME_LIB_OBJECTS:.o=.d) $(BUILD)/host/bench-frames.d $(BUILD)/host/bench-packing.d

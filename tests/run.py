@@ -42,6 +42,14 @@ def host(_):
     return run_suite("host", [*MAKE, "host-tests"], 600, form=Tap, environment=TAP)
 
 
+def frames(_):
+    suite = Suite("frames")
+    run_test(suite, "threads under the thread sanitizer", [*MAKE, "frame-threads"], 300)
+    run_test(suite, "example of the library", [*MAKE, "frame-example"], 300)
+    run_test(suite, "model of the caches", [*MAKE, "frame-model"], 300)
+    return suite
+
+
 def fuzz(_):
     suite = Suite("fuzz")
     run_test(suite, "smoke", [*MAKE, "fuzz-smoke"], 600)
@@ -60,8 +68,8 @@ def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
-SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "fuzz": fuzz, "boot": boot,
-          "guest": guest, "prompt": prompt}
+SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "fuzz": fuzz,
+          "boot": boot, "guest": guest, "prompt": prompt}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

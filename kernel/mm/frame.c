@@ -1,6 +1,6 @@
 /*
- * Taking and giving back blocks: the fast paths, which touch the CPU's own cache and the record of the block, and
- * what they fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
+ * Taking and giving back blocks: the fast paths, which touch the CPU's own cache and the record of the block,
+ * and what they fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
  *
  * The fast paths are leaf code: where something is not at hand they leave the cache again and start over in a
  * function of its own, so that no register has to be saved for a call that is rarely made.
@@ -12,18 +12,17 @@
 #define SLOW                  __attribute__((noinline))
 
 /* Where in a cache the hand for the class is. */
-#define HAND(class) [class] = offsetof(struct frame_cpu, hand) + CLASS_GROUP(class) * sizeof(struct frame_hand)
+#define HAND(class)                                                                                          \
+    [class] = offsetof(struct frame_cpu, hand) + CLASS_GROUP(class) * sizeof(struct frame_hand)
 static const uint16_t hand_of_class[FRAME_CLASSES] = {
     HAND(FRAME_KERNEL),      HAND(FRAME_PAGE_TABLE), HAND(FRAME_STACK),    HAND(FRAME_USER_ANONYMOUS),
     HAND(FRAME_USER_SHARED), HAND(FRAME_DEVICE),     HAND(FRAME_METADATA), HAND(FRAME_RESERVED),
 };
 
-/* The hand at this offset; its address is kept in one register, which compilers otherwise compute anew. */
+/* The hand at this offset in the cache. */
 static inline struct frame_hand *hand_at(struct frame_cpu *cpu, uint64_t offset)
 {
-    uint8_t *hand = (uint8_t *)cpu + offset;
-    __asm__("" : "+r"(hand));
-    return (struct frame_hand *)(void *)hand;
+    return (struct frame_hand *)((uintptr_t)cpu + offset);
 }
 
 /* What is asked for, in one register. */
@@ -41,7 +40,8 @@ static void hold(struct request request, uint64_t index, pfn_t *out)
     *out = frame_at(index);
 }
 
-/* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile. */
+/* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile.
+ */
 static enum error take_exhaustively(struct request request, pfn_t *out)
 {
     uint64_t index;
@@ -93,7 +93,7 @@ static SLOW enum error take(struct request request, pfn_t *out)
             frame_hold(index, order, request.class, request.account, 0);
         else
             frame_set_record(index, record_plain(order, request.class));
-        cpu->taken[request.class - FRAME_KERNEL] += (uint64_t)1 << order;
+        cpu->taken[request.class] += (uint64_t)1 << order;
         frame_cache_leave(cpu);
         *out = frame_at(index);
         return ERR_NONE;
@@ -103,13 +103,12 @@ static SLOW enum error take(struct request request, pfn_t *out)
 }
 
 /*
- * The fast path for single frames: nothing is changed when it gives up. The record is read plainly, for a frame
- * in a cache has nobody who would write it.
+ * The fast paths: nothing is changed when they give up. The record is read plainly, for a block in a cache
+ * has nobody who would write it.
  */
-static inline bool take_frame(enum frame_class class, pfn_t *out)
+static inline bool take_top(struct frame_cpu *cpu, struct frame_stack *stack, unsigned order,
+                            enum frame_class class, pfn_t *out)
 {
-    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
-    struct frame_stack *stack = &hand_at(cpu, hand_of_class[class])->stack;
     uint32_t count;
     uint64_t index;
     if (RARELY(!frame_cache_try(cpu)) || RARELY((count = stack->count) == 0) ||
@@ -118,29 +117,40 @@ static inline bool take_frame(enum frame_class class, pfn_t *out)
         return false;
     }
     stack->count = count - 1;
-    frame_set_record(index, record_plain(0, class));
-    cpu->taken[class - FRAME_KERNEL]++;
+    frame_set_record(index, record_plain(order, class));
+    cpu->taken[class] += (uint64_t)1 << order;
     frame_cache_leave(cpu);
     *out = frame_at(index);
     return true;
+}
+
+static SLOW enum error take_block(unsigned order, enum frame_class class, pfn_t *out)
+{
+    struct request request = {(uint8_t)order, (uint8_t) class, 0};
+    if (order >= CACHED_ORDERS)
+        return order < FRAME_ORDERS ? take_from_pool(request, out) : ERR_BAD_ARGUMENT;
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    struct frame_stack *stack = &cpu->stack[order - 1][order < CHUNK_ORDER && CLASS_GROUP(class)];
+    return take_top(cpu, stack, order, class, out) ? ERR_NONE : take(request, out);
 }
 
 enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
 {
     if (RARELY(!CLASS_CAN_HOLD(class)))
         return ERR_BAD_ARGUMENT;
-    if (order == 0 && !RARELY(!take_frame(class, out)))
-        return ERR_NONE;
-    if (order >= FRAME_ORDERS)
-        return ERR_BAD_ARGUMENT;
-    return take((struct request){(uint8_t)order, (uint8_t)class, 0}, out);
+    if (order != 0)
+        return take_block(order, class, out);
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    struct frame_stack *stack = &hand_at(cpu, hand_of_class[class])->stack;
+    return take_top(cpu, stack, 0, class, out) ? ERR_NONE
+                                               : take((struct request){0, (uint8_t) class, 0}, out);
 }
 
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
-    return take((struct request){(uint8_t)order, (uint8_t)class, (uint16_t)account}, out);
+    return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account}, out);
 }
 
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)
@@ -186,25 +196,19 @@ static enum error give_to_pool(uint64_t index, unsigned order)
     return held ? ERR_NONE : ERR_BAD_FREE;
 }
 
-/* Whose stack a block belongs on. */
-static inline unsigned group_at(uint64_t index, unsigned order)
-{
-    return order < CHUNK_ORDER
-               ? __atomic_load_n(&frames.chunk[index / CHUNK_FRAMES].group, __ATOMIC_RELAXED)
-               : 0;
-}
-
 /*
- * A single frame goes onto the stack, or among the returns when its chunk is not among the fullest. False, and
- * nothing is changed, when there is no room.
+ * A single frame goes onto the stack, or among the returns when its chunk is not among the fullest. False,
+ * and nothing is changed, when there is no room, or the frame should go to the pool at once.
  */
-static inline bool push_frame(struct frame_hand *hand, uint64_t index)
+static inline bool push_frame(struct frame_hand *hand, const struct frame_chunk *chunk, uint64_t index)
 {
-    uint32_t free = __atomic_load_n(&frames.chunk[index / CHUNK_FRAMES].free, __ATOMIC_RELAXED);
-    if (free >= hand->keep) {
-        if (RARELY(hand->returned == RETURNS))
+    uint32_t free = __atomic_load_n(&chunk->free, __ATOMIC_RELAXED);
+    if (free >= __atomic_load_n(&frames.keep[chunk->group], __ATOMIC_RELAXED)) {
+        uint64_t returned = hand->returned;
+        if (RARELY(returned == RETURNS) || RARELY(free >= NEARLY_WHOLE))
             return false;
-        hand->returns[hand->returned++] = (uint32_t)index;
+        hand->returns[returned] = (uint32_t)index;
+        hand->returned = returned + 1;
         return true;
     }
     uint32_t count = hand->stack.count;
@@ -226,31 +230,57 @@ static SLOW enum error give(uint64_t index, unsigned order)
         frame_cache_leave(cpu);
         return give_to_pool(index, order);
     }
-    unsigned group = group_at(index, order);
     frame_set_record(index, 0);
-    cpu->given[record >> RECORD_KIND_SHIFT] += (uint64_t)1 << order;
-    struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
-    if (order == 0 || stack->count == stack->capacity)
+    cpu->given[record & RECORD_KIND_MASK] += (uint64_t)1 << order;
+    return frame_cache_put(cpu, index, order,
+                           order < CHUNK_ORDER ? frames.chunk[index / CHUNK_FRAMES].group : 0);
+}
+
+/* The fast path for blocks of order 1 and up, as give_frame below. */
+static SLOW enum error give_block(uint64_t index, unsigned order)
+{
+    if (order >= CACHED_ORDERS)
+        return give_to_pool(index, order);
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    uint8_t record;
+    if (RARELY(!frame_cache_try(cpu)) ||
+        RARELY(record_shape(record = frames.record[index]) != SHAPE_HELD(order))) {
+        frame_cache_leave(cpu);
+        return give(index, order);
+    }
+    unsigned group = order < CHUNK_ORDER ? frames.chunk[index / CHUNK_FRAMES].group : 0;
+    struct frame_stack *stack = &cpu->stack[order - 1][group];
+    frame_set_record(index, 0);
+    cpu->given[record & RECORD_KIND_MASK] += (uint64_t)1 << order;
+    uint32_t count = stack->count;
+    if (RARELY(count == stack->capacity))
         return frame_cache_put(cpu, index, order, group);
-    stack->item[stack->count++] = (uint32_t)index;
+    stack->item[count] = (uint32_t)index;
+    stack->count = count + 1;
     frame_cache_leave(cpu);
     return ERR_NONE;
 }
 
-/* The fast path for single frames: what is not plain sailing is left to the functions above. */
+/*
+ * The fast path for single frames: what is not plain sailing is left to the functions above. The record and
+ * the chunk's group are read plainly: nobody writes them while the frame is held and this CPU is in its
+ * cache.
+ */
 static inline enum error give_frame(uint64_t index)
 {
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    const struct frame_chunk *chunk = &frames.chunk[index / CHUNK_FRAMES];
     uint8_t record;
-    if (RARELY(!frame_cache_try(cpu)) || RARELY(record_shape(record = frame_record(index)) != SHAPE_HELD(0))) {
+    if (RARELY(!frame_cache_try(cpu)) || RARELY((record = frames.record[index]) < RECORD_SINGLE)) {
         frame_cache_leave(cpu);
         return give(index, 0);
     }
-    unsigned group = group_at(index, 0);
+    unsigned group = chunk->group;
+    struct frame_hand *hand =
+        hand_at(cpu, offsetof(struct frame_cpu, hand) + group * sizeof(struct frame_hand));
     frame_set_record(index, 0);
-    cpu->given[record >> RECORD_KIND_SHIFT]++;
-    if (RARELY(!push_frame(hand_at(cpu, offsetof(struct frame_cpu, hand) + group * sizeof(struct frame_hand)),
-                           index)))
+    cpu->given[record - RECORD_SINGLE]++;
+    if (RARELY(!push_frame(hand, chunk, index)))
         return frame_cache_put(cpu, index, 0, group);
     frame_cache_leave(cpu);
     return ERR_NONE;
@@ -261,7 +291,7 @@ enum error frame_free(pfn_t first, unsigned order)
     if (RARELY(first.value >> SECTION_ORDER >= frames.mapped))
         return ERR_BAD_FREE;
     uint64_t index = frame_index_mapped(first.value);
-    return order == 0 ? give_frame(index) : give(index, order);
+    return order == 0 ? give_frame(index) : give_block(index, order);
 }
 
 size_t frame_free_batch(unsigned order, const pfn_t *blocks, size_t count)

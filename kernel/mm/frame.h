@@ -42,8 +42,8 @@ enum frame_class {
 };
 
 /*
- * In frames, but for free_blocks. While other CPUs allocate, the numbers are each right at some moment. ABSENT is
- * 0 among the classes, and FREE equals `free`. A free block is counted at its largest order only.
+ * In frames, but for free_blocks. While other CPUs allocate, the numbers are each right at some moment.
+ * ABSENT is 0 among the classes, and FREE equals `free`. A free block is counted at its largest order only.
  */
 struct frame_counts {
     uint64_t total; /* RAM that frame_init was told of */
@@ -75,12 +75,13 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out) MUST_
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
 /*
- * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not held:
- * given back before, never given out, of another order, not RAM, reserved.
+ * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
+ * held: given back before, never given out, of another order, not RAM, reserved.
  */
 enum error frame_free(pfn_t first, unsigned order) MUST_CHECK;
 
-/* Take up to `count` blocks of the order; returns how many there were, in `out`. Fewer only when no more exist. */
+/* Take up to `count` blocks of the order; returns how many there were, in `out`. Fewer only when no more
+ * exist. */
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count) MUST_CHECK;
 
 /* Give back blocks of the order. Returns how many: all, or those before the first that frame_free refuses. */
@@ -99,25 +100,30 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out) MU
 /* Take exactly these frames, held as with frame_alloc_run. ERR_NOT_READY when not all of them are free. */
 enum error frame_take(pfn_t first, pages_t count, enum frame_class class) MUST_CHECK;
 
-/* Give back contiguous frames that consist of whole held blocks; else ERR_BAD_FREE, and nothing is changed. */
+/* Give back contiguous frames that consist of whole held blocks; else ERR_BAD_FREE, and nothing is changed.
+ */
 enum error frame_free_run(pfn_t first, pages_t count) MUST_CHECK;
 
 /*
- * Give back a part of the held block (first, order), itself an aligned block. The rest stays held, as the fewest
- * blocks that make it up: one of each order from part_order to order - 1.
+ * Give back a part of the held block (first, order), itself an aligned block. The rest stays held, as the
+ * fewest blocks that make it up: one of each order from part_order to order - 1.
  */
 enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order) MUST_CHECK;
 
 /*
- * Never give these frames out again: their memory is bad. Free ones become BAD at once, held ones when they are
- * given back. ERR_BAD_ARGUMENT when any of them is no RAM; nothing is changed then.
+ * Never give these frames out again: their memory is bad. Free ones become BAD at once, held ones when they
+ * are given back. ERR_BAD_ARGUMENT when any of them is no RAM; nothing is changed then.
  */
 enum error frame_retire(pfn_t first, pages_t count) MUST_CHECK;
 
 /* Bring all free memory together: what the CPUs' caches hold goes where every request can find it. */
 void frame_drain(void);
 
+/* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);
+
+/* The free frames. Takes no lock and makes nobody wait: what other CPUs take and give meanwhile may be missed. */
+pages_t frame_count_free(void);
 
 /* The class of the block that this frame is in. */
 enum frame_class frame_class_of(pfn_t frame);
@@ -126,8 +132,9 @@ enum frame_class frame_class_of(pfn_t frame);
 uint32_t frame_account_of(pfn_t frame);
 
 /*
- * Walk everything and prove maps, counts, caches and records consistent; other CPUs that allocate or free wait
- * meanwhile. True when all is well; else `*what` says which invariant does not hold and `*where` names a frame.
+ * Walk everything and prove maps, counts, caches and records consistent; other CPUs that allocate or free
+ * wait meanwhile. True when all is well; else `*what` says which invariant does not hold and `*where` names a
+ * frame.
  */
 bool frame_audit(const char **what, pfn_t *where) MUST_CHECK;
 

@@ -1,13 +1,13 @@
 /*
- * The auditor. With all CPUs kept out it proves that every frame of RAM is in exactly one place: in a held block,
- * out of service, in the pool, or in one cache; and that the sets, counts and records say the same.
+ * The auditor. With all CPUs kept out it proves that every frame of RAM is in exactly one place: in a held
+ * block, out of service, in the pool, or in one cache; and that the sets, counts and records say the same.
  *
  * Cached blocks are marked in their records first, which are 0 while a block is free, so that a frame in two
  * caches, or in a cache and the pool, shows; the marks are gone when the audit returns.
  */
 #include "kernel/mm/frame_state.h"
 
-#define MARK_CACHED ((uint8_t)(SHAPE_OUT | RECORD_NOTED)) /* no other record is like it */
+#define MARK_CACHED ((uint8_t)(RECORD_ABSENT | RECORD_NOTED)) /* no other record is like it */
 
 struct audit {
     const char *what;
@@ -101,12 +101,16 @@ static void audit_held_block(struct audit *audit, uint64_t index, uint8_t record
     for (uint64_t k = 0; k < (uint64_t)1 << order; k++) {
         uint64_t i = frame_index(pfn(first + k));
         uint8_t inner = k ? frame_record(i) : 0;
-        bad |= inner == SHAPE_BAD;
-        claim(audit, inner == 0 || inner == SHAPE_BAD, "a frame inside a held block has a record", i);
+        bad |= inner == RECORD_INSIDE_BAD;
+        claim(audit, inner == 0 || inner == RECORD_INSIDE_BAD, "a frame inside a held block has a record", i);
         claim(audit, !frame_pool_is_free(i, 0), "a held frame is free in the pool", i);
     }
-    claim(audit, bad == (record_shape(record) == SHAPE_RETIRE), "a block's mark of bad frames is wrong", index);
-    claim(audit, record_shape(record) >= SHAPE_LARGE || order <= RECORD_MAX_SHAPED, "a record is malformed", index);
+    claim(audit, bad == (record_shape(record) == SHAPE_RETIRE), "a block's mark of bad frames is wrong",
+          index);
+    claim(audit,
+          record_shape(record) > SHAPE_LARGE || record_shape(record) == SHAPE_RETIRE ||
+              order > RECORD_MAX_SHAPED,
+          "a record is malformed", index);
 }
 
 /* Walk the frames in order. A held block can reach over several sections, and these are adjacent. */
@@ -131,12 +135,13 @@ static void audit_frames(struct audit *audit)
 static void audit_counts(struct audit *audit)
 {
     uint64_t total = audit->free;
-    for (unsigned class = FRAME_FREE; class < FRAME_CLASSES; class++) {
+    for (unsigned class = FRAME_FREE; class < FRAME_CLASSES; class ++) {
         int64_t counted = frames.classes[class];
         for (uint32_t n = 0; n < frames.cpus; n++)
             counted += (int64_t)frame_cpu_class(&frames.cpu[n], class);
         total += audit->classes[class];
-        claim(audit, (int64_t)audit->classes[class] == counted, "the count of a class is wrong", SECTION_FRAMES);
+        claim(audit, (int64_t)audit->classes[class] == counted, "the count of a class is wrong",
+              SECTION_FRAMES);
     }
     claim(audit, total == frames.total, "frames are missing", SECTION_FRAMES);
 }
@@ -150,15 +155,16 @@ static void audit_blocks(struct audit *audit)
         uint64_t count = 0;
         for (uint64_t m = frame_set_next(shape, set, 0); m != FRAME_SET_NONE;
              m = frame_set_next(shape, set, m + 1), count++)
-            claim(audit, k + 1 == BLOCK_ORDERS || !frame_set_has(set, m ^ 1), "two free buddies are not merged",
-                  SECTION_FRAMES);
+            claim(audit, k + 1 == BLOCK_ORDERS || !frame_set_has(set, m ^ 1),
+                  "two free buddies are not merged", SECTION_FRAMES);
         claim(audit, count == frames.block_counts[k], "the count of an order is wrong", SECTION_FRAMES);
         claim(audit, (frames.block_orders >> k & 1) == (count != 0), "the summary of orders is wrong",
               SECTION_FRAMES);
     }
     for (unsigned s = 0; s < GROUPS * CHUNK_SETS; s++) {
         unsigned group = s / CHUNK_SETS, set = s % CHUNK_SETS;
-        bool empty = frame_set_is_empty(&frames.chunk_shape, frames.sets + (uint64_t)s * frames.chunk_shape.words);
+        bool empty =
+            frame_set_is_empty(&frames.chunk_shape, frames.sets + (uint64_t)s * frames.chunk_shape.words);
         claim(audit, (frames.nonempty[group][set / SETS_WORD] >> set % SETS_WORD & 1) == !empty,
               "the summary of chunks is wrong", SECTION_FRAMES);
     }

@@ -1,6 +1,6 @@
 /*
- * Pure functions on the map of a chunk: 512 bits in eight words, one bit a frame, set when it is free. A block of
- * order k is an aligned run of 2^k bits, so no other map is needed for the orders below 9.
+ * Pure functions on the map of a chunk: 512 bits in eight words, one bit a frame, set when it is free. A
+ * block of order k is an aligned run of 2^k bits, so no other map is needed for the orders below 9.
  */
 #ifndef QUIRE_KERNEL_MM_FRAME_BITS_H
 #define QUIRE_KERNEL_MM_FRAME_BITS_H
@@ -75,7 +75,7 @@ static inline unsigned bits_largest(const uint64_t map[BITS_WORDS])
     }
     bool pairs[4];
     for (unsigned w = 0; w < 4; w++)
-        pairs[w] = bits_words_full(map + 2 * w, 2);
+        pairs[w] = bits_words_full(map + (uint64_t)w * 2, 2);
     if ((pairs[0] && pairs[1]) || (pairs[2] && pairs[3]))
         return BITS_WORD_ORDER + 2;
     return BITS_WORD_ORDER + (pairs[0] || pairs[1] || pairs[2] || pairs[3]);

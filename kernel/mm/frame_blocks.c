@@ -1,17 +1,18 @@
 /*
- * The buddy system over whole chunks: blocks of 2 MiB x 2^k up to 1 GiB. Per order one set of the free blocks,
- * which is at once the map of which blocks are free and the way to the lowest one. A taken block is the lowest of
- * the smallest order that will do; what it has too much is split off by halves. A block given back merges with
- * its buddy as long as that is free.
+ * The buddy system over whole chunks: blocks of 2 MiB x 2^k up to 1 GiB. Per order one set of the free
+ * blocks, which is at once the map of which blocks are free and the way to the lowest one. A taken block is
+ * the lowest of the smallest order that will do; what it has too much is split off by halves. A block given
+ * back merges with its buddy as long as that is free.
  *
- * Members of the sets are "places": the existing 1 GiB regions are numbered, and a frame's place is the number of
- * its region x 2^18 + the frame in the region; so a buddy is found by flipping one bit.
+ * Members of the sets are "places": the existing 1 GiB regions are numbered, and a frame's place is the
+ * number of its region x 2^18 + the frame in the region; so a buddy is found by flipping one bit.
  */
 #include "kernel/mm/frame_state.h"
 
 static uint64_t place_of(uint64_t frame)
 {
-    return ((uint64_t)frames.region_of[frame >> REGION_ORDER] << REGION_ORDER) | (frame & (REGION_FRAMES - 1));
+    return ((uint64_t)frames.region_of[frame >> REGION_ORDER] << REGION_ORDER) |
+           (frame & (REGION_FRAMES - 1));
 }
 
 static uint64_t frame_at_place(uint64_t place)
@@ -36,7 +37,8 @@ static void remove_block(unsigned order, uint64_t place)
     frames.block_counts[k]--;
 }
 
-/* Take [place, + 2^order) out of the free block of order `from` at `block`, and add back what is left of it. */
+/* Take [place, + 2^order) out of the free block of order `from` at `block`, and add back what is left of it.
+ */
 static void carve(unsigned from, uint64_t block, unsigned order, uint64_t place)
 {
     remove_block(from, block);
@@ -46,6 +48,12 @@ static void carve(unsigned from, uint64_t block, unsigned order, uint64_t place)
         add_block(from, upper ? block : block + half);
         block += upper ? half : 0;
     }
+}
+
+unsigned frame_blocks_smallest(unsigned order)
+{
+    uint32_t orders = frames.block_orders >> (order - CHUNK_ORDER);
+    return orders ? order + (unsigned)__builtin_ctz(orders) : FRAME_ORDERS;
 }
 
 bool frame_blocks_take(unsigned order, uint64_t *first)

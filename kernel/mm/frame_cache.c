@@ -1,10 +1,12 @@
 /*
- * Per-CPU caches. A stack per order and group holds blocks at hand; allocation and freeing are a pop and a push.
+ * Per-CPU caches. A stack per order and group holds blocks at hand; allocation and freeing are a pop and a
+ * push.
  *
- * Single frames come from a chunk that the pool has lent out: all its free frames, as a map, 64 at a time onto
- * the stack in order of address. A frame given back stays on the stack if its chunk is fuller than any that the
- * pool would lend next: no better frame could be found for the next request. Else it goes among the returns, and
- * with them to the pool, for its chunk has a chance to become whole. So the cache does not disturb the packing.
+ * Single frames come from a chunk that the pool has lent out: all its free frames, as a map, 64 at a time
+ * onto the stack in order of address. A frame given back stays on the stack if its chunk is fuller than any
+ * that the pool would lend next: no better frame could be found for the next request. Else it goes among the
+ * returns, and with them to the pool, for its chunk has a chance to become whole. So the cache does not
+ * disturb the packing.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -59,7 +61,7 @@ static bool push_open(struct frame_cpu *cpu, unsigned group)
         uint64_t word = cpu->open[group][w];
         if (word) {
             cpu->open[group][w] = 0;
-            push_word(&cpu->hand[group].stack, cpu->hand[group].open_first + w * 64, word);
+            push_word(&cpu->hand[group].stack, cpu->hand[group].open_first + w * 64ul, word);
             return true;
         }
     }
@@ -85,7 +87,7 @@ static bool borrow(struct frame_cpu *cpu, unsigned group, bool whole_too)
 
 static void give_returns(struct frame_cpu *cpu, unsigned group)
 {
-    frame_chunk_give_frames(cpu->returns[group], cpu->hand[group].returned);
+    frame_chunk_give_frames(cpu->returns[group], (uint32_t)cpu->hand[group].returned);
     cpu->hand[group].returned = 0;
 }
 
@@ -97,16 +99,30 @@ static void gather_frames(struct frame_cpu *cpu, unsigned group)
     while (stack->count < REFILL_FRAMES && borrow(cpu, group, stack->count == 0))
         while (stack->count < REFILL_FRAMES && push_open(cpu, group))
             continue;
-    cpu->hand[group].keep = frame_chunk_keep(group);
+    frame_chunk_update_keep(group);
 }
 
-/* Fill half a stack of blocks of a higher order, the lowest to be given out first. Under the lock. */
+/*
+ * Fill half a stack of blocks of a higher order, the lowest to be given out first: from one larger block if
+ * there is one and none of a size between, for that is quick and keeps neighbours together. Under the lock.
+ */
 static void gather_blocks(struct frame_stack *stack, unsigned group, unsigned order)
 {
     uint64_t index;
-    while (stack->count < stack->capacity && frame_pool_take(order, group, &index))
-        stack->item[stack->count++] = (uint32_t)index;
-    for (uint32_t low = 0, high = stack->count; low + 1 < high; low++) {
+    uint32_t want = stack->capacity;
+    unsigned larger = order + 31u - (unsigned)__builtin_clz(want);
+    if (order >= CHUNK_ORDER && frame_blocks_smallest(order) >= larger &&
+        frame_pool_take(larger, group, &index)) {
+        for (uint32_t k = want; k-- > 0; index += (uint64_t)1 << order)
+            stack->item[k] = (uint32_t)index;
+        stack->count = want;
+        return;
+    }
+    uint32_t got = 0;
+    while (got < want && frame_pool_take(order, group, &index))
+        stack->item[got++] = (uint32_t)index;
+    stack->count = got;
+    for (uint32_t low = 0, high = got; low + 1 < high; low++) {
         uint32_t item = stack->item[low];
         stack->item[low] = stack->item[--high];
         stack->item[high] = item;
@@ -131,13 +147,28 @@ bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order)
     return stack->count != 0;
 }
 
+/* Are these blocks the parts of one larger block, in order? */
+static bool are_one(const uint32_t *blocks, uint64_t count, unsigned order)
+{
+    if ((count & (count - 1)) != 0 || !is_aligned(blocks[0], count << order))
+        return false;
+    for (uint64_t k = 1; k < count; k++)
+        if (blocks[k] != blocks[0] + (k << order))
+            return false;
+    return true;
+}
+
 /* Give the spare half to the pool. Under the lock. */
 static void give_spares(struct frame_stack *stack, unsigned order)
 {
+    if (stack->spares == 0)
+        return;
     if (order == 0)
         frame_chunk_give_frames(stack->spare, (uint32_t)stack->spares);
+    else if (order >= CHUNK_ORDER && are_one(stack->spare, stack->spares, order))
+        frame_pool_give(stack->spare[0], order + (unsigned)__builtin_ctzll(stack->spares));
     else
-        for (uint32_t k = 0; k < stack->spares; k++)
+        for (uint64_t k = 0; k < stack->spares; k++)
             frame_pool_give(stack->spare[k], order);
     stack->spares = 0;
 }
@@ -149,7 +180,7 @@ static void spill(struct frame_cpu *cpu, unsigned group, unsigned order)
         frame_lock(&frames.lock);
         give_spares(stack, order);
         if (order == 0)
-            cpu->hand[group].keep = frame_chunk_keep(group);
+            frame_chunk_update_keep(group);
         frame_unlock(&frames.lock);
     }
     swap_halves(stack);
@@ -159,18 +190,32 @@ static void send_returns(struct frame_cpu *cpu, unsigned group)
 {
     frame_lock(&frames.lock);
     give_returns(cpu, group);
-    cpu->hand[group].keep = frame_chunk_keep(group);
+    frame_chunk_update_keep(group);
     frame_unlock(&frames.lock);
+}
+
+/* A frame whose chunk is not among the fullest. */
+static void put_return(struct frame_cpu *cpu, uint64_t index, unsigned group, uint32_t free)
+{
+    struct frame_hand *hand = &cpu->hand[group];
+    if (hand->returned == RETURNS)
+        send_returns(cpu, group);
+    hand->returns[hand->returned++] = (uint32_t)index;
+    if (free >= NEARLY_WHOLE)
+        send_returns(cpu, group);
 }
 
 enum error frame_cache_put(struct frame_cpu *cpu, uint64_t index, unsigned order, unsigned group)
 {
     struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
-    if (order == 0 && cpu->hand[group].returned == RETURNS)
-        send_returns(cpu, group);
-    if (stack->count == stack->capacity)
-        spill(cpu, group, order);
-    stack->item[stack->count++] = (uint32_t)index;
+    uint32_t free = __atomic_load_n(&frames.chunk[index / CHUNK_FRAMES].free, __ATOMIC_RELAXED);
+    if (order == 0 && free >= __atomic_load_n(&frames.keep[group], __ATOMIC_RELAXED)) {
+        put_return(cpu, index, group, free);
+    } else {
+        if (stack->count == stack->capacity)
+            spill(cpu, group, order);
+        stack->item[stack->count++] = (uint32_t)index;
+    }
     frame_cache_leave(cpu);
     return ERR_NONE;
 }
@@ -193,7 +238,8 @@ void frame_cache_empty(struct frame_cpu *cpu)
 
 void frame_cache_quiesce(void)
 {
-    /* Whoever holds the drain lock may wait for this CPU to pass a barrier, so pass barriers while waiting. */
+    /* Whoever holds the drain lock may wait for this CPU to pass a barrier, so pass barriers while waiting.
+     */
     while (__atomic_exchange_n(&frames.drain, 1, __ATOMIC_ACQUIRE))
         frame_platform_barrier();
     for (uint32_t n = 0; n < frames.cpus; n++)

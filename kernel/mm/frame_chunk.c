@@ -1,14 +1,14 @@
 /*
- * Chunks: blocks below 2 MiB. A chunk's map has a bit for each free frame; blocks of order 0 to 8 are found in it
- * by arithmetic, so nothing else has to be kept when they split and merge.
+ * Chunks: blocks below 2 MiB. A chunk's map has a bit for each free frame; blocks of order 0 to 8 are found
+ * in it by arithmetic, so nothing else has to be kept when they split and merge.
  *
- * Which chunk to take from is what keeps memory in shape: the fullest that has such a block, so that the emptier
- * ones get time to become whole. Chunks with free frames are in one of 14 x 9 sets for their group: by the number
- * of free frames, and by the order of the largest free block. `nonempty` has a bit for each set, the fullest
- * first, so the set to use is one bit scan, and the lowest chunk in it a few more.
+ * Which chunk to take from is what keeps memory in shape: the fullest that has such a block, so that the
+ * emptier ones get time to become whole. Chunks with free frames are in one of 14 x 9 sets for their group:
+ * by the number of free frames, and by the order of the largest free block. `nonempty` has a bit for each
+ * set, the fullest first, so the set to use is one bit scan, and the lowest chunk in it a few more.
  *
- * Giving frames back does not look for the largest block: the order on file is a lower bound, the chunk is called
- * stale, and stale chunks are looked at when a block is wanted that none is known to have.
+ * Giving frames back does not look for the largest block: the order on file is a lower bound, the chunk is
+ * called stale, and stale chunks are looked at when a block is wanted that none is known to have.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -306,13 +306,16 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
     update(c, order);
 }
 
-uint32_t frame_chunk_keep(unsigned group)
+void frame_chunk_update_keep(unsigned group)
 {
-    for (unsigned n = 0; n < NONEMPTY; n++)
-        if (frames.nonempty[group][n])
-            return bucket_low[(n * SETS_WORD + (unsigned)__builtin_ctzll(frames.nonempty[group][n])) /
-                              CHUNK_ORDER];
-    return CHUNK_FRAMES + 1;
+    uint32_t keep = CHUNK_FRAMES + 1;
+    for (unsigned n = NONEMPTY; n-- > 0;) {
+        uint64_t sets = frames.nonempty[group][n];
+        if (sets)
+            keep = bucket_low[(n * SETS_WORD + (unsigned)__builtin_ctzll(sets)) / CHUNK_ORDER];
+    }
+    if (keep != frames.keep[group])
+        __atomic_store_n(&frames.keep[group], keep, __ATOMIC_RELAXED);
 }
 
 /* The first chunk that has frames at or above this one. */
@@ -363,7 +366,8 @@ static bool take_in_whole(uint64_t frame, unsigned order, unsigned group, uint64
 {
     uint64_t begin = align_down(frame, CHUNK_FRAMES), at = align_up(low > begin ? low : begin, 1u << order);
     uint64_t end = begin + CHUNK_FRAMES < high ? begin + CHUNK_FRAMES : high;
-    if (frame_index_mapped(frame) < SECTION_FRAMES || at >= end || end - at < 1u << order || frame_blocks_order_at(frame) < 0)
+    if (frame_index_mapped(frame) < SECTION_FRAMES || at >= end || end - at < 1u << order ||
+        frame_blocks_order_at(frame) < 0)
         return false;
     if (!frame_blocks_take_within(CHUNK_ORDER, begin, begin + CHUNK_FRAMES, &begin))
         return false;

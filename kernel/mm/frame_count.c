@@ -1,4 +1,4 @@
-/* What there is, by class and by size, and whose a frame is. For people and pictures: nothing here is fast. */
+/* What there is, by class and by size, and whose a frame is. For people: only frame_count_free is fast. */
 #include "kernel/mm/frame_state.h"
 
 /* Free blocks in a map by order: those that are not half of a larger free block. */
@@ -8,7 +8,8 @@ static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDE
     blocks[CHUNK_ORDER] += larger;
     for (unsigned order = CHUNK_ORDER; order-- > 0;) {
         uint64_t count = 0;
-        for (int at = bits_find(map, order, 0); at >= 0; at = bits_find(map, order, (unsigned)at + (1u << order)))
+        for (int at = bits_find(map, order, 0); at >= 0;
+             at = bits_find(map, order, (unsigned)at + (1u << order)))
             count++;
         blocks[order] += count - 2 * larger;
         larger = count;
@@ -39,10 +40,10 @@ void frame_count(struct frame_counts *out)
     frame_lock(&frames.lock);
     for (uint32_t n = 0; n < frames.cpus; n++) {
         tally_cache(&frames.cpu[n], out);
-        for (unsigned class = 0; class < FRAME_CLASSES; class++)
+        for (unsigned class = 0; class < FRAME_CLASSES; class ++)
             out->classes[class] += frame_cpu_class(&frames.cpu[n], class);
     }
-    for (unsigned class = 0; class < FRAME_CLASSES; class++) {
+    for (unsigned class = 0; class < FRAME_CLASSES; class ++) {
         out->classes[class] += (uint64_t)frames.classes[class];
         out->free -= out->classes[class];
     }
@@ -57,25 +58,19 @@ void frame_count(struct frame_counts *out)
     out->classes[FRAME_FREE] = out->free;
 }
 
-void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire)
+pages_t frame_count_free(void)
 {
-    unsigned shape = retire ? SHAPE_RETIRE : order > RECORD_MAX_SHAPED ? SHAPE_LARGE : SHAPE_HELD(order);
-    if (shape >= SHAPE_LARGE || account)
-        frame_set_note(index, account | order << NOTE_ORDER_SHIFT | (retire & NOTE_FIRST_BAD));
-    frame_set_record(index, (uint8_t)(shape | (class - FRAME_KERNEL) << RECORD_KIND_SHIFT |
-                                      (account ? RECORD_NOTED : 0)));
-}
-
-uint64_t frame_holder(uint64_t index)
-{
-    uint64_t frame = frame_at(index).value;
-    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
-        uint64_t first = frame_index_mapped(align_down(frame, (uint64_t)1 << order));
-        uint8_t record = frame_record(first);
-        if (record_is_held(record) && record_order(record, frame_note(first)) >= order)
-            return first;
+    uint64_t held = 0;
+    for (uint32_t n = 0; n < frames.cpus; n++) {
+        const struct frame_cpu *cpu = &frames.cpu[n];
+        for (unsigned kind = 0; kind < RECORD_KINDS / 2; kind++)
+            held += __atomic_load_n(&cpu->taken[kind], __ATOMIC_RELAXED);
+        for (unsigned kind = 0; kind < RECORD_KINDS; kind++)
+            held -= __atomic_load_n(&cpu->given[kind], __ATOMIC_RELAXED);
     }
-    return NO_INDEX;
+    for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+        held += (uint64_t)__atomic_load_n(&frames.classes[class], __ATOMIC_RELAXED);
+    return (pages_t){held < frames.total ? frames.total - held : 0};
 }
 
 enum frame_class frame_class_of(pfn_t frame)

@@ -1,7 +1,7 @@
 /*
- * Start-up: lay the metadata out and enter the free RAM. Zeroed metadata means a section without RAM, an empty
- * set, a chunk that is not in pieces, a frame that is not held; so what is written here is proportional to the
- * gigabytes and to the ragged ends of the ranges, not to the frames.
+ * Start-up: lay the metadata out and enter the free RAM. Zeroed metadata means a section without RAM, an
+ * empty set, a chunk that is not in pieces, a frame that is not held; so what is written here is proportional
+ * to the gigabytes and to the ragged ends of the ranges, not to the frames.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -18,7 +18,8 @@ static uint64_t range_end(const struct memory_range *range)
     return end < FRAME_LIMIT ? end : FRAME_LIMIT;
 }
 
-/* Sorted, disjoint, not empty, not wrapping. Returns how many begin below FRAME_LIMIT; SIZE_MAX when not so. */
+/* Sorted, disjoint, not empty, not wrapping. Returns how many begin below FRAME_LIMIT; SIZE_MAX when not so.
+ */
 static size_t usable_ranges(const struct memory_range *ram, size_t count)
 {
     uint64_t end = 0;
@@ -34,7 +35,8 @@ static size_t usable_ranges(const struct memory_range *ram, size_t count)
 }
 
 /* The next cell of 2^order frames, at or after `next`, that a range touches, from range `*i` on. */
-static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order, uint64_t next)
+static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order,
+                          uint64_t next)
 {
     while (*i < count && (range_end(&ram[*i]) - 1) >> order < next)
         (*i)++;
@@ -107,12 +109,12 @@ static void *carve(uintptr_t *at, uint64_t bytes)
 /* Assign the parts of the metadata from address `at` on; returns where they end. */
 static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
 {
-    uint64_t chunks = state->chunk_shape.limit;
+    uint64_t chunks = state->chunk_shape.limit, set_bytes = 8ull * state->chunk_shape.words;
     state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
     state->map = carve(&at, chunks * sizeof *state->map);
     state->chunk = carve(&at, chunks * sizeof *state->chunk);
-    state->sets = carve(&at, 8ull * GROUPS * CHUNK_SETS * state->chunk_shape.words);
-    state->stale = carve(&at, 8ull * state->chunk_shape.words);
+    state->sets = carve(&at, (uint64_t)GROUPS * CHUNK_SETS * set_bytes);
+    state->stale = carve(&at, set_bytes);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
     state->index_delta = carve(&at, 4 * state->mapped);
@@ -196,13 +198,14 @@ static void start_cache(struct frame_cpu *cpu, uint64_t share)
     uint64_t half = align_down(share / 64, 64);
     half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
     for (unsigned group = 0; group < GROUPS; group++) {
-        cpu->hand[group] = (struct frame_hand){
-            .keep = CHUNK_FRAMES + 1,
-            .stack = {.capacity = (uint32_t)half, .item = cpu->frames[group][0], .spare = cpu->frames[group][1]},
-            .returns = cpu->returns[group]};
+        cpu->hand[group] = (struct frame_hand){.stack = {.capacity = (uint32_t)half,
+                                                         .item = cpu->frames[group][0],
+                                                         .spare = cpu->frames[group][1]},
+                                               .returns = cpu->returns[group]};
         for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
-            uint64_t blocks = (share / 256) >> k;
+            uint64_t blocks = (share / 128) >> (k + 1);
             blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;
+            blocks = (uint64_t)1 << (63 - __builtin_clzll(blocks));
             cpu->stack[k][group] = (struct frame_stack){.capacity = (uint32_t)blocks,
                                                         .item = cpu->blocks[k][group][0],
                                                         .spare = cpu->blocks[k][group][1]};
@@ -237,6 +240,8 @@ enum error frame_init(const struct memory_range *ram, size_t count, void *metada
     record_absent(ram, usable);
     for (size_t i = 0; i < usable; i++)
         add_range(ram[i].first.value, range_end(&ram[i]));
+    for (unsigned group = 0; group < GROUPS; group++)
+        frame_chunk_update_keep(group);
     start_caches(cpus);
     return ERR_NONE;
 }

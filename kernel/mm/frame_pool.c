@@ -52,5 +52,6 @@ bool frame_pool_is_free(uint64_t index, unsigned order)
     int block = frame_blocks_order_at(frame_at(index).value);
     if (block >= 0)
         return (unsigned)block >= order;
-    return order < CHUNK_ORDER && bits_all(frames.map[index / CHUNK_FRAMES], index % CHUNK_FRAMES, order, true);
+    return order < CHUNK_ORDER &&
+           bits_all(frames.map[index / CHUNK_FRAMES], index % CHUNK_FRAMES, order, true);
 }

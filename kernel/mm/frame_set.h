@@ -1,9 +1,10 @@
 /*
- * A set of small numbers that yields its lowest member, or the lowest one from some number on, in a handful of
- * instructions: a bitmap, with a bitmap above it of those words that are not zero, and so on up to one word.
+ * A set of small numbers that yields its lowest member, or the lowest one from some number on, in a handful
+ * of instructions: a bitmap, with a bitmap above it of those words that are not zero, and so on up to one
+ * word.
  *
- * A shape says where the levels lie; sets of one limit share it. The words of a set come from its owner, zeroed:
- * an empty set. Whoever owns a set guards it.
+ * A shape says where the levels lie; sets of one limit share it. The words of a set come from its owner,
+ * zeroed: an empty set. Whoever owns a set guards it.
  */
 #ifndef QUIRE_KERNEL_MM_FRAME_SET_H
 #define QUIRE_KERNEL_MM_FRAME_SET_H

@@ -1,6 +1,7 @@
 /*
- * The rare requests: in a range of addresses, an exact place, any number of contiguous frames, part of a block
- * back, bad memory. They see all free memory, since they bring the caches together first when they need to.
+ * The rare requests: in a range of addresses, an exact place, any number of contiguous frames, part of a
+ * block back, bad memory. They see all free memory, since they bring the caches together first when they need
+ * to.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -128,7 +129,8 @@ static uint64_t find_run(uint64_t count)
     return NO_INDEX;
 }
 
-/* Does any frame of this part of a held block have to be retired? Then also whether it is the part's first. */
+/* Does any frame of this part of a held block have to be retired? Then also whether it is the part's first.
+ */
 static uint32_t retire_of_part(uint64_t index, unsigned order, uint64_t first_bad)
 {
     uint32_t retire = 0;
@@ -255,7 +257,7 @@ static void mark_bad(uint64_t index)
     if (record_shape(record) == SHAPE_RETIRE)
         retire |= note & NOTE_FIRST_BAD;
     if (first != index)
-        frame_set_record(index, SHAPE_BAD);
+        frame_set_record(index, RECORD_INSIDE_BAD);
     frame_hold(first, record_order(record, note), record_class(record), record_account(record, note), retire);
 }
 

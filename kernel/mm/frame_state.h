@@ -5,9 +5,9 @@
  * sections of 32 MiB, the sections with RAM in them are numbered in order of address from 1, and an index is
  * section number x 8192 + frame in the section. Section 0 stands for all addresses without RAM.
  *
- * A chunk is 512 frames, 2 MiB. Blocks below a chunk live in the chunk's bitmap (frame_chunk.c); blocks of whole
- * chunks in a buddy system of their own (frame_blocks.c). Both together are "the pool", guarded by one lock. In
- * front of it each CPU has a cache (frame_cache.c), guarded by the CPU's being alone in it.
+ * A chunk is 512 frames, 2 MiB. Blocks below a chunk live in the chunk's bitmap (frame_chunk.c); blocks of
+ * whole chunks in a buddy system of their own (frame_blocks.c). Both together are "the pool", guarded by one
+ * lock. In front of it each CPU has a cache (frame_cache.c), guarded by the CPU's being alone in it.
  */
 #ifndef QUIRE_KERNEL_MM_FRAME_STATE_H
 #define QUIRE_KERNEL_MM_FRAME_STATE_H
@@ -40,15 +40,17 @@
 #define NO_INDEX     UINT64_MAX
 #define CACHE_LINE   64
 #define HALF_FRAMES  256u /* most frames in half a stack */
-#define HALF_BLOCKS  4u   /* the same for each higher order */
+#define HALF_BLOCKS  8u   /* the same for each higher order */
 #define RETURNS      128u /* most frames on their way back to the pool, per group */
+#define NEARLY_WHOLE 496u /* a chunk with so many free frames is not kept waiting for the last ones */
 
-/* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it. */
+/* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `free` is also read without it.
+ */
 struct frame_chunk {
-    uint32_t free;   /* bits set in the map: neither held nor lent to a CPU */
-    uint8_t bucket;  /* of the set that it is in */
-    uint8_t order;   /* of the set that it is in: the largest free block is at least of this order */
-    uint8_t group;   /* whose frames it has, unless it is free or held as a whole; read without the lock too */
+    uint32_t free;  /* bits set in the map: neither held nor lent to a CPU */
+    uint8_t bucket; /* of the set that it is in */
+    uint8_t order;  /* of the set that it is in: the largest free block is at least of this order */
+    uint8_t group;  /* whose frames it has, unless it is free or held as a whole; read without the lock too */
     bool indexed : 1; /* it is in a set */
     bool stale : 1;   /* `order` may be too low, and it is in the stale set */
 };
@@ -67,26 +69,25 @@ struct frame_stack {
 
 /* What a CPU has of one group: a line of what single frames need. */
 struct frame_hand {
-    uint32_t keep;     /* frees into chunks with fewer free frames than this stay here, the others return */
-    uint32_t returned; /* in use of `returns` */
     struct frame_stack stack;
     uint32_t *returns;   /* frames on their way to the pool */
+    uint64_t returned;   /* in use of `returns` */
     uint64_t open_first; /* index of the first frame of the chunk that is lent to this CPU */
 } __attribute__((aligned(CACHE_LINE)));
 
 /*
- * The cache of one CPU. `busy` and `stolen` are its lock: the owner sets busy, then looks at stolen; who drains it
- * sets stolen, passes frame_platform_barrier, then waits until busy is clear. So the owner needs no locked
- * instruction and no fence. All else belongs to whoever is in by that rule.
+ * The cache of one CPU. `busy` and `stolen` are its lock: the owner sets busy, then looks at stolen; who
+ * drains it sets stolen, passes frame_platform_barrier, then waits until busy is clear. So the owner needs no
+ * locked instruction and no fence. All else belongs to whoever is in by that rule.
  */
 struct frame_cpu {
     uint32_t busy;
     uint32_t stolen;
-    uint64_t taken[RECORD_KINDS / 2]; /* frames taken through this CPU so far, by class - FRAME_KERNEL */
+    uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
     struct frame_hand hand[GROUPS];
     uint64_t given[RECORD_KINDS]; /* frames given back, by the high half of their record */
     struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher */
-    uint64_t open[GROUPS][BITS_WORDS];                /* free frames of the chunks lent to this CPU */
+    uint64_t open[GROUPS][BITS_WORDS];                   /* free frames of the chunks lent to this CPU */
     uint32_t returns[GROUPS][RETURNS];
     uint32_t frames[GROUPS][2][HALF_FRAMES];
     uint32_t blocks[CACHED_ORDERS - 1][GROUPS][2][HALF_BLOCKS];
@@ -100,35 +101,43 @@ static inline struct frame_stack *frame_cpu_stack(struct frame_cpu *cpu, unsigne
 
 struct frame_state {
     /* Set once. */
-    uint64_t mapped;         /* RAM ends below this section */
-    uint32_t *index_delta;   /* by frame number / 8192: index - frame number, modulo 2^32 */
-    int64_t *frame_delta;    /* by section: frame number - index */
-    uint64_t sections;       /* numbered ones, with section 0 */
-    uint64_t regions;        /* 1 GiB regions with RAM in them */
-    uint32_t *region_of;     /* by frame number / 2^18: number of the region */
-    uint32_t *region_frame;  /* by number of the region: frame number / 2^18 */
-    uint32_t cpus;           /* that have a cache */
+    uint64_t mapped;        /* RAM ends below this section */
+    uint32_t *index_delta;  /* by frame number / 8192: index - frame number, modulo 2^32 */
+    int64_t *frame_delta;   /* by section: frame number - index */
+    uint64_t sections;      /* numbered ones, with section 0 */
+    uint64_t regions;       /* 1 GiB regions with RAM in them */
+    uint32_t *region_of;    /* by frame number / 2^18: number of the region */
+    uint32_t *region_frame; /* by number of the region: frame number / 2^18 */
+    uint32_t cpus;          /* that have a cache */
     struct frame_cpu *cpu;
-    uint64_t total;          /* frames of RAM */
+    uint64_t total; /* frames of RAM */
     struct frame_set_shape chunk_shape;
     struct frame_set_shape block_shape[BLOCK_ORDERS];
 
-    /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h. */
+    /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h.
+     */
     uint8_t *record;
     uint32_t *note;
 
+    /*
+     * Read by all CPUs, written under lock when it changes, which is not often: frees into chunks of the
+     * group with fewer free frames than this stay in the cache.
+     */
+    uint32_t keep[GROUPS] __attribute__((aligned(2 * CACHE_LINE)));
+
     /* Guarded by lock. */
     uint32_t lock __attribute__((aligned(2 * CACHE_LINE)));
-    uint32_t block_orders;              /* bit k: there are free blocks of order 9 + k */
+    uint32_t block_orders;               /* bit k: there are free blocks of order 9 + k */
     uint64_t nonempty[GROUPS][NONEMPTY]; /* bit: that set of chunks is not empty */
-    uint64_t (*map)[BITS_WORDS];        /* by chunk */
+    uint64_t (*map)[BITS_WORDS];         /* by chunk */
     struct frame_chunk *chunk;
-    uint64_t *sets;                     /* GROUPS x CHUNK_SETS sets of chunks, by chunk_shape */
-    uint64_t *stale;                    /* one more such set */
-    uint64_t *blocks[BLOCK_ORDERS];     /* free blocks of whole chunks: members are region-wise numbers >> order */
+    uint64_t *sets;  /* GROUPS x CHUNK_SETS sets of chunks, by chunk_shape */
+    uint64_t *stale; /* one more such set */
+    uint64_t
+        *blocks[BLOCK_ORDERS]; /* free blocks of whole chunks: members are region-wise numbers >> order */
     uint64_t block_counts[BLOCK_ORDERS];
-    int64_t classes[FRAME_CLASSES];     /* as in frame_cpu, for what does not go through a cache */
-    uint64_t damaged;                   /* frames found free where they should be held: freed twice at once */
+    int64_t classes[FRAME_CLASSES]; /* as in frame_cpu, for what does not go through a cache */
+    uint64_t damaged;               /* frames found free where they should be held: freed twice at once */
 
     /* Guards the draining of caches; taken before any stolen flag and before lock. */
     uint32_t drain __attribute__((aligned(2 * CACHE_LINE)));
@@ -160,7 +169,8 @@ static inline void frame_set_note(uint64_t index, uint32_t note)
     __atomic_store_n(&frames.note[index], note, __ATOMIC_RELAXED);
 }
 
-/* Record a held block, with its account and, when `retire` is not 0, bad frames in it. */
+/* Record a held block, with its account and, when `retire` is not 0, bad frames in it (NOTE_FIRST_BAD or 1).
+ */
 void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire);
 
 /* Is the record at this index that of a held block of this order? */
@@ -179,7 +189,7 @@ static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned cla
     if (class < FRAME_KERNEL || class > FRAME_RESERVED)
         return 0;
     unsigned kind = class - FRAME_KERNEL;
-    return cpu->taken[kind] - cpu->given[kind] - cpu->given[RECORD_KINDS / 2 + kind];
+    return cpu->taken[class] - cpu->given[kind] - cpu->given[RECORD_KINDS / 2 + kind];
 }
 
 /* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
@@ -219,7 +229,8 @@ static inline void frame_unlock(uint32_t *lock)
     __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Entered while the cache is being drained: wait until it is not, then enter. False where there is no cache. */
+/* Entered while the cache is being drained: wait until it is not, then enter. False where there is no cache.
+ */
 bool frame_cache_wait(struct frame_cpu *cpu);
 
 /* Plain stores and loads: see struct frame_cpu. False when the cache is being drained. */
@@ -231,8 +242,8 @@ static inline bool frame_cache_try(struct frame_cpu *cpu)
 }
 
 /*
- * Enter the cache of the CPU that this runs on, for the caller alone until frame_cache_leave. NULL when the CPU
- * has none.
+ * Enter the cache of the CPU that this runs on, for the caller alone until frame_cache_leave. NULL when the
+ * CPU has none.
  */
 static inline struct frame_cpu *frame_cache_enter(void)
 {
@@ -250,6 +261,8 @@ static inline void frame_cache_leave(struct frame_cpu *cpu)
  * merges with the free buddies. All under the pool's lock.
  */
 bool frame_blocks_take(unsigned order, uint64_t *first);
+/* The smallest order, at least `order`, of which there are blocks; FRAME_ORDERS when there is none. */
+unsigned frame_blocks_smallest(unsigned order);
 void frame_blocks_give(uint64_t first, unsigned order);
 /* The lowest free block of the order that lies in [low, high), split off where it is part of a larger one. */
 bool frame_blocks_take_within(unsigned order, uint64_t low, uint64_t high, uint64_t *first);
@@ -259,8 +272,8 @@ int frame_blocks_order_at(uint64_t frame);
 /* Chunks: blocks of order 0 to 8, by index. All under the pool's lock. */
 
 /*
- * A block from the fullest chunk of the group that is known to have one; false when none is. A thorough search
- * looks at all chunks of which the largest block is not known exactly, else at some.
+ * A block from the fullest chunk of the group that is known to have one; false when none is. A thorough
+ * search looks at all chunks of which the largest block is not known exactly, else at some.
  */
 bool frame_chunk_take(unsigned order, unsigned group, bool thorough, uint64_t *index);
 /* A block from a new chunk, out of the blocks of whole chunks. */
@@ -280,12 +293,12 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
 /* The chunk with this index, free or held as a whole, is about to be used in pieces for the group. */
 void frame_chunk_assign(uint64_t index, unsigned group);
 
-/* Frames given back to chunks with at least this many free frames should go to the pool at once. */
-uint32_t frame_chunk_keep(unsigned group);
+/* Bring frames.keep up to date after chunks have changed their sets. */
+void frame_chunk_update_keep(unsigned group);
 
 /*
- * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other group's
- * chunks too when there is no other way.
+ * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other
+ * group's chunks too when there is no other way.
  */
 bool frame_pool_take(unsigned order, unsigned group, uint64_t *index);
 bool frame_pool_take_mixed(unsigned order, unsigned group, uint64_t *index);
