@@ -110,7 +110,7 @@ class Tap:
         if not point:
             return []
         if point[1]:
-            return [f"FAIL {point[2]}: it is not ok"]
+            return [f"FAIL {point[2]}: why is in {LOGS.name}, below its name"]
         self.passed += 1
         return [f"ok {point[2]}"]
 
