@@ -186,8 +186,16 @@ static void spill(struct frame_cpu *cpu, unsigned group, unsigned order)
     swap_halves(stack);
 }
 
+/* Have the chunks' maps at hand before the lock is taken: the frames are from everywhere. */
+static void fetch_maps(const uint32_t *indices, uint64_t count)
+{
+    for (uint64_t k = 0; k < count; k++)
+        __builtin_prefetch(&frames.map[indices[k] / CHUNK_FRAMES], 1);
+}
+
 static void send_returns(struct frame_cpu *cpu, unsigned group)
 {
+    fetch_maps(cpu->returns[group], cpu->hand[group].returned);
     frame_lock(&frames.lock);
     give_returns(cpu, group);
     frame_chunk_update_keep(group);
