@@ -20,7 +20,7 @@
 #define ACCESS_EXECUTE 4u
 
 /* The first 64 KiB are never mapped; user space ends below the last page under the canonical hole. */
-#define USER_LOWEST 0x0000000000010000ull
+#define USER_LOWEST  0x0000000000010000ull
 #define USER_HIGHEST 0x00007ffffffff000ull
 
 #endif

@@ -10,24 +10,59 @@
 #define ACTION_POWER_OFF 1
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
+#define ACTION_AUDIT     4 /* check the books of the page frames; the log says what is wrong with them */
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
 #define TOPIC_FEATURES    3 /* struct system_feature, one a feature */
-#define TOPIC_LOG         4 /* struct system_log_line; the index is a line number from 0 on, old ones are skipped */
+#define TOPIC_LOG         4 /* struct system_log_line; index: line number, old ones skipped */
 #define TOPIC_TASKS       5 /* struct system_task, one a task, in the order of their numbers */
 #define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a line; the last one with a key counts */
 #define TOPIC_BOOT        7 /* one struct system_boot */
 
+#define TOPIC_FRAMES 8 /* one struct system_frames */
+#define TOPIC_CHUNKS 9 /* struct system_chunk; index: address / 2 MiB, chunks without RAM skipped */
+
 #define MEMORY_ORDERS 19
+#define CHUNK_BYTES   0x200000u
+
+/* Who has a page frame: X(NUMBER, NAME). */
+#define FRAME_CLASS_LIST(X)                                                                                  \
+    X(0, "absent")                                                                                           \
+    X(1, "free")                                                                                             \
+    X(2, "kernel")                                                                                           \
+    X(3, "page table")                                                                                       \
+    X(4, "stack")                                                                                            \
+    X(5, "user")                                                                                             \
+    X(6, "shared")                                                                                           \
+    X(7, "device")                                                                                           \
+    X(8, "metadata")                                                                                         \
+    X(9, "reserved")                                                                                         \
+    X(10, "bad")
+#define FRAME_CLASS_COUNT 11
+
+struct system_frames {
+    uint64_t total; /* frames, as all below */
+    uint64_t free;
+    uint64_t cached; /* of the free ones, at hand for one CPU */
+    uint64_t classes[FRAME_CLASS_COUNT];
+    uint64_t free_blocks[MEMORY_ORDERS]; /* blocks of 2^n frames, each counted once */
+};
+
+/* What the 512 frames from an address on are used for. */
+struct system_chunk {
+    uint64_t address;
+    uint16_t frames[FRAME_CLASS_COUNT];
+    uint16_t pad;
+};
 
 struct system_memory {
-    uint64_t total;               /* RAM that the frame allocator manages */
-    uint64_t free;                /* of it, free */
-    uint64_t page_tables;         /* frames used as page tables */
-    uint64_t kernel;              /* heap and stacks of the kernel */
-    uint64_t user;                /* frames of memory objects */
-    uint64_t reserved;            /* RAM beside the total: kernel image, frame records, bundle, the loader's tables */
+    uint64_t total;       /* RAM that the frame allocator manages */
+    uint64_t free;        /* of it, free */
+    uint64_t page_tables; /* frames used as page tables */
+    uint64_t kernel;      /* heap and stacks of the kernel */
+    uint64_t user;        /* frames of memory objects */
+    uint64_t reserved;    /* RAM beside the total: kernel image, frame records, bundle, the loader's tables */
     uint64_t free_blocks[MEMORY_ORDERS]; /* free blocks of 4 KiB << n */
 };
 
@@ -38,13 +73,13 @@ struct system_cpu {
     uint32_t number;
     uint32_t apic_id;
     uint32_t flags;
-    uint32_t runnable;       /* threads ready or running, the idle thread apart */
-    uint64_t idle_time;      /* since it came up */
-    uint64_t up_time;        /* since it came up */
-    uint64_t interrupts;     /* all of them */
-    uint64_t timer_ticks;    /* of them, from the timer */
-    uint64_t switches;       /* from one thread to another */
-    uint32_t task;           /* number of the task that runs there now, 0 for the kernel */
+    uint32_t runnable;    /* threads ready or running, the idle thread apart */
+    uint64_t idle_time;   /* since it came up */
+    uint64_t up_time;     /* since it came up */
+    uint64_t interrupts;  /* all of them */
+    uint64_t timer_ticks; /* of them, from the timer */
+    uint64_t switches;    /* from one thread to another */
+    uint32_t task;        /* number of the task that runs there now, 0 for the kernel */
     uint32_t pad;
 };
 
@@ -77,14 +112,14 @@ struct system_log_line {
 
 struct task_status {
     uint32_t state;
-    uint32_t end;          /* END_*, when it has ended */
-    uint32_t status;       /* what it ended with */
-    uint32_t vector;       /* exception vector, Intel SDM vol. 3A table 6-1 */
-    uint64_t code;         /* its error code */
-    uint64_t address;      /* CR2 for a page fault */
-    uint64_t instruction;  /* where it happened */
-    uint64_t stack;        /* stack pointer then */
-    uint32_t number;       /* the task's number, as in struct system_task */
+    uint32_t end;         /* END_*, when it has ended */
+    uint32_t status;      /* what it ended with */
+    uint32_t vector;      /* exception vector, Intel SDM vol. 3A table 6-1 */
+    uint64_t code;        /* its error code */
+    uint64_t address;     /* CR2 for a page fault */
+    uint64_t instruction; /* where it happened */
+    uint64_t stack;       /* stack pointer then */
+    uint32_t number;      /* the task's number, as in struct system_task */
     uint32_t pad;
 };
 
@@ -92,9 +127,9 @@ struct system_task {
     uint32_t number;
     uint32_t state;
     uint32_t threads;
-    uint32_t cpu;       /* CPU of its first thread */
+    uint32_t cpu; /* CPU of its first thread */
     uint64_t cpu_time;
-    uint64_t memory;    /* bytes mapped */
+    uint64_t memory; /* bytes mapped */
     char name[TASK_NAME];
 };
 
@@ -104,8 +139,8 @@ struct system_variable {
 };
 
 struct system_boot {
-    uint64_t clock_hz;     /* frequency of the time stamp counter */
-    uint64_t wall_time;    /* seconds since 1970-01-01 UTC at clock 0, or 0 if unknown */
+    uint64_t clock_hz;  /* frequency of the time stamp counter */
+    uint64_t wall_time; /* seconds since 1970-01-01 UTC at clock 0, or 0 if unknown */
     uint32_t cpus_expected;
     uint32_t cpus_online;
     uint64_t kernel_bytes; /* of the kernel image in memory */

@@ -33,7 +33,8 @@
 #define CALIBRATE_US      5000
 #define AFTER_INIT_MS     10
 #define BETWEEN_STARTS_MS 1
-#define SILENCE_MS        500 /* no core has answered for that long: no more will */
+#define SILENCE_MS        500 /* no core has answered for that long: no more will; and for each core */
+#define SILENCE_CORE_MS   20  /* that much more: an emulator may run them all on a few */
 #define ICR_ROUNDS        1000000
 
 #define GDT_CODE32  0x00cf9b000000ffffull
@@ -230,8 +231,9 @@ static size_t answers(const struct handover *handover)
 static void await_answers(const struct handover *handover)
 {
     size_t seen = 0;
+    uint64_t patience = (SILENCE_MS + SILENCE_CORE_MS * handover->core_count) * handover->ticks_a_ms;
     uint64_t begin = read_tsc();
-    while (seen < handover->core_count - 1 && read_tsc() - begin < SILENCE_MS * handover->ticks_a_ms) {
+    while (seen < handover->core_count - 1 && read_tsc() - begin < patience) {
         size_t now = answers(handover);
         if (now > seen) {
             seen = now;

@@ -3,3 +3,5 @@
 HOST_SOURCES_test_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 HOST_SOURCES_test_keymap := kernel/arch/x86_64/keymap.c
 HOST_SOURCES_test_terminal := kernel/debug/terminal.c
+
+HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c

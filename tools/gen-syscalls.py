@@ -306,8 +306,9 @@ def reference(calls):
     out = ["<!-- Made by tools/gen-syscalls.py from abi/syscalls.tbl: change the table, not this page. -->",
            "# System calls", "",
            "The number goes into rax, arguments into " + " ".join(REGISTERS) + ". The error comes back in rax, the",
-           "result in rdx; rcx and r11 hold the caller's own instruction pointer and flags, the other argument registers",
-           "0, all others what they were. Times are nanoseconds of the monotonic clock. The stubs below are in `syscalls.h`; errors are explained in",
+           "result in rdx; rcx and r11 hold the caller's own instruction pointer and flags, the other argument",
+           "registers 0, all others what they were. Times are nanoseconds of the monotonic clock. The stubs are in",
+           "`syscalls.h`; errors are explained in",
            "[abi/error.h](../abi/error.h). A call with a handle argument can also fail with ERR_BAD_HANDLE,",
            "ERR_WRONG_TYPE or ERR_NO_RIGHT, one with memory with ERR_BAD_ADDRESS, a value outside its range with",
            "ERR_BAD_ARGUMENT.", "", "| number | call | blocks |", "|---|---|---|"]

@@ -2,7 +2,8 @@
  * What the kernel asks of an architecture. One folder beside this file gives all of it; nothing outside that
  * folder names a register, an MSR or a page-table bit.
  *
- * The kernel runs with interrupts off. They are on only in user mode, in arch_idle and in arch_interrupt_window.
+ * The kernel runs with interrupts off. They are on only in user mode, in arch_idle and in
+ * arch_interrupt_window.
  */
 #ifndef QUIRE_KERNEL_ARCH_H
 #define QUIRE_KERNEL_ARCH_H
@@ -16,7 +17,8 @@
 struct cpu;
 struct thread;
 
-/* --- processors ------------------------------------------------------------------------------------------- */
+/* --- processors -------------------------------------------------------------------------------------------
+ */
 
 /* Number of CPUs that came up. Set once at boot. */
 unsigned arch_cpu_count(void);
@@ -42,7 +44,8 @@ void arch_stop_others(void);
 /* Halt this CPU for good. */
 _Noreturn void arch_halt(void);
 
-/* --- time ------------------------------------------------------------------------------------------------- */
+/* --- time -------------------------------------------------------------------------------------------------
+ */
 
 /* Monotonic nanoseconds since the kernel was entered. */
 uint64_t arch_clock(void);
@@ -50,12 +53,14 @@ uint64_t arch_clock(void);
 /* Ask for one timer interrupt on this CPU at this time (at once if it has passed); ~0 asks for none. */
 void arch_timer_set(uint64_t deadline);
 
-/* --- threads ---------------------------------------------------------------------------------------------- */
+/* --- threads ----------------------------------------------------------------------------------------------
+ */
 
 /* Prepare the stack so that the first switch to the thread calls start(argument) with interrupts off. */
 void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *argument);
 
-/* Switch stacks and user registers; returns in the thread that is switched to, with the one that ran before it. */
+/* Switch stacks and user registers; returns in the thread that is switched to, with the one that ran before
+ * it. */
 struct thread *arch_thread_switch(struct thread *from, struct thread *to);
 
 /* Give the thread room for user registers; ERR_NO_MEMORY. */
@@ -65,15 +70,16 @@ void arch_thread_user_free(struct thread *thread);
 /* Leave the kernel for the first time, with all registers clean but the argument in the first one. */
 _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument);
 
-/* --- address translation ---------------------------------------------------------------------------------- */
+/* --- address translation ----------------------------------------------------------------------------------
+ */
 
-#define MAP_READ        1u
-#define MAP_WRITE       2u
-#define MAP_EXECUTE     4u
-#define MAP_USER        8u
-#define MAP_UNCACHED    16u
-#define MAP_COMBINE     32u /* write-combining, for framebuffers */
-#define MAP_LARGE       64u /* large leaves may be used where aligned */
+#define MAP_READ     1u
+#define MAP_WRITE    2u
+#define MAP_EXECUTE  4u
+#define MAP_USER     8u
+#define MAP_UNCACHED 16u
+#define MAP_COMBINE  32u /* write-combining, for framebuffers */
+#define MAP_LARGE    64u /* large leaves may be used where aligned */
 
 /* Translate user addresses of this CPU by this root from now on, and forget those of the one before. */
 void arch_space_load(paddr_t root);
@@ -91,11 +97,12 @@ paddr_t arch_kernel_root(void);
  * Map bytes (whole pages) at virtual to physical. On failure (ERR_NO_MEMORY for a table, ERR_EXISTS when
  * something is there) what was mapped by this call is unmapped again; tables may remain for later use.
  */
-enum error arch_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags) MUST_CHECK;
+enum error arch_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes,
+                    unsigned flags) MUST_CHECK;
 
 /*
- * Unmap whole pages that arch_map mapped. The caller flushes. Tables that become empty stay until the space is
- * destroyed: another CPU may still walk them.
+ * Unmap whole pages that arch_map mapped. The caller flushes. Tables that become empty stay until the space
+ * is destroyed: another CPU may still walk them.
  */
 void arch_unmap(paddr_t root, uint64_t virtual, uint64_t bytes);
 
@@ -111,21 +118,25 @@ struct arch_translation arch_translate(paddr_t root, uint64_t virtual);
 /* Flush this CPU's translations of user space and, with kernel, of the kernel half too. */
 void arch_flush_local(bool kernel);
 
-/* Flush everything on the other CPUs whose bit is set in the mask of CPU_MAX bits; returns when it is done. */
+/* Flush everything on the other CPUs whose bit is set in the mask of CPU_MAX bits; returns when it is done.
+ */
 void arch_flush_remote(const uint64_t *mask);
 
-/* --- user memory ------------------------------------------------------------------------------------------ */
+/* --- user memory ------------------------------------------------------------------------------------------
+ */
 
 /* Copy between kernel memory and user addresses that were checked for range; false when one is not mapped. */
 bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes) MUST_CHECK;
 bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes) MUST_CHECK;
 
-/* --- memory ------------------------------------------------------------------------------------------------ */
+/* --- memory ------------------------------------------------------------------------------------------------
+ */
 
 /* Fill whole pages with zeros. */
 void arch_zero_pages(void *start, uint64_t pages);
 
-/* --- devices of the platform ------------------------------------------------------------------------------ */
+/* --- devices of the platform ------------------------------------------------------------------------------
+ */
 
 void arch_serial_write(const char *text, uint64_t bytes);
 

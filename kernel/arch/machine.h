@@ -1,5 +1,6 @@
 /*
- * The machine at boot, as the architecture presents it: what main.c does step by step, and what can be asked later.
+ * The machine at boot, as the architecture presents it: what main.c does step by step, and what can be asked
+ * later.
  */
 #ifndef QUIRE_KERNEL_ARCH_MACHINE_H
 #define QUIRE_KERNEL_ARCH_MACHINE_H
@@ -13,7 +14,8 @@
 
 struct cpu;
 
-/* --- boot, in this order, on the boot processor ----------------------------------------------------------------- */
+/* --- boot, in this order, on the boot processor
+ * ----------------------------------------------------------------- */
 
 /* Own GDT, IDT and GS, serial port: from here on faults are reported. */
 void machine_early(struct cpu *cpu, uint64_t entry_stamp);
@@ -28,15 +30,17 @@ unsigned machine_gather_cores(unsigned expected);
 void machine_setup(struct cpu *cpu, paddr_t acpi_tables);
 
 /*
- * Give every other core that came its struct cpu, one after the other in the order of APIC ids. A core gets its number
- * when it is up, so numbers have no gaps; one that takes long is not waited for, and joins when it comes.
+ * Give every other core that came its struct cpu, one after the other in the order of APIC ids. A core gets
+ * its number when it is up, so numbers have no gaps; one that takes long is not waited for, and joins when it
+ * comes.
  */
 void machine_start_cores(unsigned came);
 
 /* Let serial port and keyboard be heard. */
 void machine_listen(void);
 
-/* --- later ------------------------------------------------------------------------------------------------------ */
+/* --- later
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* The feature with this index; false at the end. */
 bool machine_feature(uint64_t index, struct system_feature *out);

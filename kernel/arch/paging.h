@@ -1,6 +1,6 @@
 /*
- * The part of address translation that only booting and a panic need: where tables come from, the kernel's root,
- * and a look at tables that somebody else made. The everyday part is in arch.h.
+ * The part of address translation that only booting and a panic need: where tables come from, the kernel's
+ * root, and a look at tables that somebody else made. The everyday part is in arch.h.
  */
 #ifndef QUIRE_KERNEL_PAGING_H
 #define QUIRE_KERNEL_PAGING_H
@@ -26,15 +26,17 @@ enum error paging_prepare_kernel_half(paddr_t root) MUST_CHECK;
 void paging_load(paddr_t root);
 paddr_t paging_loaded(void);
 
-/* Print how an address is translated, level by level, with print(); for a panic. Touches only mapped tables. */
+/* Print how an address is translated, level by level, with print(); for a panic. Touches only mapped tables.
+ */
 void paging_explain(paddr_t root, uint64_t virtual, void (*print)(const char *format, ...));
 
 /* Call visit for the frame of each table that this root uses. For the tables of the loader. */
 void paging_visit_tables(paddr_t root, void (*visit)(paddr_t table, void *context), void *context);
 
 /* Call visit for each leaf that this root maps: its first address, its bytes, and MAP_* flags. */
-void paging_visit_leaves(paddr_t root, void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
-                                                     void *context),
+void paging_visit_leaves(paddr_t root,
+                         void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
+                                       void *context),
                          void *context);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/terminal.h"
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 
 static struct spinlock console_lock = SPINLOCK("console", LOCK_SCREEN);
 static bool in_panic;

@@ -3,7 +3,7 @@
  */
 #include "kernel/debug/input.h"
 
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 
 #define ROOM 1024u
 

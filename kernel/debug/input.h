@@ -9,7 +9,8 @@
 
 #include "kernel/ipc/notification.h"
 
-/* From interrupt handlers. A byte for which there is no room is dropped; the console's user is slower than fingers. */
+/* From interrupt handlers. A byte for which there is no room is dropped; the console's user is slower than
+ * fingers. */
 void input_byte(uint8_t byte);
 
 /*
@@ -18,7 +19,8 @@ void input_byte(uint8_t byte);
  */
 uint64_t input_peek(uint8_t *buffer, uint64_t bytes, uint32_t *position);
 
-/* Take bytes that input_peek showed. False when another reader has taken some meanwhile; then nothing is taken. */
+/* Take bytes that input_peek showed. False when another reader has taken some meanwhile; then nothing is
+ * taken. */
 bool input_take(uint32_t position, uint64_t bytes);
 
 /* Set bits in the notification whenever bytes arrive, now if some wait. Takes over a reference. */

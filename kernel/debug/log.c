@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/console.h"
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 #include "kernel/sched/cpu.h"
 #include "lib/text.h"
 
@@ -34,8 +34,9 @@ static void show(const struct system_log_line *line)
     static const char *const colours[] = {"\033[90m", "", "\033[93m", "\033[91m"};
     char text[LOG_TEXT + 40];
     const char *colour = colours[line->level];
-    size_t length = text_format(text, sizeof(text), "\033[90m[%4lu.%06lu]\033[0m %s%s%s\n", line->time / 1000000000,
-                                line->time / 1000 % 1000000, colour, line->text, *colour != 0 ? "\033[0m" : "");
+    size_t length =
+        text_format(text, sizeof(text), "\033[90m[%4lu.%06lu]\033[0m %s%s%s\n", line->time / 1000000000,
+                    line->time / 1000 % 1000000, colour, line->text, *colour != 0 ? "\033[0m" : "");
     console_write(text, length < sizeof(text) ? length : sizeof(text) - 1);
 }
 

@@ -1,6 +1,7 @@
 /*
- * The kernel's log: a ring of lines with time, level and CPU. Each line also goes to the console at once, if its
- * level is shown. May be called from anywhere but an NMI, also with locks held. A line longer than LOG_TEXT is cut.
+ * The kernel's log: a ring of lines with time, level and CPU. Each line also goes to the console at once, if
+ * its level is shown. May be called from anywhere but an NMI, also with locks held. A line longer than
+ * LOG_TEXT is cut.
  */
 #ifndef QUIRE_KERNEL_LOG_H
 #define QUIRE_KERNEL_LOG_H

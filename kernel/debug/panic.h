@@ -1,7 +1,7 @@
 /*
  * The end: an invariant of the kernel is broken. Prints the cause, the registers, the walk of the page tables
- * for the faulting address, and a backtrace with names; stops the other CPUs; under test ends the emulator with
- * a failing status. Nothing that user space does and no shortage of anything may lead here.
+ * for the faulting address, and a backtrace with names; stops the other CPUs; under test ends the emulator
+ * with a failing status. Nothing that user space does and no shortage of anything may lead here.
  */
 #ifndef QUIRE_KERNEL_PANIC_H
 #define QUIRE_KERNEL_PANIC_H

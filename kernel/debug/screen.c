@@ -46,7 +46,8 @@ static void cell_draw(unsigned column, unsigned row, struct cell cell, bool inve
         ink = paper;
         paper = swap;
     }
-    volatile uint32_t *at = mode.pixels + (uint64_t)row * FONT_HEIGHT * mode.line + (uint64_t)column * FONT_WIDTH;
+    volatile uint32_t *at =
+        mode.pixels + (uint64_t)row * FONT_HEIGHT * mode.line + (uint64_t)column * FONT_WIDTH;
     const unsigned char *glyph = font_glyphs[cell.glyph];
     for (unsigned y = 0; y < FONT_HEIGHT; y++, at += mode.line) {
         unsigned bits = glyph[y];

@@ -1,7 +1,7 @@
 /*
- * Text on the framebuffer: a grid of cells, drawn with the built-in font. What each cell shows is remembered, so
- * the framebuffer is only written, never read, and scrolling draws only the cells that change.
- * Callers hold the console's lock.
+ * Text on the framebuffer: a grid of cells, drawn with the built-in font. What each cell shows is remembered,
+ * so the framebuffer is only written, never read, and scrolling draws only the cells that change. Callers
+ * hold the console's lock.
  */
 #ifndef QUIRE_KERNEL_SCREEN_H
 #define QUIRE_KERNEL_SCREEN_H

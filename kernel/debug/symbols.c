@@ -12,7 +12,8 @@ extern const char kernel_symbol_names[];
 const char *symbol_find(uint64_t address, uint64_t *offset)
 {
     extern const char text_end[];
-    if (address < kernel_symbol_base || address >= (uint64_t)(uintptr_t)text_end || kernel_symbol_count == 0) {
+    if (address < kernel_symbol_base || address >= (uint64_t)(uintptr_t)text_end ||
+        kernel_symbol_count == 0) {
         return 0;
     }
     uint32_t at = (uint32_t)(address - kernel_symbol_base);

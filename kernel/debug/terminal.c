@@ -40,7 +40,8 @@ static void put_glyph(uint32_t code)
 static void erase(unsigned from_column, unsigned from_row, unsigned to_column, unsigned to_row)
 {
     unsigned width = screen_columns();
-    for (uint64_t i = (uint64_t)from_row * width + from_column; i < (uint64_t)to_row * width + to_column; i++) {
+    for (uint64_t i = (uint64_t)from_row * width + from_column; i < (uint64_t)to_row * width + to_column;
+         i++) {
         screen_put((unsigned)(i % width), (unsigned)(i / width), (struct cell){' ', COLOUR_NORMAL});
     }
 }

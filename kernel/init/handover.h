@@ -1,6 +1,6 @@
 /*
- * What a BOOTBOOT loader hands over: the information structure and the environment, copied into the kernel's own
- * memory before the loader's pages are left, and checked. The protocol is described in docs/boot.md.
+ * What a BOOTBOOT loader hands over: the information structure and the environment, copied into the kernel's
+ * own memory before the loader's pages are left, and checked. The protocol is described in docs/boot.md.
  */
 #ifndef QUIRE_KERNEL_HANDOVER_H
 #define QUIRE_KERNEL_HANDOVER_H

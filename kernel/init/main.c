@@ -1,6 +1,6 @@
 /*
- * The boot, from top to bottom. The boot processor comes here from entry.S, on a stack of the image, still on the
- * loader's page tables, with the other cores waiting.
+ * The boot, from top to bottom. The boot processor comes here from entry.S, on a stack of the image, still on
+ * the loader's page tables, with the other cores waiting.
  */
 #include "kernel/init/main.h"
 
@@ -12,7 +12,8 @@
 #include "kernel/init/handover.h"
 #include "kernel/init/root_start.h"
 #include "kernel/init/selftest.h"
-#include "kernel/mm/boot_memory.h"
+#include "kernel/init/bad_memory.h"
+#include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
 #include "kernel/mm/layout.h"
 #include "kernel/sched/thread.h"
@@ -100,6 +101,7 @@ void kernel_entry(uint64_t entry_stamp)
     boot_memory_find();
     boot_memory_map();
     boot_memory_start(came);
+    bad_memory_retire();
     layout_check();
     machine_setup(&boot_cpu, paddr(handover.info.acpi_ptr));
     open_screen();

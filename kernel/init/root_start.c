@@ -9,7 +9,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/aperture.h"
-#include "kernel/mm/boot_memory.h"
+#include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
 #include "kernel/obj/machine.h"
 #include "kernel/obj/task.h"
@@ -17,11 +17,11 @@
 #include "lib/elf64.h"
 #include "lib/text.h"
 
-#define ROOT_NAME    "sys/root"
-#define STACK_BYTES  (64 * KIB)
-#define STACK_AT     (USER_HIGHEST - 16 * MIB)
-#define STARTUP_AT   (USER_HIGHEST - 8 * MIB)
-#define ARGUMENT     "root"
+#define ROOT_NAME   "sys/root"
+#define STACK_BYTES (64 * KIB)
+#define STACK_AT    (USER_HIGHEST - 16 * MIB)
+#define STARTUP_AT  (USER_HIGHEST - 8 * MIB)
+#define ARGUMENT    "root"
 
 static void must(enum error error, const char *what)
 {
@@ -87,7 +87,8 @@ static uint32_t give(struct task *task, struct object *object, uint32_t rights)
     return (uint32_t)handle;
 }
 
-/* The bundle as an object: the very pages, or a copy when the loader did not put it at the beginning of one. */
+/* The bundle as an object: the very pages, or a copy when the loader did not put it at the beginning of one.
+ */
 static struct memory *bundle_object(const void *data, uint64_t bytes)
 {
     struct memory *memory;

@@ -1,6 +1,6 @@
 /*
- * Tests that run inside the kernel. A kernel linked for tests has some (tests/guest/kernel), the product none; they
- * run when the environment says test=1.
+ * Tests that run inside the kernel. A kernel linked for tests has some (tests/guest/kernel), the product
+ * none; they run when the environment says test=1.
  */
 #ifndef QUIRE_KERNEL_SELFTEST_H
 #define QUIRE_KERNEL_SELFTEST_H
@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 struct selftest {
-    const char *name;                /* the promise that it checks */
-    const char *(*run)(void);        /* NULL, or what is wrong */
+    const char *name;         /* the promise that it checks */
+    const char *(*run)(void); /* NULL, or what is wrong */
 };
 
 #define SELFTEST(function, promise)                                                                          \

@@ -53,7 +53,8 @@ void notification_signal(struct notification *notification, uint64_t bits)
     spin_unlock(&notification->lock);
 }
 
-enum error notification_wait(struct notification *notification, uint64_t mask, uint64_t deadline, uint64_t *taken)
+enum error notification_wait(struct notification *notification, uint64_t mask, uint64_t deadline,
+                             uint64_t *taken)
 {
     struct thread *self = thread_current();
     thread_wait_begin();

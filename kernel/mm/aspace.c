@@ -79,8 +79,8 @@ static enum error tables_fill(struct aspace *space, const struct mapping *m)
                memory_frame(m->memory, page + run).value == first.value + run) {
             run++;
         }
-        enum error error =
-            arch_map(space->root, m->start + done, pfn_to_paddr(first), run << PAGE_SHIFT, map_flags(m->access));
+        enum error error = arch_map(space->root, m->start + done, pfn_to_paddr(first), run << PAGE_SHIFT,
+                                    map_flags(m->access));
         if (error != ERR_NONE) {
             arch_unmap(space->root, m->start, done);
             return error;
@@ -125,8 +125,8 @@ static enum error insert(struct aspace *space, struct mapping *m, uint64_t addre
     return error;
 }
 
-enum error aspace_map(struct aspace *space, struct memory *memory, uint64_t offset, uint64_t address, uint64_t bytes,
-                      uint32_t access, uint64_t *mapped_at)
+enum error aspace_map(struct aspace *space, struct memory *memory, uint64_t offset, uint64_t address,
+                      uint64_t bytes, uint32_t access, uint64_t *mapped_at)
 {
     struct mapping *m = heap_alloc_zeroed(sizeof(*m));
     if (m == NULL) {

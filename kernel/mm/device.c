@@ -3,7 +3,7 @@
  */
 #include "kernel/mm/device.h"
 
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 #include "kernel/mm/layout.h"
 
 #define RECENT 32
@@ -33,7 +33,8 @@ static uint64_t find_again(uint64_t physical, uint64_t bytes, unsigned flags)
 
 static uint64_t map_new(uint64_t physical, uint64_t bytes, unsigned flags)
 {
-    /* The same offset in 2 MiB as the physical address, so that large leaves fit; a gap page between any two. */
+    /* The same offset in 2 MiB as the physical address, so that large leaves fit; a gap page between any two.
+     */
     uint64_t large = 2 * MIB;
     uint64_t virtual = align_up(DEVICES_BASE + used + PAGE_SIZE, large) + physical % large;
     if (virtual + bytes > DEVICES_BASE + DEVICES_SIZE ||

@@ -119,7 +119,12 @@ enum error frame_retire(pfn_t first, pages_t count) MUST_CHECK;
 /* Bring all free memory together: what the CPUs' caches hold goes where every request can find it. */
 void frame_drain(void);
 
+/* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);
+
+/* The free frames. Takes no lock and makes nobody wait: what other CPUs take and give meanwhile may be
+ * missed. */
+pages_t frame_count_free(void);
 
 /* The class of the block that this frame is in. */
 enum frame_class frame_class_of(pfn_t frame);

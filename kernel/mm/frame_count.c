@@ -1,5 +1,4 @@
-/* What there is, by class and by size, and whose a frame is. For people and pictures: nothing here is fast.
- */
+/* What there is, by class and by size, and whose a frame is. For people: only frame_count_free is fast. */
 #include "kernel/mm/frame_state.h"
 
 /* Free blocks in a map by order: those that are not half of a larger free block. */
@@ -57,6 +56,21 @@ void frame_count(struct frame_counts *out)
             tally_map(frames.map[c], out->free_blocks);
     frame_unlock(&frames.lock);
     out->classes[FRAME_FREE] = out->free;
+}
+
+pages_t frame_count_free(void)
+{
+    uint64_t held = 0;
+    for (uint32_t n = 0; n < frames.cpus; n++) {
+        const struct frame_cpu *cpu = &frames.cpu[n];
+        for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+            held += __atomic_load_n(&cpu->taken[class], __ATOMIC_RELAXED);
+        for (unsigned kind = 0; kind < RECORD_KINDS; kind++)
+            held -= __atomic_load_n(&cpu->given[kind], __ATOMIC_RELAXED);
+    }
+    for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+        held += (uint64_t)__atomic_load_n(&frames.classes[class], __ATOMIC_RELAXED);
+    return (pages_t){held < frames.total ? frames.total - held : 0};
 }
 
 enum frame_class frame_class_of(pfn_t frame)

@@ -1,14 +1,15 @@
 /*
  * The kernel's heap; see heap.h.
  *
- * A frame of small objects begins with a header: how many are in use and the list of free ones, and it is linked
- * into the list of its class while it has a free one. The frame of an object is found by rounding its address.
+ * A frame of small objects begins with a header: how many are in use and the list of free ones, and it is
+ * linked into the list of its class while it has a free one. The frame of an object is found by rounding its
+ * address.
  */
 #include "kernel/mm/heap.h"
 
 #include "kernel/debug/panic.h"
 #include "kernel/lib/list.h"
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
 #include "lib/text.h"
@@ -43,7 +44,7 @@ static unsigned class_for(size_t bytes)
 {
     unsigned class = 0;
     while (class_sizes[class] < bytes) {
-        class++;
+        class ++;
     }
     return class;
 }
@@ -64,7 +65,7 @@ static struct slab *slab_create(unsigned class)
         return NULL;
     }
     struct slab *slab = aperture_at(pfn_to_paddr(frame));
-    *slab = (struct slab){.magic = SLAB_MAGIC, .class = (uint16_t)class};
+    *slab = (struct slab){.magic = SLAB_MAGIC, .class = (uint16_t) class};
     char *base = (char *)slab;
     for (size_t at = sizeof(*slab); at + class_sizes[class] <= PAGE_SIZE; at += class_sizes[class]) {
         *(void **)(void *)(base + at) = slab->free;

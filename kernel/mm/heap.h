@@ -1,6 +1,7 @@
 /*
- * The kernel's heap: objects of a few size classes, cut from single frames, and larger ones by whole blocks of
- * frames. Memory comes back to the frame allocator when all objects of a frame are free. Out of memory is NULL.
+ * The kernel's heap: objects of a few size classes, cut from single frames, and larger ones by whole blocks
+ * of frames. Memory comes back to the frame allocator when all objects of a frame are free. Out of memory is
+ * NULL.
  *
  * Every allocation is freed with the size it was made with; that saves a header and is checked.
  */
@@ -12,7 +13,8 @@
 
 #include "abi/error.h"
 
-/* Aligned to 64 bytes, or to the size if that is a smaller power of two. Contents are undefined. Takes LOCK_HEAP. */
+/* Aligned to 64 bytes, or to the size if that is a smaller power of two. Contents are undefined. Takes
+ * LOCK_HEAP. */
 void *heap_alloc(size_t bytes) MUST_CHECK;
 
 /* The same, filled with zeros. */

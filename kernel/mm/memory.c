@@ -79,9 +79,7 @@ static enum error page_commit(struct memory *memory, uint64_t page)
 
 enum error memory_make(pages_t pages, struct memory **out)
 {
-    struct frame_counts counts;
-    frame_count(&counts);
-    if (pages.value > counts.free) {
+    if (pages.value > frame_count_free().value) {
         return ERR_NO_MEMORY; /* before taking everything there is, only to give it back */
     }
     struct memory *memory = memory_new(pages);

@@ -1,6 +1,6 @@
 /*
- * Memory objects: an array of pages with a source. Here the pages are committed when the object is made, zeroed,
- * or they are a range of physical memory that belongs to somebody else. Shared by reference.
+ * Memory objects: an array of pages with a source. Here the pages are committed when the object is made,
+ * zeroed, or they are a range of physical memory that belongs to somebody else. Shared by reference.
  */
 #ifndef QUIRE_KERNEL_MEMORY_H
 #define QUIRE_KERNEL_MEMORY_H
@@ -14,8 +14,8 @@ struct memory {
 
     /* Set once. */
     pages_t pages;
-    bool owned;    /* the frames are given back with the object */
-    pfn_t first;   /* when not owned: the first of the frames, which lie in a row */
+    bool owned;     /* the frames are given back with the object */
+    pfn_t first;    /* when not owned: the first of the frames, which lie in a row */
     pfn_t **leaves; /* when owned: tables of MEMORY_LEAF frames each */
 };
 

@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/layout.h"
 
@@ -27,7 +27,8 @@ static enum error stack_map(uint64_t bottom)
         if (error != ERR_NONE) {
             break;
         }
-        error = arch_map(arch_kernel_root(), bottom + mapped, pfn_to_paddr(frame), PAGE_SIZE, MAP_READ | MAP_WRITE);
+        error = arch_map(arch_kernel_root(), bottom + mapped, pfn_to_paddr(frame), PAGE_SIZE,
+                         MAP_READ | MAP_WRITE);
         if (error != ERR_NONE) {
             enum error freed = frame_free(frame, 0);
             ASSERT(freed == ERR_NONE);
@@ -38,7 +39,8 @@ static enum error stack_map(uint64_t bottom)
     while (error != ERR_NONE && mapped > 0) {
         mapped -= PAGE_SIZE;
         struct arch_translation t = arch_translate(arch_kernel_root(), bottom + mapped);
-        arch_unmap(arch_kernel_root(), bottom + mapped, PAGE_SIZE); /* nobody has touched it: nothing to flush */
+        arch_unmap(arch_kernel_root(), bottom + mapped,
+                   PAGE_SIZE); /* nobody has touched it: nothing to flush */
         enum error freed = frame_free(paddr_to_pfn(t.physical), 0);
         ASSERT(freed == ERR_NONE);
     }

@@ -1,6 +1,6 @@
 /*
- * Kernel stacks: STACK_SIZE bytes each, in slots of their own region, with as much unmapped below each, so that
- * an overflow faults instead of writing into another stack.
+ * Kernel stacks: STACK_SIZE bytes each, in slots of their own region, with as much unmapped below each, so
+ * that an overflow faults instead of writing into another stack.
  */
 #ifndef QUIRE_KERNEL_STACKS_H
 #define QUIRE_KERNEL_STACKS_H
@@ -11,7 +11,8 @@
 
 #define STACK_SIZE 16384u
 
-/* The address behind the highest byte of a stack; ERR_NO_MEMORY. Stacks given back are kept and handed out again. */
+/* The address behind the highest byte of a stack; ERR_NO_MEMORY. Stacks given back are kept and handed out
+ * again. */
 enum error stack_alloc(uint64_t *top) MUST_CHECK;
 void stack_free(uint64_t top);
 

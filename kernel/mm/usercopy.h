@@ -1,6 +1,6 @@
 /*
- * The one place that copies between the kernel and user memory. Every call checks the range; an address that is
- * not mapped, or not with that right, is ERR_BAD_ADDRESS, whatever happens to the mapping meanwhile.
+ * The one place that copies between the kernel and user memory. Every call checks the range; an address that
+ * is not mapped, or not with that right, is ERR_BAD_ADDRESS, whatever happens to the mapping meanwhile.
  */
 #ifndef QUIRE_KERNEL_USERCOPY_H
 #define QUIRE_KERNEL_USERCOPY_H

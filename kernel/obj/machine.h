@@ -1,6 +1,6 @@
 /*
- * The two objects that stand for the machine as such: its console, and the system. There is one of each; the root
- * server gets the first handles.
+ * The two objects that stand for the machine as such: its console, and the system. There is one of each; the
+ * root server gets the first handles.
  */
 #ifndef QUIRE_KERNEL_MACHINE_H
 #define QUIRE_KERNEL_MACHINE_H

@@ -1,6 +1,7 @@
 /*
- * Kernel objects: everything that user space names by a handle. Each begins with this header; it lives as long
- * as something refers to it. The retain and release of each type are thin wrappers that keep pointers typed.
+ * Kernel objects: everything that user space names by a handle. Each begins with this header; it lives as
+ * long as something refers to it. The retain and release of each type are thin wrappers that keep pointers
+ * typed.
  */
 #ifndef QUIRE_KERNEL_OBJECT_H
 #define QUIRE_KERNEL_OBJECT_H
@@ -26,8 +27,8 @@ void object_init(struct object *object, enum object_type type, void (*destroy)(s
 void object_retain(struct object *object);
 
 /*
- * Destroys the object when this was the last reference; the caller holds no lock. Objects that this sets free in turn
- * are destroyed one after the other, not one inside the other, however long the chain is.
+ * Destroys the object when this was the last reference; the caller holds no lock. Objects that this sets free
+ * in turn are destroyed one after the other, not one inside the other, however long the chain is.
  */
 void object_release(struct object *object);
 

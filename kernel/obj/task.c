@@ -59,7 +59,8 @@ enum error task_make(const char *name, struct task **out)
     return ERR_NONE;
 }
 
-enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument, uint32_t *number)
+enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
+                             uint32_t *number)
 {
     struct thread *thread;
     enum error error = thread_create_user(task, entry, stack, argument, &thread);
@@ -148,8 +149,8 @@ void task_fault(struct task *task, const struct task_fault *fault)
         .stack = fault->stack,
     };
     if (end_with(task, &reason) == ERR_NONE) {
-        log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name, fault->name,
-                 fault->code, fault->address, fault->instruction, fault->stack);
+        log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name,
+                 fault->name, fault->code, fault->address, fault->instruction, fault->stack);
     }
 }
 

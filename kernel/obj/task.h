@@ -50,8 +50,8 @@ struct task_fault {
 enum error task_make(const char *name, struct task **out) MUST_CHECK;
 
 /* Start a thread in it. ERR_DEAD, ERR_NO_MEMORY. */
-enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument, uint32_t *number)
-    MUST_CHECK;
+enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
+                             uint32_t *number) MUST_CHECK;
 
 /* Begin the end: all threads are told. ERR_DEAD when it has begun already. */
 enum error task_end(struct task *task, uint32_t end, uint32_t status) MUST_CHECK;
@@ -64,7 +64,8 @@ void task_thread_ended(struct task *task, struct thread *thread);
 
 void task_get_status(struct task *task, struct task_status *out);
 
-/* Set bits in the notification at the end, or now if that is past. Takes over a reference to the notification. */
+/* Set bits in the notification at the end, or now if that is past. Takes over a reference to the
+ * notification. */
 void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits);
 
 /* Fill in the record of the task with this position in the list of all; false at the end. */

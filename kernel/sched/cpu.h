@@ -6,7 +6,7 @@
 #define QUIRE_KERNEL_CPU_H
 
 #include "kernel/lib/list.h"
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 #include "arch_cpu.h"
 
 #define CPU_MAX 256

@@ -1,8 +1,8 @@
 /*
  * Run queues; see queue.h.
  *
- * A queue's lock is held across the switch of stacks and released by the thread that arrives, so nobody can take
- * a thread elsewhere before its registers are saved.
+ * A queue's lock is held across the switch of stacks and released by the thread that arrives, so nobody can
+ * take a thread elsewhere before its registers are saved.
  */
 #include "kernel/sched/queue.h"
 
@@ -18,7 +18,7 @@ void queue_init(struct cpu *cpu)
     spin_init(&cpu->queue_lock, "run queue", LOCK_RUN_QUEUE);
     list_init(&cpu->ready);
     list_init(&cpu->timers);
-    cpu->timer_armed = 0; /* unknown: the first setting goes to the hardware */
+    cpu->timer_armed = DEADLINE_NEVER; /* the timer has been switched off before */
 }
 
 struct cpu *queue_lock_of(struct thread *thread)
@@ -33,12 +33,14 @@ struct cpu *queue_lock_of(struct thread *thread)
     }
 }
 
-/* --- timers; the queue is locked ---------------------------------------------------------------------------- */
+/* --- timers; the queue is locked
+ * ---------------------------------------------------------------------------- */
 
 static void timer_insert(struct cpu *cpu, struct thread *thread)
 {
     struct list *place = cpu->timers.next;
-    while (place != &cpu->timers && LIST_ENTRY(place, struct thread, timer_node)->deadline <= thread->deadline) {
+    while (place != &cpu->timers &&
+           LIST_ENTRY(place, struct thread, timer_node)->deadline <= thread->deadline) {
         place = place->next;
     }
     list_insert_before(place, &thread->timer_node);
@@ -57,7 +59,8 @@ static void timer_program(struct cpu *cpu)
     arch_timer_set(next);
 }
 
-/* --- the queue proper; it is locked -------------------------------------------------------------------------- */
+/* --- the queue proper; it is locked
+ * -------------------------------------------------------------------------- */
 
 static void enqueue(struct cpu *cpu, struct thread *thread)
 {
@@ -79,7 +82,8 @@ static bool may_run_on(const struct thread *thread, const struct cpu *cpu)
     return affinity == CPU_ANY || affinity == cpu->number;
 }
 
-/* This CPU's queue has grown: switch at once from idling, else when the slice ends, for which the timer is set. */
+/* This CPU's queue has grown: switch at once from idling, else when the slice ends, for which the timer is
+ * set. */
 static void look_at_queue(struct cpu *cpu)
 {
     if (cpu->current == cpu->idle) {
@@ -133,7 +137,8 @@ void thread_start(struct thread *thread)
     spin_unlock(&cpu->queue_lock);
 }
 
-/* --- switching ------------------------------------------------------------------------------------------------ */
+/* --- switching
+ * ------------------------------------------------------------------------------------------------ */
 
 static void account_switch(struct cpu *cpu, struct thread *from, struct thread *to)
 {
@@ -186,7 +191,8 @@ static bool steal(struct cpu *cpu)
 {
     struct cpu *victim = NULL;
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
-        if (cpus[i] != cpu && load_of(cpus[i]) > 1 && (victim == NULL || load_of(cpus[i]) > load_of(victim))) {
+        if (cpus[i] != cpu && load_of(cpus[i]) > 1 &&
+            (victim == NULL || load_of(cpus[i]) > load_of(victim))) {
             victim = cpus[i];
         }
     }
@@ -204,7 +210,8 @@ static bool steal(struct cpu *cpu)
         }
     }
     if (found != NULL) {
-        /* Between the queues it belongs to the new CPU, and whoever looks for it waits for that queue's lock. */
+        /* Between the queues it belongs to the new CPU, and whoever looks for it waits for that queue's lock.
+         */
         dequeue(victim, found);
         __atomic_store_n(&found->cpu, cpu, __ATOMIC_RELEASE);
     }

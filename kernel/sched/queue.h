@@ -1,8 +1,8 @@
 /*
  * Run queues: each CPU has its own, and decides alone who runs next. Round robin: a thread that has had its
- * slice goes to the end while others are ready. A CPU with nothing to do takes a thread from the longest queue.
- * Timers: each CPU keeps the threads that wait with a deadline, soonest first, and its timer is armed for what
- * comes first, a deadline or the end of a slice; with neither it is off.
+ * slice goes to the end while others are ready. A CPU with nothing to do takes a thread from the longest
+ * queue. Timers: each CPU keeps the threads that wait with a deadline, soonest first, and its timer is armed
+ * for what comes first, a deadline or the end of a slice; with neither it is off.
  */
 #ifndef QUIRE_KERNEL_QUEUE_H
 #define QUIRE_KERNEL_QUEUE_H

@@ -3,9 +3,9 @@
  *
  * Waiting. A thread that waits on an object enters the object's list of waiters under the object's lock, then
  * calls thread_block. Whoever has what it waits for takes it out of the list under the same lock and calls
- * thread_wake. The deadline and a kill wake it too; it then finds itself still in the list and leaves it, under
- * the lock. So a wake-up is never lost and never comes late: after the thread has taken the object's lock once
- * more, nobody remembers it. thread_wait_begin forgets a wake-up that came before.
+ * thread_wake. The deadline and a kill wake it too; it then finds itself still in the list and leaves it,
+ * under the lock. So a wake-up is never lost and never comes late: after the thread has taken the object's
+ * lock once more, nobody remembers it. thread_wait_begin forgets a wake-up that came before.
  */
 #ifndef QUIRE_KERNEL_THREAD_H
 #define QUIRE_KERNEL_THREAD_H
@@ -81,8 +81,8 @@ static inline struct thread *thread_current(void)
 }
 
 /*
- * Create a thread of the kernel that runs start(argument), on this CPU or any (CPU_ANY). It does not run before
- * thread_start. ERR_NO_MEMORY. It ends with thread_exit.
+ * Create a thread of the kernel that runs start(argument), on this CPU or any (CPU_ANY). It does not run
+ * before thread_start. ERR_NO_MEMORY. It ends with thread_exit.
  */
 enum error thread_create(const char *name, void (*start)(void *), void *argument, uint32_t affinity,
                          struct thread **out) MUST_CHECK;
@@ -107,8 +107,8 @@ void thread_yield(void);
 void thread_wait_begin(void);
 
 /*
- * Wait for thread_wake; returns its reason, ERR_TIMED_OUT when the deadline passes first, or ERR_CANCELLED when
- * the thread is killed. Holds no lock.
+ * Wait for thread_wake; returns its reason, ERR_TIMED_OUT when the deadline passes first, or ERR_CANCELLED
+ * when the thread is killed. Holds no lock.
  */
 enum error thread_block(uint64_t deadline) MUST_CHECK;
 
@@ -118,7 +118,8 @@ void thread_wake(struct thread *thread, enum error reason);
 /* Mark a thread as killed and see to it that it notices, wherever it is. */
 void thread_kill(struct thread *thread);
 
-/* Let interrupts in and others run, in the middle of something long; holds no lock. ERR_CANCELLED when killed. */
+/* Let interrupts in and others run, in the middle of something long; holds no lock. ERR_CANCELLED when
+ * killed. */
 enum error thread_preemption_point(void) MUST_CHECK;
 
 /* Run only on this CPU from now on (CPU_ANY for all); the calling thread moves at once. */
@@ -130,7 +131,8 @@ void thread_before_user(void);
 /* From the assembly, first thing in a new thread: finish the switch. */
 void thread_arrived(struct thread *from);
 
-/* The interrupt of arch_cpu_kick: another CPU has put a thread into this one's queue, or killed the one that runs. */
+/* The interrupt of arch_cpu_kick: another CPU has put a thread into this one's queue, or killed the one that
+ * runs. */
 void thread_kicked(void);
 
 /* The timer interrupt of this CPU. */

@@ -1,6 +1,6 @@
 /*
- * Dispatch of system calls; see dispatch.h. The decoders are generated: they check the range of every argument,
- * resolve every handle with type and rights, and only then call sys_NAME.
+ * Dispatch of system calls; see dispatch.h. The decoders are generated: they check the range of every
+ * argument, resolve every handle with type and rights, and only then call sys_NAME.
  */
 #include "kernel/sys/dispatch.h"
 
@@ -13,11 +13,8 @@ struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word)
 {
     struct syscall_result result = {ERR_NO_CALL, 0};
     if (number < SYS_COUNT && sys_decoders[number] != NULL) {
-        /* Not even in speculation past the bounds: the comparison's mask clears a number that is out of range. */
-        uint64_t mask = 0;
-        __asm__("cmpq %1, %2; sbbq %0, %0" : "=r"(mask) : "i"(SYS_COUNT), "r"(number) : "cc");
         uint64_t value = 0;
-        enum error error = sys_decoders[number & mask](word, &value);
+        enum error error = sys_decoders[arch_bound_index(number, SYS_COUNT)](word, &value);
         result.error = error;
         result.value = error == ERR_NONE ? value : 0;
     }

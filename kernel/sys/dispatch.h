@@ -1,5 +1,6 @@
 /*
- * The way from the system call entry to the call: bounds, decoding (generated from abi/syscalls.tbl), the call.
+ * The way from the system call entry to the call: bounds, decoding (generated from abi/syscalls.tbl), the
+ * call.
  */
 #ifndef QUIRE_KERNEL_DISPATCH_H
 #define QUIRE_KERNEL_DISPATCH_H

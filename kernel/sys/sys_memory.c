@@ -17,8 +17,8 @@ enum error sys_memory_size(struct memory *memory, uint64_t *result)
     return ERR_NONE;
 }
 
-enum error sys_memory_map(struct task *task, struct memory *memory, uint64_t offset, uaddr_t where, uint64_t bytes,
-                          uint64_t access, uint64_t *result)
+enum error sys_memory_map(struct task *task, struct memory *memory, uint64_t offset, uaddr_t where,
+                          uint64_t bytes, uint64_t access, uint64_t *result)
 {
     uint64_t size = memory->pages.value << PAGE_SHIFT;
     bool aligned = is_aligned(offset | where.value | bytes, PAGE_SIZE);

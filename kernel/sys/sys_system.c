@@ -8,11 +8,12 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/init/main.h"
+#include "kernel/mm/frame.h"
 #include "kernel/sys/topics.h"
 #include "lib/text.h"
 
-enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index, uaddr_t buffer, uint64_t length,
-                           uint64_t *result)
+enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index, uaddr_t buffer,
+                           uint64_t length, uint64_t *result)
 {
     (void)system;
     const struct topic *t = topic_find(topic);
@@ -39,6 +40,17 @@ enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index
     return ERR_NONE;
 }
 
+static enum error audit(void)
+{
+    const char *what;
+    pfn_t where;
+    if (frame_audit(&what, &where)) {
+        return ERR_NONE;
+    }
+    log_error("frames: the books are wrong at frame %lx: %s", where.value, what);
+    return ERR_BAD_CHECKSUM;
+}
+
 enum error sys_system_control(struct system *system, uint64_t action, uint64_t status)
 {
     (void)system;
@@ -52,6 +64,8 @@ enum error sys_system_control(struct system *system, uint64_t action, uint64_t s
     case ACTION_RESTART:
         log_info("restart");
         return arch_restart();
+    case ACTION_AUDIT:
+        return audit();
     case ACTION_PANIC:
         panic("asked for by task %u '%s'", caller()->number, caller()->name);
     default:

@@ -50,7 +50,8 @@ enum error sys_task_watch(struct task *task, struct notification *notification, 
     return ERR_NONE;
 }
 
-enum error sys_thread_start(struct task *task, uaddr_t entry, uaddr_t stack, uint64_t argument, uint64_t *result)
+enum error sys_thread_start(struct task *task, uaddr_t entry, uaddr_t stack, uint64_t argument,
+                            uint64_t *result)
 {
     bool outside = !user_range_valid(entry, 1) || stack.value < USER_LOWEST || stack.value > USER_HIGHEST;
     if (outside) {

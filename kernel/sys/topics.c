@@ -7,7 +7,7 @@
 #include "kernel/arch/machine.h"
 #include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
-#include "kernel/mm/boot_memory.h"
+#include "kernel/init/boot_memory.h"
 #include "kernel/mm/frame.h"
 #include "kernel/obj/task.h"
 #include "lib/environment.h"
@@ -93,6 +93,42 @@ static bool read_variable(uint64_t *index, union topic_record *out)
     return true;
 }
 
+#define CLASS_NUMBER(number, name) _Static_assert((number) < FRAME_CLASS_COUNT, name);
+FRAME_CLASS_LIST(CLASS_NUMBER)
+#undef CLASS_NUMBER
+_Static_assert(FRAME_CLASS_COUNT == FRAME_CLASSES && FRAME_BAD == 10 && FRAME_USER_ANONYMOUS == 5,
+               "system.h");
+_Static_assert(FRAME_KERNEL == 2 && FRAME_PAGE_TABLE == 3 && FRAME_STACK == 4 && FRAME_RESERVED == 9,
+               "system.h");
+
+static bool read_frames(uint64_t *index, union topic_record *out)
+{
+    if (*index != 0) {
+        return false;
+    }
+    struct frame_counts counts;
+    frame_count(&counts);
+    out->frames = (struct system_frames){.total = counts.total, .free = counts.free, .cached = counts.cached};
+    memcpy(out->frames.classes, counts.classes, sizeof(out->frames.classes));
+    memcpy(out->frames.free_blocks, counts.free_blocks, sizeof(out->frames.free_blocks));
+    return true;
+}
+
+static bool read_chunk(uint64_t *index, union topic_record *out)
+{
+    const uint64_t frames = CHUNK_BYTES / PAGE_SIZE;
+    uint64_t chunk = boot_memory_next_chunk(*index);
+    if (chunk == UINT64_MAX) {
+        return false;
+    }
+    out->chunk = (struct system_chunk){.address = chunk * CHUNK_BYTES};
+    for (uint64_t i = 0; i < frames; i++) {
+        out->chunk.frames[frame_class_of(pfn(chunk * frames + i))]++;
+    }
+    *index = chunk;
+    return true;
+}
+
 static bool read_boot(uint64_t *index, union topic_record *out)
 {
     extern const char image_start[], image_end[];
@@ -121,6 +157,8 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_TASKS, sizeof(struct system_task), read_task},
         {TOPIC_ENVIRONMENT, sizeof(struct system_variable), read_variable},
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
+        {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
+        {TOPIC_CHUNKS, sizeof(struct system_chunk), read_chunk},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (topics[i].number == number) {

@@ -17,12 +17,15 @@ union topic_record {
     struct system_task task;
     struct system_variable variable;
     struct system_boot boot;
+    struct system_frames frames;
+    struct system_chunk chunk;
 };
 
 struct topic {
     uint64_t number;
     uint64_t record_bytes;
-    /* Fill in the record with this index, or, in a topic with gaps, the next one, and say which. False: none. */
+    /* Fill in the record with this index, or, in a topic with gaps, the next one, and say which. False: none.
+     */
     bool (*read)(uint64_t *index, union topic_record *out);
 };
 

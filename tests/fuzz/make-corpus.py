@@ -128,7 +128,31 @@ def packed():
     keep("gunzip", "fields", one[:3] + b"\x1c" + one[4:10] + b"\x03\0ext" + b"name\0" + b"comment\0" + one[10:])
 
 
+def acpi(signature, body):
+    """A table with its header (ACPI 6.4, table 5.4) and a good checksum."""
+    table = bytearray(struct.pack("<4sIBB6s8sIII", signature, 36 + len(body), 1, 0, b"QUIRE", b"TEST", 1, 0, 0) + body)
+    table[9] = -sum(table) % 256
+    return bytes(table)
+
+
+def acpi_tables():
+    madt = struct.pack("<II", 0xFEE00000, 1) + struct.pack("<BBBBI", 0, 8, 0, 0, 1)
+    madt += struct.pack("<BBBBII", 1, 12, 0, 0, 0xFEC00000, 0) + struct.pack("<BBBBIH", 2, 10, 0, 9, 20, 13)
+    madt += struct.pack("<BBHIII", 9, 16, 0, 300, 1, 1)
+    keep("acpi_tables", "madt", acpi(b"APIC", madt))
+    keep("acpi_tables", "hpet", acpi(b"HPET", struct.pack("<IBBBBQBHB", 0, 0, 64, 0, 0, 0xFED00000, 0, 0, 0)))
+    fadt = bytearray(244 - 36)
+    struct.pack_into("<I", fadt, 40 - 36, 0x1000)
+    struct.pack_into("<I", fadt, 112 - 36, 1 << 10)
+    keep("acpi_tables", "fadt", acpi(b"FACP", bytes(fadt)))
+    forms = {"byte": b"\x0a\x05\x0a\x05", "short": b"\x00\x01", "word": b"\x0b\x05\x00\x0a\x05"}
+    for name, code in forms.items():
+        package = b"\x12" + bytes([len(code) + 2, 4]) + code
+        keep("acpi_tables", "s5-" + name, acpi(b"DSDT", b"\x10\x05" + b"\x08_S5_" + package + b"\0" * 8))
+
+
 bundles()
 kernels()
 environments()
 packed()
+acpi_tables()

@@ -23,6 +23,7 @@ class Kind:
     memory: str
     cpu: str = "max"
     program: str = "utest"
+    config: tuple = ()
     image: str = "test"
 
     def name(self):
@@ -37,7 +38,7 @@ class Kind:
 # Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: the least
 # memory the firmware starts with, far more memory than the host has, APIC ids with gaps, many CPUs.
 MACHINES = [
-    Kind("1", "64M"),
+    Kind("1", "64M", config=("badmem=0x2000000,0x3000",)),
     Kind("1", "512M", "qemu64"),
     Kind("1", "8G", "max,la57=off"),
     Kind("2", "64M", "qemu64"),
@@ -62,7 +63,7 @@ def run_machine(kind):
     trouble = None
     try:
         with Machine(f"guest-{kind.name()}", kind.path(), cpus=kind.cpus, memory=kind.memory, cpu=kind.cpu,
-                     config=[*CONFIG, f"autorun={kind.program}"]) as machine:
+                     config=[*CONFIG, *kind.config, f"autorun={kind.program}"]) as machine:
             for line in machine.lines_until_end(SECONDS):
                 if not suite.feed(line) and "PANIC" in line:
                     suite.fail("no panic", line)

@@ -92,6 +92,7 @@ void model_compare(const struct frame_model *model)
     }
     frame_count(&counts);
     assert_int_equal(counts.free, model->free);
+    assert_int_equal(frame_count_free().value, model->free);
     assert_int_equal(counts.total, model->frames - classes[FRAME_ABSENT]);
     for (unsigned i = FRAME_FREE; i < FRAME_CLASSES; i++)
         assert_int_equal(counts.classes[i], classes[i]);

@@ -1,5 +1,6 @@
 /*
- * The kernel's parsers of ACPI tables: what they find in good ones, and that no damaged one leads them outside.
+ * The kernel's parsers of ACPI tables: what they find in good ones, and that no damaged one leads them
+ * outside.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,7 +107,8 @@ static void random_bytes_of_any_length_are_survived(void **state)
     struct random random = {5};
     for (unsigned round = 0; round < 200000; round++) {
         uint32_t length = random_next(&random) % 96;
-        uint8_t *table = malloc(length == 0 ? 1 : length); /* exactly as long, so that a step outside is seen */
+        uint8_t *table =
+            malloc(length == 0 ? 1 : length); /* exactly as long, so that a step outside is seen */
         for (uint32_t i = 0; i < length; i++) {
             table[i] = (uint8_t)random_next(&random);
         }

@@ -48,7 +48,8 @@ static void cursor_keys_send_what_a_terminal_sends(void **state)
     (void)state;
     expect("\xe0\x48\xe0\xc8\xe0\x50\xe0\x4d\xe0\x4b", 10, "\033[A\033[B\033[C\033[D");
     expect("\xe0\x47\xe0\x4f\xe0\x53\xe0\x1c", 8, "\033[H\033[F\033[3~\r");
-    expect("\xe0\x2a\xe0\x48\xe0\xc8\xe0\xaa\x1e", 9, "\033[Aa"); /* with the shift that some keyboards make up */
+    expect("\xe0\x2a\xe0\x48\xe0\xc8\xe0\xaa\x1e", 9,
+           "\033[Aa"); /* with the shift that some keyboards make up */
 }
 
 static void unknown_codes_type_nothing(void **state)

@@ -1,6 +1,6 @@
 /*
- * Parsers of single ACPI tables; see acpi_tables.h. Offsets: ACPI specification 6.4, tables 5.9 (FADT), 5.19 to
- * 5.27 (MADT); IA-PC HPET specification 1.0a, 3.2.4; AML encoding: ACPI 6.4, 20.2.
+ * Parsers of single ACPI tables; see acpi_tables.h. Offsets: ACPI specification 6.4, tables 5.9 (FADT), 5.19
+ * to 5.27 (MADT); IA-PC HPET specification 1.0a, 3.2.4; AML encoding: ACPI 6.4, 20.2.
  */
 #include "kernel/arch/x86_64/acpi_tables.h"
 
@@ -34,12 +34,12 @@ bool acpi_checksum_good(const uint8_t *table, uint32_t length)
     return sum == 0;
 }
 
-#define MADT_ENTRIES         44
-#define MADT_LOCAL_APIC      0
-#define MADT_IO_APIC         1
-#define MADT_OVERRIDE        2
-#define MADT_LOCAL_X2APIC    9
-#define MADT_ENABLED         1u
+#define MADT_ENTRIES      44
+#define MADT_LOCAL_APIC   0
+#define MADT_IO_APIC      1
+#define MADT_OVERRIDE     2
+#define MADT_LOCAL_X2APIC 9
+#define MADT_ENABLED      1u
 
 static void madt_entry(const uint8_t *e, uint8_t length, struct acpi_machine *m)
 {
@@ -100,7 +100,8 @@ uint64_t acpi_parse_fadt(const uint8_t *table, uint32_t length, struct acpi_mach
     machine->pm_timer = acpi_u32(table + FADT_PM_TIMER);
     machine->pm_timer_32 = (flags & FLAG_TIMER_32) != 0;
     if ((flags & FLAG_RESET) != 0 && length > FADT_RESET_VALUE && table[FADT_RESET] <= 1) {
-        machine->reset = (struct acpi_register){true, table[FADT_RESET] == 0, acpi_u64(table + FADT_RESET + 4)};
+        machine->reset =
+            (struct acpi_register){true, table[FADT_RESET] == 0, acpi_u64(table + FADT_RESET + 4)};
         machine->reset_value = table[FADT_RESET_VALUE];
     }
     uint64_t dsdt = length >= FADT_X_DSDT + 8 ? acpi_u64(table + FADT_X_DSDT) : 0;

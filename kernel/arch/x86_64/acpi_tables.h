@@ -1,6 +1,6 @@
 /*
- * Parsers of single ACPI tables: pure functions over the bytes of a table of known length, for the host's tests
- * too. Each reads only what lies inside and leaves out what does not make sense.
+ * Parsers of single ACPI tables: pure functions over the bytes of a table of known length, for the host's
+ * tests too. Each reads only what lies inside and leaves out what does not make sense.
  */
 #ifndef QUIRE_X86_ACPI_TABLES_H
 #define QUIRE_X86_ACPI_TABLES_H

@@ -11,19 +11,19 @@
 #include "kernel/debug/log.h"
 #include "kernel/mm/device.h"
 
-#define APIC_ID             0x20
-#define APIC_TASK_PRIORITY  0x80
-#define APIC_END            0xb0
-#define APIC_SPURIOUS       0xf0
-#define APIC_COMMAND        0x300
-#define APIC_COMMAND_HIGH   0x310
-#define APIC_TIMER          0x320
-#define APIC_LINT0          0x350
-#define APIC_LINT1          0x360
-#define APIC_ERROR_VECTOR   0x370
-#define APIC_TIMER_INITIAL  0x380
-#define APIC_TIMER_CURRENT  0x390
-#define APIC_TIMER_DIVIDE   0x3e0
+#define APIC_ID            0x20
+#define APIC_TASK_PRIORITY 0x80
+#define APIC_END           0xb0
+#define APIC_SPURIOUS      0xf0
+#define APIC_COMMAND       0x300
+#define APIC_COMMAND_HIGH  0x310
+#define APIC_TIMER         0x320
+#define APIC_LINT0         0x350
+#define APIC_LINT1         0x360
+#define APIC_ERROR_VECTOR  0x370
+#define APIC_TIMER_INITIAL 0x380
+#define APIC_TIMER_CURRENT 0x390
+#define APIC_TIMER_DIVIDE  0x3e0
 
 #define SPURIOUS_ENABLE   (1u << 8)
 #define LVT_MASKED        (1u << 16)

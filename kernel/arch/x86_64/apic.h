@@ -1,6 +1,6 @@
 /*
- * The local APIC (SDM vol. 3A ch. 10), through memory or, in x2APIC mode, through MSRs; and the I/O APIC, which
- * brings the lines of devices to it.
+ * The local APIC (SDM vol. 3A ch. 10), through memory or, in x2APIC mode, through MSRs; and the I/O APIC,
+ * which brings the lines of devices to it.
  */
 #ifndef QUIRE_X86_APIC_H
 #define QUIRE_X86_APIC_H

@@ -1,8 +1,8 @@
 /*
  * The part of struct cpu that belongs to the architecture.
  */
-#ifndef QUIRE_X86_CPU_ARCH_H
-#define QUIRE_X86_CPU_ARCH_H
+#ifndef QUIRE_X86_ARCH_CPU_H
+#define QUIRE_X86_ARCH_CPU_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +18,8 @@ struct tss {
     uint16_t io_map;
 } __attribute__((packed));
 
-/* GDT: null, kernel code, kernel data, user data, user code (the order that SYSRET wants), TSS (two entries). */
+/* GDT: null, kernel code, kernel data, user data, user code (the order that SYSRET wants), TSS (two entries).
+ */
 #define GDT_ENTRIES 7
 
 struct arch_cpu {
@@ -33,5 +34,16 @@ struct arch_cpu {
     uint32_t flush_done;
     uint32_t stopped; /* atomic: answered the stop of a panic */
 };
+
+/*
+ * The index, or 0 when it is not below the limit, by arithmetic alone: a speculated path past a bounds check
+ * cannot use an index that fails it.
+ */
+static inline uint64_t arch_bound_index(uint64_t index, uint64_t limit)
+{
+    uint64_t mask;
+    __asm__("cmpq %2, %1; sbbq %0, %0" : "=r"(mask) : "r"(index), "re"(limit) : "cc");
+    return index & mask;
+}
 
 #endif

@@ -2,8 +2,8 @@
  * The monotonic clock; see clock.h.
  *
  * Measuring: read the reference and the counter together, wait some milliseconds, read them again. An
- * interruption of this CPU (by a hypervisor, say) between the two reads of a pair would spoil it, so each pair is
- * taken several times and the one that took the shortest counts.
+ * interruption of this CPU (by a hypervisor, say) between the two reads of a pair would spoil it, so each
+ * pair is taken several times and the one that took the shortest counts.
  */
 #include "kernel/arch/x86_64/clock.h"
 
@@ -17,13 +17,14 @@
 #include "kernel/mm/device.h"
 #include "kernel/sched/cpu.h"
 
-#define NS_PER_SECOND 1000000000u
-#define MEASURE_NS    20000000u
-#define PAIR_TRIES    8
+#define NS_PER_SECOND   1000000000u
+#define MEASURE_NS      20000000u
+#define PAIR_TRIES      8
 #define PATIENCE_STAMPS 1000000000u /* 20 ms many times over, on any machine of today */
-#define TIMER_MOST_NS ((uint64_t)3600 * NS_PER_SECOND)
+#define TIMER_MOST_NS   ((uint64_t)3600 * NS_PER_SECOND)
 
-/* IA-PC HPET specification 1.0a, 2.3: capabilities with the period in femtoseconds, configuration, counter. */
+/* IA-PC HPET specification 1.0a, 2.3: capabilities with the period in femtoseconds, configuration, counter.
+ */
 #define HPET_CAPABILITIES  0x000
 #define HPET_CONFIGURATION 0x010
 #define HPET_COUNTER       0x0f0

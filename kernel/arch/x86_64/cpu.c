@@ -74,8 +74,8 @@ static void gdt_fill(struct arch_cpu *arch)
     arch->gdt[2] = 0x00cf93000000ffff;
     arch->gdt[3] = 0x00cff3000000ffff;
     arch->gdt[4] = 0x00affb000000ffff;
-    arch->gdt[5] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | (uint64_t)0x89 << 40 |
-                   (tss >> 24 & 0xff) << 56;
+    arch->gdt[5] =
+        (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | (uint64_t)0x89 << 40 | (tss >> 24 & 0xff) << 56;
     arch->gdt[6] = tss >> 32;
     arch->tss.io_map = sizeof(struct tss);
 }
@@ -136,7 +136,8 @@ void cpu_set_kernel_stack(struct cpu *cpu, uint64_t top)
 
 static void control_registers_setup(void)
 {
-    cr0_write((cr0_read() & ~(uint64_t)(CR0_EM | CR0_TS | CR0_NW | CR0_CD | CR0_AM)) | CR0_MP | CR0_NE | CR0_WP);
+    cr0_write((cr0_read() & ~(uint64_t)(CR0_EM | CR0_TS | CR0_NW | CR0_CD | CR0_AM)) | CR0_MP | CR0_NE |
+              CR0_WP);
     /* All of CR4 is ours; only the number of levels stays as the loader's tables have it. */
     uint64_t cr4 = (cr4_read() & CR4_LA57) | CR4_PAE;
     cr4 |= CR4_DE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
@@ -156,7 +157,8 @@ static void syscall_setup(void)
     msr_write(MSR_STAR, (uint64_t)(SEL_KERNEL_DATA | 3) << 48 | (uint64_t)SEL_KERNEL_CODE << 32);
     msr_write(MSR_LSTAR, (uint64_t)(uintptr_t)syscall_entry);
     msr_write(MSR_CSTAR, 0); /* SYSCALL from compatibility mode: there is no such segment */
-    msr_write(MSR_SFMASK, RFLAGS_CF | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC);
+    msr_write(MSR_SFMASK,
+              RFLAGS_CF | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC);
 }
 
 void cpu_setup(struct cpu *cpu)

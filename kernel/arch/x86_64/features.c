@@ -39,7 +39,7 @@ static void mask_one(const char *name, size_t length)
 void features_find(const char *masked, size_t masked_length)
 {
 #define FEATURE_FIND(label, leaf, subleaf, reg, bit, use, text)                                              \
-    features[FEATURE_##label].present = (leaf_or_nothing(leaf, subleaf).reg >> (bit) & 1) != 0;
+    features[FEATURE_##label].present = (leaf_or_nothing(leaf, subleaf).reg >> (bit)&1) != 0;
     FEATURES(FEATURE_FIND)
 #undef FEATURE_FIND
     size_t start = 0;

@@ -1,7 +1,7 @@
 /*
- * Optional features of the CPU: found once at boot on the boot processor, one line of the log each, and each can
- * be masked with nofeature=NAME[,NAME] in the environment, so that the path without it can be tested anywhere.
- * What the kernel requires (long mode, NX, SSE2, a local APIC) is checked and not listed.
+ * Optional features of the CPU: found once at boot on the boot processor, one line of the log each, and each
+ * can be masked with nofeature=NAME[,NAME] in the environment, so that the path without it can be tested
+ * anywhere. What the kernel requires (long mode, NX, SSE2, a local APIC) is checked and not listed.
  */
 #ifndef QUIRE_X86_FEATURES_H
 #define QUIRE_X86_FEATURES_H

@@ -1,6 +1,6 @@
 /*
- * The I/O APIC: brings interrupt lines of devices to a vector of one CPU. Registers: Intel 82093AA data sheet,
- * section 3; which line is which: ACPI MADT, interrupt source overrides (ACPI 6.4, 5.2.12.5).
+ * The I/O APIC: brings interrupt lines of devices to a vector of one CPU. Registers: Intel 82093AA data
+ * sheet, section 3; which line is which: ACPI MADT, interrupt source overrides (ACPI 6.4, 5.2.12.5).
  */
 #include "kernel/arch/x86_64/acpi.h"
 #include "kernel/arch/x86_64/apic.h"
@@ -39,7 +39,8 @@ enum error ioapic_route_isa(unsigned line, uint8_t vector, uint32_t id)
         if (interrupt.global < ioapic->first) {
             continue;
         }
-        volatile uint32_t *base = device_map(paddr(ioapic->address), PAGE_SIZE, MAP_READ | MAP_WRITE | MAP_UNCACHED);
+        volatile uint32_t *base =
+            device_map(paddr(ioapic->address), PAGE_SIZE, MAP_READ | MAP_WRITE | MAP_UNCACHED);
         if (base == NULL) {
             return ERR_NO_MEMORY;
         }

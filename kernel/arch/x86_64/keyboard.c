@@ -1,7 +1,7 @@
 /*
  * The PS/2 keyboard behind an 8042 controller (IBM PS/2 hardware interface reference, keyboard and auxiliary
- * device controller): ports 0x60 and 0x64. The controller translates to scan code set 1, which keymap.c turns into
- * the bytes that a serial terminal would send, so that the console has one kind of input.
+ * device controller): ports 0x60 and 0x64. The controller translates to scan code set 1, which keymap.c turns
+ * into the bytes that a serial terminal would send, so that the console has one kind of input.
  */
 #include "kernel/arch/x86_64/keyboard.h"
 

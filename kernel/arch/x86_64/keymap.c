@@ -1,6 +1,6 @@
 /*
- * What keys type: scan code set 1 (IBM PS/2 hardware interface reference, keyboard), a US layout, and the bytes that a
- * terminal would send. Pure but for the state of the modifier keys.
+ * What keys type: scan code set 1 (IBM PS/2 hardware interface reference, keyboard), a US layout, and the
+ * bytes that a terminal would send. Pure but for the state of the modifier keys.
  */
 #include "kernel/arch/x86_64/keyboard.h"
 
@@ -23,7 +23,7 @@ static const struct {
     uint8_t code;
     const char *sequence;
 } extended_keys[] = {
-    {0x48, "\033[A"}, {0x50, "\033[B"}, {0x4d, "\033[C"},  {0x4b, "\033[D"}, {0x47, "\033[H"},
+    {0x48, "\033[A"}, {0x50, "\033[B"},  {0x4d, "\033[C"}, {0x4b, "\033[D"}, {0x47, "\033[H"},
     {0x4f, "\033[F"}, {0x53, "\033[3~"}, {0x1c, "\r"},     {0x35, "/"},
 };
 

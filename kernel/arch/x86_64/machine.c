@@ -57,7 +57,8 @@ void machine_features(const char *masked, size_t masked_length)
     features_find(masked, masked_length);
     bool hypervisor = (cpuid(1, 0).ecx >> 31 & 1) != 0;
     spin_set_unfair(hypervisor);
-    log_info("cpu: %s", hypervisor ? "a virtual machine: locks go to whoever comes first" : "a real machine: locks are fair");
+    log_info("cpu: %s", hypervisor ? "a virtual machine: locks go to whoever comes first"
+                                   : "a real machine: locks are fair");
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE); /* before tables that use no-execute */
 }
 
@@ -106,7 +107,8 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     for (uint64_t at = 0; at < sizeof(struct cpu); at += PAGE_SIZE) {
         pfn_t frame;
         if (frame_alloc(0, FRAME_KERNEL, &frame) != ERR_NONE ||
-            arch_map(arch_kernel_root(), area + at, pfn_to_paddr(frame), PAGE_SIZE, MAP_READ | MAP_WRITE) != ERR_NONE) {
+            arch_map(arch_kernel_root(), area + at, pfn_to_paddr(frame), PAGE_SIZE, MAP_READ | MAP_WRITE) !=
+                ERR_NONE) {
             return NULL;
         }
     }

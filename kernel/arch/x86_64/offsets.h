@@ -29,7 +29,8 @@
 /* An interrupt stack is aligned to this, so that traps.S finds its last word. */
 #define INTERRUPT_STACK_SIZE 8192
 
-/* Slot in which a waiting core finds its orders, in the first line, with a small stack at its end: 256 bytes. */
+/* Slot in which a waiting core finds its orders, in the first line, with a small stack at its end: 256 bytes.
+ */
 #define START_SLOT_SHIFT 8
 #define START_SLOT_ROOT  0
 #define START_SLOT_STACK 8

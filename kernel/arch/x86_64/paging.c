@@ -1,6 +1,7 @@
 /*
- * The page-table walker for four levels with leaves of 4 KiB, 2 MiB and 1 GiB (SDM vol. 3A 4.5). Mapping and unmapping go down once for a range: each level handles all
- * its entries that the range touches and recurses for those that are not whole leaves.
+ * The page-table walker for four levels with leaves of 4 KiB, 2 MiB and 1 GiB (SDM vol. 3A 4.5). Mapping and
+ * unmapping go down once for a range: each level handles all its entries that the range touches and recurses
+ * for those that are not whole leaves.
  */
 #include "kernel/arch/paging.h"
 
@@ -104,8 +105,8 @@ static uint64_t table_bits(uint64_t virtual)
 
 static bool level_may_be_leaf(unsigned level, unsigned flags)
 {
-    return level == 1 || ((flags & MAP_LARGE) != 0 &&
-                          (level == 2 || (level == 3 && feature_used(FEATURE_pdpe1gb))));
+    return level == 1 ||
+           ((flags & MAP_LARGE) != 0 && (level == 2 || (level == 3 && feature_used(FEATURE_pdpe1gb))));
 }
 
 struct mapping {
@@ -339,8 +340,9 @@ static void visit_leaves(paddr_t table, unsigned level, uint64_t virtual, const 
     }
 }
 
-void paging_visit_leaves(paddr_t root, void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
-                                                     void *context),
+void paging_visit_leaves(paddr_t root,
+                         void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
+                                       void *context),
                          void *context)
 {
     struct leaf_visit v = {visit, context};

@@ -1,6 +1,6 @@
 /*
- * The registers and instructions that C cannot name. Numbers are those of the Intel Software Developer's Manual
- * (SDM): control registers vol. 3A 2.5, MSRs vol. 4 ch. 2, CPUID vol. 2A.
+ * The registers and instructions that C cannot name. Numbers are those of the Intel Software Developer's
+ * Manual (SDM): control registers vol. 3A 2.5, MSRs vol. 4 ch. 2, CPUID vol. 2A.
  */
 #ifndef QUIRE_X86_REGISTERS_H
 #define QUIRE_X86_REGISTERS_H

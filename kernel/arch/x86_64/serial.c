@@ -1,6 +1,6 @@
 /*
- * The first serial port, a 16550 (National Semiconductor PC16550D data sheet): 115200 baud, 8 bits, no parity.
- * Output waits for the transmitter; a port that never gets ready, or is not there, is given up.
+ * The first serial port, a 16550 (National Semiconductor PC16550D data sheet): 115200 baud, 8 bits, no
+ * parity. Output waits for the transmitter; a port that never gets ready, or is not there, is given up.
  */
 #include "kernel/arch/x86_64/serial.h"
 

@@ -10,8 +10,8 @@ struct cpu;
 
 /*
  * Wait until `expected` cores, this one included, have entered the kernel, or a time limit has passed; later
- * ones park. After this no core that came runs the loader's code any more, so memory that the loader called free is free.
- * Returns how many came, this one included.
+ * ones park. After this no core that came runs the loader's code any more, so memory that the loader called
+ * free is free. Returns how many came, this one included.
  */
 unsigned smp_wait_for_cores(unsigned expected);
 

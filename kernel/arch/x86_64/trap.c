@@ -20,13 +20,13 @@ static void (*device_handlers[256])(void);
 const char *trap_name(uint64_t vector)
 {
     static const char *const names[VECTOR_EXCEPTIONS] = {
-        "divide error",        "debug exception",     "non-maskable interrupt",
-        "breakpoint",          "overflow",            "bound range exceeded",
-        "invalid instruction", "no coprocessor",      "double fault",
-        "exception 9",         "invalid TSS",         "segment not present",
-        "stack fault",         "general protection",  "page fault",
-        "exception 15",        "x87 error",           "alignment check",
-        "machine check",       "SIMD error",          "virtualization exception",
+        "divide error",        "debug exception",    "non-maskable interrupt",
+        "breakpoint",          "overflow",           "bound range exceeded",
+        "invalid instruction", "no coprocessor",     "double fault",
+        "exception 9",         "invalid TSS",        "segment not present",
+        "stack fault",         "general protection", "page fault",
+        "exception 15",        "x87 error",          "alignment check",
+        "machine check",       "SIMD error",         "virtualization exception",
         "control protection",
     };
     if (vector >= VECTOR_EXCEPTIONS) {

@@ -144,7 +144,7 @@ trap_stubs:
         .if     vector == 8
         pushq   $vector
         jmp     trap_paranoid
-        .elseif vector == 10 || vector == 11 || vector == 12 || vector == 13 || vector == 14 || vector == 17 || vector == 21 || vector == 29 || vector == 30
+        .elseif (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
         pushq   $vector
         jmp     trap_common
         .elseif vector == 1

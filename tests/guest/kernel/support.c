@@ -8,9 +8,9 @@
 struct crowd {
     const char *(*body)(unsigned number);
     struct notification *done;
-    uint32_t next;      /* atomic */
-    uint32_t left;      /* atomic */
-    const char *wrong;  /* atomic: the first complaint */
+    uint32_t next;     /* atomic */
+    uint32_t left;     /* atomic */
+    const char *wrong; /* atomic: the first complaint */
 };
 
 static void crowd_member(void *argument)

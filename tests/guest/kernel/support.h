@@ -19,7 +19,8 @@
         }                                                                                                    \
     } while (0)
 
-/* Run body(number) in `per_cpu` threads bound to each CPU, and wait until all have returned. NULL, or what is wrong. */
+/* Run body(number) in `per_cpu` threads bound to each CPU, and wait until all have returned. NULL, or what is
+ * wrong. */
 const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned number));
 
 /* xorshift64*, G. Marsaglia 2003; the state is not 0. */

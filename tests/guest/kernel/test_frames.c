@@ -3,6 +3,7 @@
  */
 #include "tests/guest/kernel/support.h"
 
+#include "kernel/init/handover.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
@@ -55,7 +56,8 @@ struct held {
     bool taken;
 };
 
-/* Write a mark into a block that was taken, and find it intact when it goes back: nobody else got it meanwhile. */
+/* Write a mark into a block that was taken, and find it intact when it goes back: nobody else got it
+ * meanwhile. */
 static const char *churn(unsigned number)
 {
     struct held held[HELD] = {0};
@@ -87,8 +89,8 @@ static const char *churn(unsigned number)
 static uint32_t gathered; /* atomic */
 
 /*
- * Stacks of ended threads are kept for the next ones. Before counting, run as many threads as the test will have, all
- * at once: none returns before all have come.
+ * Stacks of ended threads are kept for the next ones. Before counting, run as many threads as the test will
+ * have, all at once: none returns before all have come.
  */
 static const char *gather(unsigned number)
 {
@@ -101,7 +103,8 @@ static const char *gather(unsigned number)
     return NULL;
 }
 
-SELFTEST(frames_smp, "frames: every CPU takes and gives back at once; no block goes to two, and all come back")
+SELFTEST(frames_smp,
+         "frames: every CPU takes and gives back at once; no block goes to two, and all come back")
 {
     EXPECT(test_on_all_cpus(2, gather) == NULL);
     uint64_t before = free_frames();
@@ -120,12 +123,12 @@ struct block {
     unsigned order;
 };
 
-/* Take all there is, the largest blocks first; nothing is written to them, so the emulator's host need not have them. */
+/* Take all there is, the largest blocks first; nothing is written to them, so the emulator's host need not
+ * have them. */
 static const char *take_all(struct block *blocks, unsigned *count, uint64_t *taken)
 {
     for (unsigned order = FRAME_ORDERS; order-- > 0;) {
-        while (*count < BLOCKS_MAX &&
-               frame_alloc(order, FRAME_DEVICE, &blocks[*count].first) == ERR_NONE) {
+        while (*count < BLOCKS_MAX && frame_alloc(order, FRAME_DEVICE, &blocks[*count].first) == ERR_NONE) {
             blocks[(*count)++].order = order;
             *taken += (uint64_t)1 << order;
         }
@@ -154,6 +157,51 @@ SELFTEST(exhaustion, "frames: all memory can be taken, then the answer is an err
     EXPECT(free_frames() == before);
     heap_free(blocks, BLOCKS_MAX * sizeof(*blocks));
     return NULL;
+}
+
+SELFTEST(retired, "frames: a frame that is retired while it is held is never given out again")
+{
+    pfn_t bad, frame;
+    EXPECT(frame_alloc(0, FRAME_DEVICE, &bad) == ERR_NONE);
+    EXPECT(frame_retire(bad, (pages_t){1}) == ERR_NONE);
+    EXPECT(frame_free(bad, 0) == ERR_NONE);
+    EXPECT(frame_class_of(bad) == FRAME_BAD);
+    EXPECT(frame_free(bad, 0) == ERR_BAD_FREE);
+    EXPECT(frame_take(bad, (pages_t){1}, FRAME_DEVICE) == ERR_NOT_READY);
+    frame_drain();
+    EXPECT(frame_alloc_within(0, FRAME_DEVICE, bad, pfn(bad.value + 1), &frame) == ERR_NO_MEMORY);
+    return NULL;
+}
+
+SELFTEST(named_bad, "frames: memory that badmem= names is not given out")
+{
+    const char *text;
+    size_t length, comma = 0;
+    uint64_t address, bytes;
+    if (!handover_option("badmem", &text, &length)) {
+        return NULL; /* one machine of the suite has the option */
+    }
+    while (comma < length && text[comma] != ',') {
+        comma++;
+    }
+    EXPECT(text_to_number(text, comma, &address));
+    EXPECT(text_to_number(text + comma + 1, length - comma - 1, &bytes));
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+        EXPECT(frame_class_of(pfn((address + at) >> PAGE_SHIFT)) == FRAME_BAD);
+    }
+    return NULL;
+}
+
+static const char *audit_books(void)
+{
+    const char *what = NULL;
+    pfn_t where;
+    return frame_audit(&what, &where) ? NULL : what;
+}
+
+SELFTEST(audit, "frames: the books are right after all this")
+{
+    return audit_books();
 }
 
 static const char *heap_churn(unsigned number)

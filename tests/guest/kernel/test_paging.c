@@ -51,7 +51,8 @@ static void look(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned fl
     }
 }
 
-SELFTEST(kernel_map, "paging: the kernel's half has only its own regions, none writable and executable, none for users")
+SELFTEST(kernel_map,
+         "paging: the kernel's half has only its own regions, none writable and executable, none for users")
 {
     struct findings f = {0};
     paging_visit_leaves(arch_kernel_root(), look, &f);
@@ -64,7 +65,8 @@ SELFTEST(kernel_map, "paging: the kernel's half has only its own regions, none w
     return NULL;
 }
 
-SELFTEST(aperture_map, "paging: the aperture shows all RAM that frames are made of, and no more than the map calls free")
+SELFTEST(aperture_map,
+         "paging: the aperture shows all RAM that frames are made of, and no more than the map calls free")
 {
     struct findings f = {0};
     struct frame_counts counts;
@@ -103,7 +105,9 @@ SELFTEST(stack_guard, "paging: below each kernel stack lies a page that is not m
     return NULL;
 }
 
-SELFTEST(map_unmap, "paging: a range maps to what was asked, in the largest leaves, refuses a second time, and goes again")
+SELFTEST(
+    map_unmap,
+    "paging: a range maps to what was asked, in the largest leaves, refuses a second time, and goes again")
 {
     paddr_t root;
     EXPECT(arch_space_create(&root) == ERR_NONE);
@@ -125,7 +129,8 @@ SELFTEST(map_unmap, "paging: a range maps to what was asked, in the largest leav
     return NULL;
 }
 
-SELFTEST(copy_unmapped, "user copies: an address that is not mapped, or the kernel's, is an error and no fault")
+SELFTEST(copy_unmapped,
+         "user copies: an address that is not mapped, or the kernel's, is an error and no fault")
 {
     uint64_t word = 0;
     EXPECT(copy_from_user(&word, uaddr(USER_LOWEST), sizeof(word)) == ERR_BAD_ADDRESS);

@@ -60,7 +60,8 @@ SELFTEST(sleep, "time: a sleep of 20 ms is never shorter, and not much longer on
 
 static uint64_t last_clock; /* atomic */
 
-/* Each CPU in turn advances the clock that all share: none may read a time before one read earlier elsewhere. */
+/* Each CPU in turn advances the clock that all share: none may read a time before one read earlier elsewhere.
+ */
 static const char *clock_race(unsigned number)
 {
     (void)number;
@@ -111,7 +112,8 @@ SELFTEST(ping_pong, "notifications: pairs of threads on all CPUs lose no wake-up
     return wrong;
 }
 
-SELFTEST(timeout, "notifications: a wait ends at its deadline with nothing taken, and a bit set later is still there")
+SELFTEST(timeout,
+         "notifications: a wait ends at its deadline with nothing taken, and a bit set later is still there")
 {
     struct notification *n;
     uint64_t bits = 1;
@@ -141,7 +143,8 @@ static const char *race_deadline(unsigned number)
     return NULL;
 }
 
-SELFTEST(deadlines, "notifications: hundreds of short deadlines on every CPU all come, also those already past")
+SELFTEST(deadlines,
+         "notifications: hundreds of short deadlines on every CPU all come, also those already past")
 {
     return test_on_all_cpus(4, race_deadline);
 }

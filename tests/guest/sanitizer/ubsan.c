@@ -1,7 +1,7 @@
 /*
- * What clang's undefined-behaviour checks call when the kernel is built with them (build/kernel-checked): each is a
- * panic that names the place. The shape of the data is that of compiler-rt's handlers: a source location first, then
- * what the check knows; only the location is used here.
+ * What clang's undefined-behaviour checks call when the kernel is built with them (build/kernel-checked):
+ * each is a panic that names the place. The shape of the data is that of compiler-rt's handlers: a source
+ * location first, then what the check knows; only the location is used here.
  */
 #include <stdint.h>
 

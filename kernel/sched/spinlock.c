@@ -1,7 +1,7 @@
 /*
  * Ticket spin locks; see spinlock.h.
  */
-#include "kernel/lib/spinlock.h"
+#include "kernel/sched/spinlock.h"
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
@@ -24,7 +24,8 @@ static bool try_take(struct spinlock *lock)
 {
     uint32_t ticket = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
     return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) == ticket &&
-           __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+           __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
 }
 
 static void order_violation(const struct spinlock *lock, uint64_t held)

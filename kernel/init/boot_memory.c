@@ -1,7 +1,7 @@
 /*
  * From the loader's memory map to a working frame allocator; see boot_memory.h.
  */
-#include "kernel/mm/boot_memory.h"
+#include "kernel/init/boot_memory.h"
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/paging.h"
@@ -69,7 +69,8 @@ static void exclude(uint64_t start, uint64_t bytes)
     /* Rather lose some RAM than use what is in use: let the last range reach as far. */
     struct memory_range *last = &excluded[EXCLUDED_MAX - 1];
     uint64_t last_end = last->first.value + last->count.value;
-    exclude_join(last, first < last_end ? first : last_end, end > last->first.value ? end : last->first.value);
+    exclude_join(last, first < last_end ? first : last_end,
+                 end > last->first.value ? end : last->first.value);
 }
 
 static void exclude_table(paddr_t table, void *context)
@@ -99,7 +100,7 @@ static void exclude_all(void)
     exclude_virtual(bootboot, PAGE_SIZE);
     exclude_virtual(environment, PAGE_SIZE);
     exclude(info->initrd_ptr, info->initrd_size);
-    exclude_virtual((const void *)(uintptr_t)-(MIB / 4), MIB / 4); /* stacks of waiting cores */
+    exclude_virtual((const void *)(uintptr_t) - (MIB / 4), MIB / 4); /* stacks of waiting cores */
     paging_visit_tables(paging_loaded(), exclude_table, NULL);
     excluded_ram = 0;
     for (size_t i = 0; i < excluded_count; i++) {
@@ -120,8 +121,8 @@ static uint64_t pages_in_ranges(void)
 void boot_memory_find(void)
 {
     exclude_all();
-    enum error error = memory_map_build(handover.info.map, handover.map_entries, excluded, excluded_count, ranges,
-                                        RANGES_MAX, &range_count);
+    enum error error = memory_map_build(handover.info.map, handover.map_entries, excluded, excluded_count,
+                                        ranges, RANGES_MAX, &range_count);
     if (error != ERR_NONE) {
         panic("the memory map has more than %d pieces of free RAM", RANGES_MAX);
     }
@@ -171,7 +172,8 @@ static void must(enum error error, const char *what)
 /* The image, page by page, since the loader need not have put it in one piece. */
 static void map_image(paddr_t root)
 {
-    for (uint64_t at = (uint64_t)(uintptr_t)image_start; at < (uint64_t)(uintptr_t)image_end; at += PAGE_SIZE) {
+    for (uint64_t at = (uint64_t)(uintptr_t)image_start; at < (uint64_t)(uintptr_t)image_end;
+         at += PAGE_SIZE) {
         struct arch_translation t = arch_translate(paging_loaded(), at);
         bool text = at < (uint64_t)(uintptr_t)text_end;
         bool rodata = !text && at < (uint64_t)(uintptr_t)rodata_end;
@@ -196,7 +198,8 @@ static void map_aperture(paddr_t root)
             continue;
         }
         if (start + bytes > APERTURE_SIZE) {
-            log_warn("memory: %lu MiB are beyond the aperture and not used", (start + bytes - APERTURE_SIZE) / MIB);
+            log_warn("memory: %lu MiB are beyond the aperture and not used",
+                     (start + bytes - APERTURE_SIZE) / MIB);
             bytes = APERTURE_SIZE - start;
             ranges[i].count.value = bytes >> PAGE_SHIFT;
         }
@@ -288,6 +291,19 @@ void boot_memory_start(unsigned cpus)
 uint64_t boot_memory_reserved(void)
 {
     return (reserved_pages + excluded_ram) * PAGE_SIZE;
+}
+
+uint64_t boot_memory_next_chunk(uint64_t chunk)
+{
+    const uint64_t frames = 2 * MIB / PAGE_SIZE;
+    for (size_t i = 0; i < range_count; i++) {
+        uint64_t first = ranges[i].first.value / frames;
+        uint64_t last = (ranges[i].first.value + ranges[i].count.value - 1) / frames;
+        if (chunk <= last) {
+            return chunk > first ? chunk : first;
+        }
+    }
+    return UINT64_MAX;
 }
 
 paddr_t boot_memory_bundle(void)

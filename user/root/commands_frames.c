@@ -1,0 +1,154 @@
+/*
+ * The command that shows physical memory: totals by class, free blocks, and a map in which each sign stands
+ * for as many chunks of 2 MiB as it takes to fit, showing what most of their frames that are not free are
+ * used for.
+ */
+#include "lib/text.h"
+#include "lib/units.h"
+#include "syscalls.h"
+#include "user/libq/errors.h"
+#include "user/libq/print.h"
+#include "user/libq/program.h"
+#include "user/libq/system.h"
+#include "user/root/commands.h"
+
+#define ROW        64
+#define ROWS_MOST  24
+#define RECORDS    256
+#define FREE_CLASS 1
+
+static const char *const names[FRAME_CLASS_COUNT] = {
+#define CLASS_NAME(number, text) [number] = (text),
+    FRAME_CLASS_LIST(CLASS_NAME)
+#undef CLASS_NAME
+};
+
+static const char signs[FRAME_CLASS_COUNT + 1] = " .KPSUWDMRX";
+static const char *const colours[FRAME_CLASS_COUNT] = {"0",  "90", "93", "95", "33", "92",
+                                                       "96", "94", "35", "37", "91"};
+
+static struct system_chunk chunks[RECORDS];
+
+/* Signs of a map under way: one cell gathers `each` chunks from an address on. */
+struct map {
+    uint64_t each;
+    uint64_t first; /* chunk number of the first cell of the row */
+    bool open;      /* a row has begun */
+    uint64_t cell[ROW][FRAME_CLASS_COUNT];
+};
+
+static void print_totals(const struct system_frames *frames)
+{
+    for (unsigned i = 1; i < FRAME_CLASS_COUNT; i++) {
+        if (frames->classes[i] > 0) {
+            print("  \033[%sm%c\033[0m %-11s %9lu frames %9lu KiB\n", colours[i], signs[i], names[i],
+                  frames->classes[i], frames->classes[i] * PAGE_SIZE / KIB);
+        }
+    }
+    print("  of the free ones, %lu are at hand in the caches of CPUs\n", frames->cached);
+    for (unsigned order = MEMORY_ORDERS; order-- > 0;) {
+        if (frames->free_blocks[order] > 0) {
+            print("  the largest free block has %lu KiB\n", (PAGE_SIZE << order) / KIB);
+            break;
+        }
+    }
+    print("  free blocks, from 4 KiB doubling:");
+    for (unsigned order = 0; order < MEMORY_ORDERS; order++) {
+        print(" %lu", frames->free_blocks[order]);
+    }
+    print("\n");
+}
+
+/* What a cell shows: the class that most of its used frames have; free when none is used. */
+static unsigned cell_class(const uint64_t *frames)
+{
+    unsigned best = frames[FREE_CLASS] > 0 ? FREE_CLASS : 0;
+    for (unsigned i = FREE_CLASS + 1; i < FRAME_CLASS_COUNT; i++) {
+        if (frames[i] > 0 && (best <= FREE_CLASS || frames[i] > frames[best])) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+static void row_end(struct map *map)
+{
+    if (!map->open) {
+        return;
+    }
+    print("  %12lx ", map->first * CHUNK_BYTES);
+    for (unsigned i = 0; i < ROW; i++) {
+        unsigned class = cell_class(map->cell[i]);
+        print("\033[%sm%c", colours[class], signs[class]);
+    }
+    print("\033[0m\n");
+    map->open = false;
+}
+
+static void map_add(struct map *map, const struct system_chunk *chunk)
+{
+    uint64_t number = chunk->address / CHUNK_BYTES;
+    uint64_t row = map->each * ROW;
+    if (map->open && number >= map->first + row) {
+        row_end(map);
+    }
+    if (!map->open) {
+        memset(map->cell, 0, sizeof map->cell);
+        map->first = number / row * row;
+        map->open = true;
+    }
+    uint64_t *cell = map->cell[(number - map->first) / map->each];
+    for (unsigned i = 0; i < FRAME_CLASS_COUNT; i++) {
+        cell[i] += chunk->frames[i];
+    }
+}
+
+static enum error print_map(uint64_t total_frames)
+{
+    static struct map map;
+    uint64_t index = 0, bytes;
+    uint64_t total_chunks = total_frames * PAGE_SIZE / CHUNK_BYTES;
+    for (map.each = 1; total_chunks / map.each > ROW * ROWS_MOST; map.each *= 2) {
+    }
+    print("map, %lu MiB a sign:\n", map.each * CHUNK_BYTES / MIB);
+    for (;;) {
+        enum error error =
+            sys_system_read(startup->system, TOPIC_CHUNKS, index, chunks, sizeof chunks, &bytes);
+        if (error != ERR_NONE || bytes == 0) {
+            row_end(&map);
+            return error;
+        }
+        for (uint64_t i = 0; i < bytes / sizeof chunks[0]; i++) {
+            map_add(&map, &chunks[i]);
+            index = chunks[i].address / CHUNK_BYTES + 1;
+        }
+    }
+}
+
+static void audit(void)
+{
+    enum error error = sys_system_control(startup->system, ACTION_AUDIT, 0);
+    print("frames: %s\n", error == ERR_NONE ? "maps, counts, caches and records agree" : error_text(error));
+}
+
+void command_frames(size_t count, char **words)
+{
+    struct system_frames frames;
+    if (count > 1) {
+        if (text_equal(words[1], "audit")) {
+            audit();
+        } else {
+            print("frames: there is nothing to do that is called '%s'; try audit\n", words[1]);
+        }
+        return;
+    }
+    enum error error = system_record(TOPIC_FRAMES, 0, &frames, sizeof frames);
+    if (error == ERR_NONE) {
+        print("page frames: %lu, %lu of them free\n", frames.total, frames.free);
+        print_totals(&frames);
+        error = print_map(frames.total);
+    }
+    if (error != ERR_NONE) {
+        print("frames: the kernel does not tell: %s\n", error_text(error));
+    }
+}
