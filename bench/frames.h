@@ -10,7 +10,7 @@
 
 #define ROUNDS       9
 #define PAIRS        1000000
-#define ROUNDS_9     20
+#define ROUNDS_9     400
 #define MIXED_ORDERS 1024
 #define MAX_THREADS  2
 

@@ -259,11 +259,11 @@ static const char *read_conversion(const char *at, struct arguments *arguments, 
     return *at != 0 ? at + 1 : at;
 }
 
-size_t text_format_list(char *buffer, size_t size, const char *format, va_list arguments)
+size_t text_format_list(char *buffer, size_t size, const char *format, va_list list)
 {
     struct output output = {buffer, size, 0};
     struct arguments next;
-    va_copy(next.list, arguments);
+    va_copy(next.list, list);
     for (const char *at = format; *at != 0;) {
         struct conversion conversion;
         const char *begin = at++;

@@ -64,12 +64,16 @@ def guest(quick):
     return run_suite("guest", [PYTHON, "tests/guest/run.py", *(["--quick"] if quick else [])], 1500)
 
 
+def crash(_):
+    return run_suite("crash", [PYTHON, "tests/guest/crash.py"], 600)
+
+
 def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "fuzz": fuzz,
-          "boot": boot, "guest": guest, "prompt": prompt}
+          "boot": boot, "guest": guest, "crash": crash, "prompt": prompt}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

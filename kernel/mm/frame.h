@@ -122,7 +122,8 @@ void frame_drain(void);
 /* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);
 
-/* The free frames. Takes no lock and makes nobody wait: what other CPUs take and give meanwhile may be missed. */
+/* The free frames. Takes no lock and makes nobody wait: what other CPUs take and give meanwhile may be
+ * missed. */
 pages_t frame_count_free(void);
 
 /* The class of the block that this frame is in. */

@@ -102,31 +102,44 @@ static void gather_frames(struct frame_cpu *cpu, unsigned group)
     frame_chunk_update_keep(group);
 }
 
-/*
- * Fill half a stack of blocks of a higher order, the lowest to be given out first: from one larger block if
- * there is one and none of a size between, for that is quick and keeps neighbours together. Under the lock.
- */
-static void gather_blocks(struct frame_stack *stack, unsigned group, unsigned order)
+/* Whole chunks: as few and as small free blocks as make up the number wanted. Under the lock. */
+static uint32_t take_chunks(uint32_t *items, uint32_t want)
+{
+    uint32_t got = 0;
+    while (got < want) {
+        unsigned order = frame_blocks_smallest(CHUNK_ORDER);
+        unsigned most = CHUNK_ORDER + 31u - (unsigned)__builtin_clz(want - got);
+        uint64_t first;
+        order = order < most ? order : most;
+        if (!frame_blocks_take(order, &first))
+            break;
+        uint64_t index = frame_index_mapped(first), end = index + ((uint64_t)1 << order);
+        for (; index < end; index += CHUNK_FRAMES)
+            items[got++] = (uint32_t)index;
+    }
+    return got;
+}
+
+static uint32_t take_blocks(uint32_t *items, uint32_t want, unsigned group, unsigned order)
 {
     uint64_t index;
-    uint32_t want = stack->capacity;
-    unsigned larger = order + 31u - (unsigned)__builtin_clz(want);
-    if (order >= CHUNK_ORDER && frame_blocks_smallest(order) >= larger &&
-        frame_pool_take(larger, group, &index)) {
-        for (uint32_t k = want; k-- > 0; index += (uint64_t)1 << order)
-            stack->item[k] = (uint32_t)index;
-        stack->count = want;
-        return;
-    }
     uint32_t got = 0;
     while (got < want && frame_pool_take(order, group, &index))
-        stack->item[got++] = (uint32_t)index;
-    stack->count = got;
+        items[got++] = (uint32_t)index;
+    return got;
+}
+
+/* Fill half a stack of blocks of a higher order, the lowest to be given out first. Under the lock. */
+static void gather_blocks(struct frame_stack *stack, unsigned group, unsigned order)
+{
+    uint32_t want = stack->capacity, *items = stack->item;
+    uint32_t got = order == CHUNK_ORDER ? take_chunks(items, want) : take_blocks(items, want, group, order);
     for (uint32_t low = 0, high = got; low + 1 < high; low++) {
-        uint32_t item = stack->item[low];
-        stack->item[low] = stack->item[--high];
-        stack->item[high] = item;
+        uint32_t item = items[low];
+        items[low] = items[--high];
+        items[high] = item;
     }
+    stack->count = got;
 }
 
 bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order)
@@ -147,29 +160,28 @@ bool frame_cache_refill(struct frame_cpu *cpu, unsigned group, unsigned order)
     return stack->count != 0;
 }
 
-/* Are these blocks the parts of one larger block, in order? */
-static bool are_one(const uint32_t *blocks, uint64_t count, unsigned order)
+/* How many of these chunks, from the first on, are the parts of one larger block, in order: a power of two.
+ */
+static uint64_t chunks_in_one(const uint32_t *chunks, uint64_t count)
 {
-    if ((count & (count - 1)) != 0 || !is_aligned(blocks[0], count << order))
-        return false;
-    for (uint64_t k = 1; k < count; k++)
-        if (blocks[k] != blocks[0] + (k << order))
-            return false;
-    return true;
+    uint64_t run = 1, parts = 1;
+    while (run < count && chunks[run] == chunks[0] + run * CHUNK_FRAMES)
+        run++;
+    while (2 * parts <= run && is_aligned(chunks[0], 2 * parts * CHUNK_FRAMES))
+        parts *= 2;
+    return parts;
 }
 
 /* Give the spare half to the pool. Under the lock. */
 static void give_spares(struct frame_stack *stack, unsigned order)
 {
-    if (stack->spares == 0)
-        return;
     if (order == 0)
         frame_chunk_give_frames(stack->spare, (uint32_t)stack->spares);
-    else if (order >= CHUNK_ORDER && are_one(stack->spare, stack->spares, order))
-        frame_pool_give(stack->spare[0], order + (unsigned)__builtin_ctzll(stack->spares));
-    else
-        for (uint64_t k = 0; k < stack->spares; k++)
-            frame_pool_give(stack->spare[k], order);
+    for (uint64_t k = 0, parts = 1; order != 0 && k < stack->spares; k += parts) {
+        if (order == CHUNK_ORDER)
+            parts = chunks_in_one(stack->spare + k, stack->spares - k);
+        frame_pool_give(stack->spare[k], order + (unsigned)__builtin_ctzll(parts));
+    }
     stack->spares = 0;
 }
 
@@ -186,8 +198,16 @@ static void spill(struct frame_cpu *cpu, unsigned group, unsigned order)
     swap_halves(stack);
 }
 
+/* Have the chunks' maps at hand before the lock is taken: the frames are from everywhere. */
+static void fetch_maps(const uint32_t *indices, uint64_t count)
+{
+    for (uint64_t k = 0; k < count; k++)
+        __builtin_prefetch(&frames.map[indices[k] / CHUNK_FRAMES], 1);
+}
+
 static void send_returns(struct frame_cpu *cpu, unsigned group)
 {
+    fetch_maps(cpu->returns[group], cpu->hand[group].returned);
     frame_lock(&frames.lock);
     give_returns(cpu, group);
     frame_chunk_update_keep(group);

@@ -63,8 +63,8 @@ pages_t frame_count_free(void)
     uint64_t held = 0;
     for (uint32_t n = 0; n < frames.cpus; n++) {
         const struct frame_cpu *cpu = &frames.cpu[n];
-        for (unsigned kind = 0; kind < RECORD_KINDS / 2; kind++)
-            held += __atomic_load_n(&cpu->taken[kind], __ATOMIC_RELAXED);
+        for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+            held += __atomic_load_n(&cpu->taken[class], __ATOMIC_RELAXED);
         for (unsigned kind = 0; kind < RECORD_KINDS; kind++)
             held -= __atomic_load_n(&cpu->given[kind], __ATOMIC_RELAXED);
     }

@@ -113,7 +113,7 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
     state->map = carve(&at, chunks * sizeof *state->map);
     state->chunk = carve(&at, chunks * sizeof *state->chunk);
-    state->sets = carve(&at, (uint64_t)GROUPS * CHUNK_SETS * set_bytes);
+    state->sets = carve(&at, set_bytes * GROUPS * BUCKETS * CHUNK_ORDER);
     state->stale = carve(&at, set_bytes);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);

@@ -93,9 +93,6 @@ static bool read_variable(uint64_t *index, union topic_record *out)
     return true;
 }
 
-#define CLASS_NUMBER(number, name) _Static_assert((number) < FRAME_CLASS_COUNT, name);
-FRAME_CLASS_LIST(CLASS_NUMBER)
-#undef CLASS_NUMBER
 _Static_assert(FRAME_CLASS_COUNT == FRAME_CLASSES && FRAME_BAD == 10 && FRAME_USER_ANONYMOUS == 5,
                "system.h");
 _Static_assert(FRAME_KERNEL == 2 && FRAME_PAGE_TABLE == 3 && FRAME_STACK == 4 && FRAME_RESERVED == 9,

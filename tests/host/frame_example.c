@@ -1,7 +1,8 @@
 /*
  * The frame allocator in a program of one's own: an arena from mmap, two threads. docs/frames.md shows it.
  *
- * The platform is frame_platform_cpu.h on the include path and frame_platform_barrier, here those of the tests.
+ * The platform is frame_platform_cpu.h on the include path and frame_platform_barrier, here those of the
+ * tests.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +15,10 @@
 #define ARENA   (64 * MIB)
 #define THREADS 2
 
+enum { OUT_OF_MEMORY, NOT_MINE, FAILURES };
+
 static uint8_t *arena;
+static const char *failed[FAILURES] = {"out of memory", "a page was not taken back"};
 
 static void *work(void *number)
 {
@@ -22,10 +26,10 @@ static void *work(void *number)
     for (int i = 0; i < 100000; i++) {
         pfn_t page;
         if (frame_alloc(0, FRAME_USER_ANONYMOUS, &page) != ERR_NONE)
-            return "out of memory";
+            return &failed[OUT_OF_MEMORY];
         memset(arena + page.value * PAGE_SIZE, i, PAGE_SIZE);
         if (frame_free(page, 0) != ERR_NONE)
-            return "not mine";
+            return &failed[NOT_MINE];
     }
     return NULL;
 }
@@ -47,6 +51,6 @@ int main(void)
     struct frame_counts counts;
     frame_count(&counts);
     printf("%lu of %lu frames free, metadata %lu KiB: %s\n", counts.free, counts.total, bytes / KIB,
-           failure ? (const char *)failure : "ok");
+           failure ? *(const char **)failure : "ok");
     return failure || counts.free != counts.total;
 }

@@ -108,7 +108,7 @@ static enum error print_map(uint64_t total_frames)
     static struct map map;
     uint64_t index = 0, bytes;
     uint64_t total_chunks = total_frames * PAGE_SIZE / CHUNK_BYTES;
-    for (map.each = 1; total_chunks / map.each > ROW * ROWS_MOST; map.each *= 2) {
+    for (map.each = 1; total_chunks / map.each > (uint64_t)ROW * ROWS_MOST; map.each *= 2) {
     }
     print("map, %lu MiB a sign:\n", map.each * CHUNK_BYTES / MIB);
     for (;;) {

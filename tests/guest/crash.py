@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""Break the kernel on purpose (crash=KIND, tests/guest/kernel/crash.c) and read what its panic says.
+
+usage: crash.py [KIND...]
+"""
+
+import re
+import sys
+
+from driver import TOP, GuestError, Machine, clean, qemu
+
+sys.path.insert(0, str(TOP / "tests"))
+from report import Suite, conclude  # noqa: E402
+
+IMAGE = TOP / "build/test.img"
+PANIC_STATUS = 125
+
+# For each kind: what the lines of the panic have to match, one after the other.
+KINDS = {
+    "unmapped": [r"PANIC: page fault writing ffff81ff[0-9a-f]+, not mapped", r"cpu \d+, thread 'boot'",
+                 r"rax [0-9a-f]{16}", r"cr3 [0-9a-f]+", r"translation of ffff81ff", r"not present", r"backtrace:",
+                 r"crash_write_unmapped\+0x|crash\+0x", r"selftest_run\+0x", "the system is stopped"],
+    "text": [r"PANIC: page fault writing ffffffffffe02000, not allowed", r"translation of", r"page table .* leaf",
+             r"backtrace:", r"selftest_run\+0x", "the system is stopped"],
+    "stack": [r"PANIC: double fault", r"backtrace:", r"crash_overflow_stack\+0x", "the system is stopped"],
+    "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
+             "the system is stopped"],
+}
+
+
+def missing(lines, patterns):
+    """The first pattern that no line behind those of the ones before it matches."""
+    at = 0
+    for pattern in patterns:
+        while at < len(lines) and not re.search(pattern, lines[at]):
+            at += 1
+        if at == len(lines):
+            return pattern
+    return None
+
+
+def crash(suite, kind):
+    name = f"a panic tells of '{kind}' and ends QEMU with its status"
+    try:
+        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=["test=1", f"crash={kind}"]) as machine:
+            code = machine.finish(90)
+            lines = [clean(line) for line in machine.process.before.split("\n")]
+    except GuestError as error:
+        suite.fail(name, str(error))
+        return
+    pattern = missing(lines, KINDS[kind])
+    if pattern:
+        suite.fail(name, f"nothing in it matches '{pattern}', or not in its place")
+    elif qemu.exit_status(code) != PANIC_STATUS:
+        suite.fail(name, f"QEMU's status is {code}")
+    else:
+        suite.ok(name)
+
+
+def main():
+    kinds = sys.argv[1:] or list(KINDS)
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        sys.exit(f"crash.py: {unknown[0]}: no such kind; there are {' '.join(KINDS)}")
+    suite = Suite("", speakers=("crash",))
+    for kind in kinds:
+        crash(suite, kind)
+    conclude([suite])
+
+
+if __name__ == "__main__":
+    main()
