@@ -99,13 +99,14 @@ void arch_flush_remote(const uint64_t *mask)
 {
     uint32_t requests[CPU_MAX];
     struct cpu *self = arch_this_cpu();
-    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+    unsigned count = arch_cpu_count(); /* one that comes up meanwhile has nothing to flush yet */
+    for (unsigned i = 0; i < count; i++) {
         if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
             requests[i] = __atomic_add_fetch(&cpus[i]->arch.flush_wanted, 1, __ATOMIC_ACQ_REL);
             apic_send(cpus[i]->apic_id, VECTOR_FLUSH);
         }
     }
-    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+    for (unsigned i = 0; i < count; i++) {
         if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
             while (!flush_answered(cpus[i], requests[i])) {
                 arch_spin_wait();
