@@ -23,7 +23,7 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = "help mem cpus features uptime log ls cat run ps kill fault panic reboot poweroff".split()
+COMMANDS = "help mem frames cpus features uptime log ls cat run ps kill fault panic reboot poweroff".split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
 FAULTS_NOT_EMULATED = {"sse"}
@@ -258,6 +258,18 @@ def gives_back(console):
     while len(rounds) < 6 and (len(rounds) == 1 or rounds[-1] != rounds[-2]):
         rounds.append(work())
     expect(rounds[-1] == rounds[-2], f"free KiB after each round: {[classes['free'] for classes in rounds]}")
+
+
+@check("frames draws all memory, and its books are right")
+def draws_frames(console):
+    answer = console.command("frames", 60)
+    total = next((int(match[1]) for line in answer if (match := re.match(r"page frames: (\d+),", line))), 0)
+    classes = [int(match[1]) for line in answer if (match := re.match(r" *\S [a-z ]+ +(\d+) frames", line))]
+    expect(total > 0 and sum(classes) == total, f"the classes {classes} are not the {total} frames")
+    rows = [line.split()[-1] for line in answer if re.match(r" +[0-9a-f]+ \S+$", line)]
+    expect(any("U" in row for row in rows), "no user memory is drawn")
+    answer = console.command("frames audit", 60)
+    expect(answer == ["frames: maps, counts, caches and records agree"], f"the audit says {answer}")
 
 
 @check("threads of one program run on all CPUs")
