@@ -81,6 +81,9 @@ static void bring_up_cores(unsigned came)
     if (came < expected) {
         log_warn("cpu: %u cores that the loader counted never came", expected - came);
     }
+    if (arch_cpu_count() >= expected) {
+        boot_memory_reclaim();
+    }
 }
 
 /* In a thread: what can wait, and what must be able to. */
@@ -98,8 +101,6 @@ void kernel_entry(uint64_t entry_stamp)
     take_over();
     find_features();
     unsigned came = machine_gather_cores(handover.info.numcores);
-    boot_memory_find();
-    boot_memory_map();
     boot_memory_start(came);
     bad_memory_retire();
     layout_check();

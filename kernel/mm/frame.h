@@ -133,6 +133,15 @@ enum frame_class frame_class_of(pfn_t frame);
 uint32_t frame_account_of(pfn_t frame);
 
 /*
+ * How many of the `count` frames from `first` on are of each class. Looks at each block once, so that it is
+ * quick where memory is in large pieces; what other CPUs take and give meanwhile may be missed.
+ */
+void frame_survey(pfn_t first, pages_t count, uint64_t classes[FRAME_CLASSES]);
+
+/* The first frame from this one on in a stretch of 32 MiB with RAM in it; false when there is none. */
+bool frame_find_ram(pfn_t from, pfn_t *out);
+
+/*
  * Walk everything and prove maps, counts, caches and records consistent; other CPUs that allocate or free
  * wait meanwhile. True when all is well; else `*what` says which invariant does not hold and `*where` names a
  * frame.

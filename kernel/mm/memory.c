@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/aperture.h"
+#include "kernel/mm/contents.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
@@ -71,7 +71,7 @@ static enum error page_commit(struct memory *memory, uint64_t page)
     pfn_t frame;
     enum error error = frame_alloc(0, FRAME_USER_ANONYMOUS, &frame);
     if (error == ERR_NONE) {
-        arch_zero_pages(aperture_at(pfn_to_paddr(frame)), 1);
+        contents_zero(frame);
         *page_slot(memory, page) = frame;
     }
     return error;

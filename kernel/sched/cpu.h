@@ -11,6 +11,7 @@
 
 #define CPU_MAX 256
 
+struct arch_leaf;
 struct aspace;
 struct thread;
 
@@ -28,7 +29,11 @@ struct cpu {
 
     /* Set once. */
     uint32_t apic_id;
+    uint32_t area; /* which of the per-CPU areas is its own: the order in which it came, not its number */
     bool boot;
+    struct arch_leaf *windows; /* of mm/window.h, as the three below */
+    struct arch_leaf *window_large;
+    uint64_t window_area;
 
     /* Owning CPU only. */
     struct thread *current;

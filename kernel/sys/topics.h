@@ -18,7 +18,7 @@ union topic_record {
     struct system_variable variable;
     struct system_boot boot;
     struct system_frames frames;
-    struct system_chunk chunk;
+    struct system_frame_map frame_map;
 };
 
 struct topic {

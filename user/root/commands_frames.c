@@ -1,7 +1,7 @@
 /*
  * The command that shows physical memory: totals by class, free blocks, and a map in which each sign stands
- * for as many chunks of 2 MiB as it takes to fit, showing what most of their frames that are not free are
- * used for.
+ * for 2 MiB, or as many times twice that as it takes to fit, showing what most of their frames that are not
+ * free are used for.
  */
 #include "lib/text.h"
 #include "lib/units.h"
@@ -27,14 +27,14 @@ static const char signs[FRAME_CLASS_COUNT + 1] = " .KPSUWDMRX";
 static const char *const colours[FRAME_CLASS_COUNT] = {"0",  "90", "93", "95", "33", "92",
                                                        "96", "94", "35", "37", "91"};
 
-static struct system_chunk chunks[RECORDS];
+static struct system_frame_map pieces[RECORDS];
 
-/* Signs of a map under way: one cell gathers `each` chunks from an address on. */
+/* Signs of a map under way: one cell is a piece of 2^order frames. */
 struct map {
-    uint64_t each;
-    uint64_t first; /* chunk number of the first cell of the row */
+    unsigned order;
+    uint64_t first; /* number of the first piece of the row */
     bool open;      /* a row has begun */
-    uint64_t cell[ROW][FRAME_CLASS_COUNT];
+    uint32_t cell[ROW][FRAME_CLASS_COUNT];
 };
 
 static void print_totals(const struct system_frames *frames)
@@ -60,7 +60,7 @@ static void print_totals(const struct system_frames *frames)
 }
 
 /* What a cell shows: the class that most of its used frames have; free when none is used. */
-static unsigned cell_class(const uint64_t *frames)
+static unsigned cell_class(const uint32_t *frames)
 {
     unsigned best = frames[FREE_CLASS] > 0 ? FREE_CLASS : 0;
     for (unsigned i = FREE_CLASS + 1; i < FRAME_CLASS_COUNT; i++) {
@@ -76,7 +76,7 @@ static void row_end(struct map *map)
     if (!map->open) {
         return;
     }
-    print("  %12lx ", map->first * CHUNK_BYTES);
+    print("  %12lx ", map->first << map->order << PAGE_SHIFT);
     for (unsigned i = 0; i < ROW; i++) {
         unsigned class = cell_class(map->cell[i]);
         print("\033[%sm%c", colours[class], signs[class]);
@@ -85,42 +85,39 @@ static void row_end(struct map *map)
     map->open = false;
 }
 
-static void map_add(struct map *map, const struct system_chunk *chunk)
+static void map_add(struct map *map, const struct system_frame_map *piece)
 {
-    uint64_t number = chunk->address / CHUNK_BYTES;
-    uint64_t row = map->each * ROW;
-    if (map->open && number >= map->first + row) {
+    uint64_t number = piece->address >> PAGE_SHIFT >> map->order;
+    if (map->open && number >= map->first + ROW) {
         row_end(map);
     }
     if (!map->open) {
         memset(map->cell, 0, sizeof map->cell);
-        map->first = number / row * row;
+        map->first = number / ROW * ROW;
         map->open = true;
     }
-    uint64_t *cell = map->cell[(number - map->first) / map->each];
-    for (unsigned i = 0; i < FRAME_CLASS_COUNT; i++) {
-        cell[i] += chunk->frames[i];
-    }
+    memcpy(map->cell[number - map->first], piece->frames, sizeof piece->frames);
 }
 
 static enum error print_map(uint64_t total_frames)
 {
     static struct map map;
-    uint64_t index = 0, bytes;
-    uint64_t total_chunks = total_frames * PAGE_SIZE / CHUNK_BYTES;
-    for (map.each = 1; total_chunks / map.each > (uint64_t)ROW * ROWS_MOST; map.each *= 2) {
+    uint64_t bytes, number = 0;
+    map.order = FRAME_MAP_LOWEST_ORDER;
+    while (total_frames >> map.order > (uint64_t)ROW * ROWS_MOST && map.order < FRAME_MAP_HIGHEST_ORDER) {
+        map.order++;
     }
-    print("map, %lu MiB a sign:\n", map.each * CHUNK_BYTES / MIB);
+    print("map, %lu MiB a sign:\n", (PAGE_SIZE << map.order) / MIB);
     for (;;) {
-        enum error error =
-            sys_system_read(startup->system, TOPIC_CHUNKS, index, chunks, sizeof chunks, &bytes);
+        enum error error = sys_system_read(startup->system, TOPIC_FRAME_MAP,
+                                           FRAME_MAP_INDEX(map.order, number), pieces, sizeof pieces, &bytes);
         if (error != ERR_NONE || bytes == 0) {
             row_end(&map);
             return error;
         }
-        for (uint64_t i = 0; i < bytes / sizeof chunks[0]; i++) {
-            map_add(&map, &chunks[i]);
-            index = chunks[i].address / CHUNK_BYTES + 1;
+        for (uint64_t i = 0; i < bytes / sizeof pieces[0]; i++) {
+            map_add(&map, &pieces[i]);
+            number = (pieces[i].address >> PAGE_SHIFT >> map.order) + 1;
         }
     }
 }

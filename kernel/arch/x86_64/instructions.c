@@ -46,6 +46,12 @@ void arch_zero_pages(void *start, uint64_t pages)
     __asm__ volatile("rep stosq" : "+D"(start), "+c"(words) : "a"(0) : "memory");
 }
 
+void arch_copy_page(void *to, const void *from)
+{
+    uint64_t words = PAGE_SIZE / 8;
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
 bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes)
 {
     return feature_used(FEATURE_smap) ? user_copy_smap((uint64_t)(uintptr_t)to, from, bytes)

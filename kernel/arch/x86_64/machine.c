@@ -20,6 +20,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/stacks.h"
+#include "kernel/mm/window.h"
 #include "kernel/sched/queue.h"
 #include "lib/text.h"
 
@@ -100,7 +101,7 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     cpu->online_since = arch_clock();
 }
 
-/* The struct cpu of another core, in its own area, with its stacks. */
+/* The struct cpu of another core, in its own area, with its stacks and windows. */
 static struct cpu *cpu_make(unsigned area_index, uint32_t id)
 {
     uint64_t area = PER_CPU_BASE + (uint64_t)area_index * CPU_AREA_SIZE;
@@ -116,9 +117,10 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     memset(cpu, 0, sizeof(*cpu));
     cpu->self = cpu;
     cpu->apic_id = id;
+    cpu->area = area_index;
     queue_init(cpu);
-    bool stacks = interrupt_stacks_make(cpu) == ERR_NONE && stack_alloc(&cpu->kernel_stack) == ERR_NONE;
-    if (!stacks) {
+    if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
+        window_setup(cpu) != ERR_NONE) {
         return NULL;
     }
     cpu_set_kernel_stack(cpu, cpu->kernel_stack);
@@ -141,7 +143,7 @@ static unsigned next_arrival(unsigned arrivals, uint64_t last)
 static bool start_core(unsigned arrival)
 {
     uint32_t id = smp_arrival_id(arrival);
-    struct cpu *cpu = cpu_make(arrival, id);
+    struct cpu *cpu = cpu_make(arrival + 1, id); /* the boot processor has the first area */
     if (cpu == NULL) {
         log_error("cpu: no memory for the core with APIC id %u; it stays parked", id);
         return false;

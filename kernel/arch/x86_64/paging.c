@@ -201,6 +201,50 @@ void arch_unmap(paddr_t root, uint64_t virtual, uint64_t bytes)
     }
 }
 
+static unsigned level_of_leaf(uint64_t leaf_size)
+{
+    ASSERT(leaf_size == PAGE_SIZE || leaf_size == level_span(2));
+    return leaf_size == PAGE_SIZE ? 1 : 2;
+}
+
+enum error arch_leaf_find(paddr_t root, uint64_t virtual, uint64_t leaf_size, struct arch_leaf **out)
+{
+    unsigned level = TOP_LEVEL, last = level_of_leaf(leaf_size);
+    paddr_t table = root;
+    for (; level > last; level--) {
+        uint64_t *entry = &table_at(table)[level_index(level, virtual)];
+        if (*entry == 0) {
+            enum error error = table_make(entry, virtual);
+            if (error != ERR_NONE) {
+                return error;
+            }
+        }
+        if (level < TOP_LEVEL && is_leaf(*entry, level)) {
+            return ERR_EXISTS;
+        }
+        table = entry_table(*entry);
+    }
+    *out = (struct arch_leaf *)&table_at(table)[level_index(level, virtual)];
+    return ERR_NONE;
+}
+
+void arch_leaf_set(struct arch_leaf *leaf, paddr_t physical, uint64_t leaf_size, unsigned flags)
+{
+    __atomic_store_n(&leaf->bits, physical.value | leaf_bits(flags, level_of_leaf(leaf_size)),
+                     __ATOMIC_RELEASE);
+}
+
+void arch_leaf_clear(struct arch_leaf *leaf)
+{
+    __atomic_store_n(&leaf->bits, 0, __ATOMIC_RELEASE);
+}
+
+void arch_leaf_clear_here(struct arch_leaf *leaf, uint64_t virtual)
+{
+    arch_leaf_clear(leaf);
+    page_forget(virtual);
+}
+
 static unsigned entry_flags(uint64_t entry, unsigned level)
 {
     unsigned flags = MAP_READ;

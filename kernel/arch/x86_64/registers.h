@@ -91,6 +91,12 @@ CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
 #undef CONTROL_REGISTER
 
+/* Forget the translation of this page on this CPU, a global one too (SDM vol. 3A 4.10.4.1). */
+static inline void page_forget(uint64_t virtual)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(virtual) : "memory");
+}
+
 static inline void xcr0_write(uint64_t value)
 {
     __asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));

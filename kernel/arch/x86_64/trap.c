@@ -9,6 +9,7 @@
 #include "kernel/arch/x86_64/smp.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/frame_table.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/thread.h"
 
@@ -84,6 +85,9 @@ static void exception(struct trap_frame *frame)
     }
     if (trap_from_user(frame)) {
         user_fault(frame);
+        return;
+    }
+    if (frame->vector == VECTOR_PAGE_FAULT && frame_table_touch(cr2_read())) {
         return;
     }
     if (!recover_user_copy(frame)) {
