@@ -156,6 +156,8 @@ bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes) MUST_CHECK
 
 /* Fill whole pages with zeros; copy one. */
 void arch_zero_pages(void *start, uint64_t pages);
+/* The same without filling the caches with them: for memory that is not used at once. */
+void arch_zero_pages_past_cache(void *start, uint64_t pages);
 void arch_copy_page(void *to, const void *from);
 
 /* --- devices of the platform ------------------------------------------------------------------------------

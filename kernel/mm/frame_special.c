@@ -248,6 +248,46 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
     return first != NO_INDEX ? ERR_NONE : ERR_NO_MEMORY;
 }
 
+/* With the pool's lock: every case. */
+static enum error assign_any(uint64_t index, unsigned order, enum frame_class class, uint32_t account)
+{
+    frame_lock(&frames.lock);
+    bool held = frame_is_held(index, order);
+    if (held) {
+        uint8_t record = frame_record(index);
+        uint32_t retire = record_shape(record) == SHAPE_RETIRE ? (frame_note(index) & NOTE_FIRST_BAD) | 1 : 0;
+        frames.classes[record_class(record)] -= (int64_t)1 << order;
+        frames.classes[class] += (int64_t)1 << order;
+        frame_hold(index, order, class, account, retire);
+    }
+    frame_unlock(&frames.lock);
+    return held ? ERR_NONE : ERR_BAD_FREE;
+}
+
+enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uint32_t account)
+{
+    uint64_t index = frame_index(first);
+    if (index == NO_INDEX || order >= FRAME_ORDERS)
+        return ERR_BAD_FREE;
+    uint8_t record = frame_record(index);
+    if (!class_can_hold(class) || account >= FRAME_ACCOUNTS ||
+        (record_is_held(record) && CLASS_GROUP(record_class(record)) != CLASS_GROUP(class)))
+        return ERR_BAD_ARGUMENT;
+    struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
+    if (cpu == NULL)
+        return assign_any(index, order, class, account);
+    record = frame_record(index);
+    if (record_shape(record) != SHAPE_HELD(order)) {
+        frame_cache_leave(cpu);
+        return assign_any(index, order, class, account);
+    }
+    cpu->given[record & RECORD_KIND_MASK] += (uint64_t)1 << order;
+    cpu->taken[class] += (uint64_t)1 << order;
+    frame_hold(index, order, class, account, 0);
+    frame_cache_leave(cpu);
+    return ERR_NONE;
+}
+
 /* Mark a frame of a held block; it is retired when the block is given back. Alone. */
 static void mark_bad(uint64_t index)
 {

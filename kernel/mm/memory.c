@@ -5,9 +5,9 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/contents.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/zeroed.h"
 #include "kernel/sched/thread.h"
 
 /* Pages to handle between two looks at what else is to do. */
@@ -68,13 +68,7 @@ static enum error page_commit(struct memory *memory, uint64_t page)
             return ERR_NO_MEMORY;
         }
     }
-    pfn_t frame;
-    enum error error = frame_alloc(0, FRAME_USER_ANONYMOUS, &frame);
-    if (error == ERR_NONE) {
-        contents_zero(frame);
-        *page_slot(memory, page) = frame;
-    }
-    return error;
+    return zeroed_take(FRAME_USER_ANONYMOUS, 0, page_slot(memory, page));
 }
 
 enum error memory_make(pages_t pages, struct memory **out)
