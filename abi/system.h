@@ -23,6 +23,8 @@
 #define TOPIC_FRAMES    8 /* one struct system_frames */
 #define TOPIC_FRAME_MAP 9 /* struct system_frame_map; index: FRAME_MAP_INDEX, pieces without RAM skipped */
 
+#define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
+
 #define MEMORY_ORDERS 19
 
 /* Who has a page frame: X(NUMBER, NAME). */
@@ -60,6 +62,14 @@ struct system_frame_map {
     uint64_t address;
     uint32_t frames[FRAME_CLASS_COUNT];
     uint32_t pad;
+};
+
+/* Memory that is near to some CPUs. */
+struct system_node {
+    uint32_t number;
+    uint32_t cpus;  /* CPUs that it is near to */
+    uint64_t total; /* frames */
+    uint64_t free;
 };
 
 struct system_memory {

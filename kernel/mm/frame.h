@@ -111,8 +111,9 @@ enum error frame_free_run(pfn_t first, pages_t count) MUST_CHECK;
 enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order) MUST_CHECK;
 
 /*
- * Record another class and account for a held block. Who holds it calls this; the class is of the same kind as before,
- * a user's or the kernel's, else ERR_BAD_ARGUMENT. ERR_BAD_FREE when the block is not held in this order.
+ * Record another class and account for a held block. Who holds it calls this; the class is of the same kind
+ * as before, a user's or the kernel's, else ERR_BAD_ARGUMENT. ERR_BAD_FREE when the block is not held in this
+ * order.
  */
 enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uint32_t account) MUST_CHECK;
 

@@ -1,9 +1,9 @@
 /*
  * Frames that are zero already; see zeroed.h.
  *
- * Each CPU has a stock of single frames with a lock of its own, which nobody else takes in everyday life but a CPU
- * that is idle and fills it up. How many are kept follows from how often there was none when one was asked for, so a
- * machine that does not need them does not make them.
+ * Each CPU has a stock of single frames with a lock of its own, which nobody else takes in everyday life but
+ * a CPU that is idle and fills it up. How many are kept follows from how often there was none when one was
+ * asked for, so a machine that does not need them does not make them.
  */
 #include "kernel/mm/zeroed.h"
 

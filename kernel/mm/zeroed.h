@@ -1,10 +1,11 @@
 /*
- * Frames that are zero already: a few for each CPU, and a few blocks of 2 MiB for all, made while CPUs have nothing
- * else to do. Nobody gets to see what was in a frame of another account, and who asks for one need not wait for it to
- * be cleared.
+ * Frames that are zero already: a few for each CPU, and a few blocks of 2 MiB for all, made while CPUs have
+ * nothing else to do. Nobody gets to see what was in a frame of another account, and who asks for one need
+ * not wait for it to be cleared.
  *
- * While they are kept the frames are held as FRAME_USER_ANONYMOUS on account ZEROED_ACCOUNT. When memory is short they
- * all go back (zeroed_give_back). All functions take a lock that is innermost but for those of the frame allocator.
+ * While they are kept the frames are held as FRAME_USER_ANONYMOUS on account ZEROED_ACCOUNT. When memory is
+ * short they all go back (zeroed_give_back). All functions take a lock that is innermost but for those of the
+ * frame allocator.
  */
 #ifndef QUIRE_KERNEL_ZEROED_H
 #define QUIRE_KERNEL_ZEROED_H
@@ -16,14 +17,14 @@
 
 #define ZEROED_ACCOUNT (FRAME_ACCOUNTS - 1)
 
-/* A zeroed frame, or a zeroed block of 512 frames, held for this class (of users) and account. The latter clears up to
- * 2 MiB on the spot when none is ready. ERR_NO_MEMORY. */
+/* A zeroed frame, or a zeroed block of 512 frames, held for this class (of users) and account. The latter
+ * clears up to 2 MiB on the spot when none is ready. ERR_NO_MEMORY. */
 enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
 /*
- * In the idle thread: clear a little for later. True when there may be more to do; takes no longer than clearing
- * 64 KiB does, past the caches.
+ * In the idle thread: clear a little for later. True when there may be more to do; takes no longer than
+ * clearing 64 KiB does, past the caches.
  */
 bool zeroed_refill(void);
 

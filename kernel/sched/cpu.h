@@ -30,6 +30,7 @@ struct cpu {
     /* Set once. */
     uint32_t apic_id;
     uint32_t area; /* which of the per-CPU areas is its own: the order in which it came, not its number */
+    uint32_t node; /* which memory is near: mm/node.h */
     bool boot;
     struct arch_leaf *windows; /* of mm/window.h, as the three below */
     struct arch_leaf *window_large;

@@ -24,9 +24,9 @@ enum lock_rank {
     LOCK_STACKS,        /* the pool of kernel stacks */
     LOCK_KERNEL_MAP,    /* page tables of the kernel half */
     LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
-    LOCK_ZEROED,        /* frames kept ready; given back when there are no others, so below all who take frames */
-    LOCK_LOG,           /* anything may log */
-    LOCK_SCREEN,        /* the log writes to the console */
+    LOCK_ZEROED, /* frames kept ready; given back when there are no others, so below all who take frames */
+    LOCK_LOG,    /* anything may log */
+    LOCK_SCREEN, /* the log writes to the console */
     LOCK_RANKS
 };
 

@@ -8,6 +8,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/node.h"
 #include "kernel/obj/task.h"
 #include "lib/environment.h"
 #include "lib/text.h"
@@ -135,6 +136,24 @@ static bool read_frame_map(uint64_t *index, union topic_record *out)
     return true;
 }
 
+static bool read_node(uint64_t *index, union topic_record *out)
+{
+    if (*index >= node_count()) {
+        return false;
+    }
+    unsigned number = (unsigned)*index;
+    uint64_t classes[FRAME_CLASSES];
+    node_survey(number, classes);
+    out->node = (struct system_node){.number = number, .free = classes[FRAME_FREE]};
+    for (unsigned i = FRAME_FREE; i < FRAME_CLASSES; i++) {
+        out->node.total += classes[i];
+    }
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        out->node.cpus += cpus[i]->node == number;
+    }
+    return true;
+}
+
 static bool read_boot(uint64_t *index, union topic_record *out)
 {
     extern const char image_start[], image_end[];
@@ -164,6 +183,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_ENVIRONMENT, sizeof(struct system_variable), read_variable},
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
+        {TOPIC_NODES, sizeof(struct system_node), read_node},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {

@@ -19,6 +19,7 @@ union topic_record {
     struct system_boot boot;
     struct system_frames frames;
     struct system_frame_map frame_map;
+    struct system_node node;
 };
 
 struct topic {

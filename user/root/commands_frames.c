@@ -122,6 +122,17 @@ static enum error print_map(uint64_t total_frames)
     }
 }
 
+/* Where the machine has several nodes, what each has. */
+static void print_nodes(void)
+{
+    struct system_node node;
+    bool several = system_record(TOPIC_NODES, 1, &node, sizeof node) == ERR_NONE;
+    for (uint64_t i = 0; several && system_record(TOPIC_NODES, i, &node, sizeof node) == ERR_NONE; i++) {
+        print("  node %u, near to %u CPUs: %lu frames, %lu of them free\n", node.number, node.cpus,
+              node.total, node.free);
+    }
+}
+
 static void audit(void)
 {
     enum error error = sys_system_control(startup->system, ACTION_AUDIT, 0);
@@ -143,6 +154,7 @@ void command_frames(size_t count, char **words)
     if (error == ERR_NONE) {
         print("page frames: %lu, %lu of them free\n", frames.total, frames.free);
         print_totals(&frames);
+        print_nodes();
         error = print_map(frames.total);
     }
     if (error != ERR_NONE) {

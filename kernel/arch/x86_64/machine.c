@@ -19,6 +19,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/node.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/queue.h"
@@ -96,6 +97,7 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     }
     apic_setup();
     cpu->apic_id = apic_id();
+    cpu->node = node_of_domain(acpi_domain_of(cpu->apic_id));
     clock_measure();
     queue_init(cpu);
     cpu->online_since = arch_clock();
@@ -117,6 +119,7 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     memset(cpu, 0, sizeof(*cpu));
     cpu->self = cpu;
     cpu->apic_id = id;
+    cpu->node = node_of_domain(acpi_domain_of(id));
     cpu->area = area_index;
     queue_init(cpu);
     if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
