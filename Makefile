@@ -13,7 +13,7 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench lint
+TARGETS := all run test check image debug bench memmap lint
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -37,6 +37,7 @@ help:
 	@echo 'make image    build/quire.img, a disk image for a USB stick or a virtual machine'
 	@echo 'make debug    QEMU stopped at the start, gdb attached with the symbols of the kernel'
 	@echo 'make bench    operations counted in instructions against their goals (AREA=boot for one area)'
+	@echo 'make memmap   build/memmap.svg, a picture of who has each page frame, at work and at rest'
 	@echo 'make lint     static checks'
 	@echo 'make format   format the sources'
 	@echo 'make clean    remove build/'

@@ -51,7 +51,6 @@ struct system_frames {
 };
 
 /* RAM in pieces of 4 KiB << order, counted from address 0: the piece with this number. */
-#define FRAME_MAP_LOWEST_ORDER         9
 #define FRAME_MAP_HIGHEST_ORDER        31
 #define FRAME_MAP_INDEX(order, number) ((uint64_t)(order) << 56 | (number))
 #define FRAME_MAP_ORDER(index)         ((index) >> 56)

@@ -115,7 +115,7 @@ static bool read_frames(uint64_t *index, union topic_record *out)
 static bool read_frame_map(uint64_t *index, union topic_record *out)
 {
     uint64_t order = FRAME_MAP_ORDER(*index), number = FRAME_MAP_NUMBER(*index), classes[FRAME_CLASSES];
-    if (order < FRAME_MAP_LOWEST_ORDER || order > FRAME_MAP_HIGHEST_ORDER || number > FRAME_LIMIT >> order) {
+    if (order > FRAME_MAP_HIGHEST_ORDER || number > FRAME_LIMIT >> order) {
         return false;
     }
     pages_t pages = {(uint64_t)1 << order};

@@ -99,15 +99,22 @@ static void map_add(struct map *map, const struct system_frame_map *piece)
     memcpy(map->cell[number - map->first], piece->frames, sizeof piece->frames);
 }
 
-static enum error print_map(uint64_t total_frames)
+/* The order at which the whole map has ROWS_MOST rows or a few more, but at least 2 MiB a sign. */
+static unsigned map_order(uint64_t total_frames)
+{
+    unsigned order = 9;
+    while (total_frames >> order > (uint64_t)ROW * ROWS_MOST && order < FRAME_MAP_HIGHEST_ORDER) {
+        order++;
+    }
+    return order;
+}
+
+static enum error print_map(unsigned order)
 {
     static struct map map;
     uint64_t bytes, number = 0;
-    map.order = FRAME_MAP_LOWEST_ORDER;
-    while (total_frames >> map.order > (uint64_t)ROW * ROWS_MOST && map.order < FRAME_MAP_HIGHEST_ORDER) {
-        map.order++;
-    }
-    print("map, %lu MiB a sign:\n", (PAGE_SIZE << map.order) / MIB);
+    map.order = order;
+    print("map, %lu KiB a sign:\n", (PAGE_SIZE << order) / KIB);
     for (;;) {
         enum error error = sys_system_read(startup->system, TOPIC_FRAME_MAP,
                                            FRAME_MAP_INDEX(map.order, number), pieces, sizeof pieces, &bytes);
@@ -133,29 +140,49 @@ static void print_nodes(void)
     }
 }
 
+static enum error print_all(void)
+{
+    struct system_frames frames;
+    enum error error = system_record(TOPIC_FRAMES, 0, &frames, sizeof frames);
+    if (error == ERR_NONE) {
+        print("page frames: %lu, %lu of them free\n", frames.total, frames.free);
+        print_totals(&frames);
+        print_nodes();
+        error = print_map(map_order(frames.total));
+    }
+    return error;
+}
+
 static void audit(void)
 {
     enum error error = sys_system_control(startup->system, ACTION_AUDIT, 0);
     print("frames: %s\n", error == ERR_NONE ? "maps, counts, caches and records agree" : error_text(error));
 }
 
+/* The map alone, as fine as one wants it. */
+static enum error map_alone(const char *word)
+{
+    uint64_t order;
+    if (!text_to_number(word, strlen(word), &order) || order > FRAME_MAP_HIGHEST_ORDER) {
+        print("frames: '%s' is no order, which is a number from 0 (4 KiB a sign) to %u\n", word,
+              FRAME_MAP_HIGHEST_ORDER);
+        return ERR_NONE;
+    }
+    return print_map((unsigned)order);
+}
+
 void command_frames(size_t count, char **words)
 {
-    struct system_frames frames;
-    if (count > 1) {
-        if (text_equal(words[1], "audit")) {
-            audit();
-        } else {
-            print("frames: there is nothing to do that is called '%s'; try audit\n", words[1]);
-        }
-        return;
-    }
-    enum error error = system_record(TOPIC_FRAMES, 0, &frames, sizeof frames);
-    if (error == ERR_NONE) {
-        print("page frames: %lu, %lu of them free\n", frames.total, frames.free);
-        print_totals(&frames);
-        print_nodes();
-        error = print_map(frames.total);
+    enum error error = ERR_NONE;
+    if (count == 1) {
+        error = print_all();
+    } else if (count == 3 && text_equal(words[1], "map")) {
+        error = map_alone(words[2]);
+    } else if (count == 2 && text_equal(words[1], "audit")) {
+        audit();
+    } else {
+        print("frames: '%s' is not known like that; there are `frames audit` and `frames map ORDER`\n",
+              words[1]);
     }
     if (error != ERR_NONE) {
         print("frames: the kernel does not tell: %s\n", error_text(error));
