@@ -57,7 +57,8 @@ def read_map(machine):
 
 def jobs(machine):
     """The programs of WORK that are there: number, and seconds of CPU time used."""
-    rows = re.findall(r"^ *(\d+) +\w+ +\d+ +\d+ +([\d.]+) s .* (?:memtouch|spin)$", "\n".join(command(machine, "ps")), re.M)
+    row = r"^ *(\d+) +\w+ +\d+ +\d+ +([\d.]+) s .* (?:memtouch|spin)$"
+    rows = re.findall(row, "\n".join(command(machine, "ps")), re.M)
     return [(row[0], float(row[1])) for row in rows]
 
 

@@ -8,7 +8,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/init/boot_ram.h"
 #include "kernel/mm/aperture.h"
-#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/frame_table.h"
 #include "kernel/mm/window.h"
 #include "lib/text.h"
@@ -193,8 +193,7 @@ static enum error take_table(paddr_t *frame)
 
 static void give_table(paddr_t frame)
 {
-    enum error error = frame_free(paddr_to_pfn(frame), 0);
-    ASSERT(error == ERR_NONE);
+    frame_release(paddr_to_pfn(frame), 0);
 }
 
 struct memory_range boot_tables_end(void)

@@ -139,6 +139,15 @@ enum frame_class frame_class_of(pfn_t frame);
 /* The account that the block is charged to; 0 for what is not held. */
 uint32_t frame_account_of(pfn_t frame);
 
+/* All that is recorded of a frame: of the block that it is part of, where it is held. */
+struct frame_owner {
+    enum frame_class class;
+    uint32_t account;
+    pfn_t first; /* of the block; the frame itself where it is not held */
+    unsigned order;
+};
+void frame_owner_of(pfn_t frame, struct frame_owner *out);
+
 /*
  * How many of the `count` frames from `first` on are of each class. Looks at each block once, so that it is
  * quick where memory is in large pieces; what other CPUs take and give meanwhile may be missed.

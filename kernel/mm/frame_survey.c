@@ -1,6 +1,7 @@
 /*
- * Whose the frames of a range are, found block by block: what is free, or held, in one piece is looked at
- * once. For drawing memory; while other CPUs take and give, each block is as it was at some moment.
+ * Whose a frame is, and whose those of a range are, found block by block: what is free, or held, in one piece
+ * is looked at once. For drawing memory; while other CPUs take and give, each block is as it was at some
+ * moment.
  */
 #include "kernel/mm/frame_state.h"
 
@@ -30,6 +31,24 @@ static enum frame_class piece_at(uint64_t at, uint64_t end, uint64_t *next)
     /* It can have been given back, and another one taken, since it was found. */
     *next = *next > at && *next <= end ? *next : at + 1;
     return record_class(record);
+}
+
+void frame_owner_of(pfn_t frame, struct frame_owner *out)
+{
+    uint64_t index = frame_index(frame);
+    *out = (struct frame_owner){.class = FRAME_ABSENT, .first = frame};
+    if (index == NO_INDEX)
+        return;
+    uint8_t record = frame_record(index);
+    uint64_t first = record_shape(record) == SHAPE_OUT ? NO_INDEX : frame_holder(index);
+    if (first == NO_INDEX) {
+        out->class = record_shape(record) == SHAPE_OUT ? record_class(record) : FRAME_FREE;
+        return;
+    }
+    record = frame_record(first);
+    uint32_t note = frame_note(first);
+    *out = (struct frame_owner){record_class(record), record_account(record, note), frame_at(first),
+                                record_order(record, note)};
 }
 
 void frame_survey(pfn_t first, pages_t count, uint64_t classes[FRAME_CLASSES])

@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/sched/thread.h"
@@ -37,8 +37,7 @@ static void memory_destroy(struct object *object)
     for (uint64_t page = 0; memory->owned && page < memory->pages.value; page++) {
         pfn_t *leaf = memory->leaves[page / MEMORY_LEAF];
         if (leaf != NULL && page_slot(memory, page)->value != 0) {
-            enum error error = frame_free(*page_slot(memory, page), 0);
-            ASSERT(error == ERR_NONE);
+            frame_release(*page_slot(memory, page), 0);
         }
         step(page);
     }

@@ -6,7 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/sched/spinlock.h"
-#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
 
 #define SLOT_SIZE (2 * (uint64_t)STACK_SIZE)
@@ -30,8 +30,7 @@ static enum error stack_map(uint64_t bottom)
         error = arch_map(arch_kernel_root(), bottom + mapped, pfn_to_paddr(frame), PAGE_SIZE,
                          MAP_READ | MAP_WRITE);
         if (error != ERR_NONE) {
-            enum error freed = frame_free(frame, 0);
-            ASSERT(freed == ERR_NONE);
+            frame_release(frame, 0);
             break;
         }
         mapped += PAGE_SIZE;
@@ -41,8 +40,7 @@ static enum error stack_map(uint64_t bottom)
         struct arch_translation t = arch_translate(arch_kernel_root(), bottom + mapped);
         arch_unmap(arch_kernel_root(), bottom + mapped,
                    PAGE_SIZE); /* nobody has touched it: nothing to flush */
-        enum error freed = frame_free(paddr_to_pfn(t.physical), 0);
-        ASSERT(freed == ERR_NONE);
+        frame_release(paddr_to_pfn(t.physical), 0);
     }
     return error;
 }

@@ -10,6 +10,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/contents.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
@@ -70,12 +71,6 @@ static struct stock *stock_make(unsigned number)
         __atomic_store_n(&stocks[number], stock, __ATOMIC_RELEASE);
     }
     return stock;
-}
-
-static void give(pfn_t frame, unsigned order)
-{
-    enum error error = frame_free(frame, order);
-    ASSERT(error == ERR_NONE);
 }
 
 /* Make a frame out of the stock its new holder's. */
@@ -177,7 +172,7 @@ static bool fill_stock(struct stock *stock)
         }
         clear_frame(frame);
         if (!stock_push(stock, frame)) {
-            give(frame, 0);
+            frame_release(frame, 0);
         }
     }
     return true;
@@ -225,7 +220,7 @@ static bool give_unfinished(struct stock *stock)
     spin_unlock(&stock->lock);
     if (has) {
         end_making(NULL);
-        give(block, BLOCK_ORDER);
+        frame_release(block, BLOCK_ORDER);
     }
     return has;
 }
@@ -295,13 +290,13 @@ bool zeroed_give_back(void)
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         struct stock *stock = stock_of(i);
         while (stock != NULL && stock_pop(stock, &frame)) {
-            give(frame, 0);
+            frame_release(frame, 0);
             any = true;
         }
         any |= stock != NULL && give_unfinished(stock);
     }
     while (look(&block_count) > 0 && block_pop(&frame)) {
-        give(frame, BLOCK_ORDER);
+        frame_release(frame, BLOCK_ORDER);
         any = true;
     }
     return any;
