@@ -25,6 +25,8 @@
 
 #define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
 
+#define TOPIC_LOCKS 11 /* struct system_lock, one a class of locks, outermost first */
+
 #define MEMORY_ORDERS 19
 
 /* Who has a page frame: X(NUMBER, NAME). */
@@ -103,6 +105,16 @@ struct system_feature {
     uint32_t present; /* the CPU has it */
     uint32_t used;    /* the kernel uses it: present and not masked by nofeature= */
     char about[64];
+};
+
+/* A class of the kernel's locks. The figures are kept with lock=debug only. */
+struct system_lock {
+    char name[24];
+    char site[64];     /* where the one that was held longest was taken */
+    uint64_t taken;    /* how often */
+    uint64_t longest;  /* nanoseconds that one was held */
+    uint32_t rank;     /* taken in rising rank */
+    uint32_t measured; /* 1 with lock=debug */
 };
 
 #define LOG_TEXT 200

@@ -16,6 +16,7 @@
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
 #include "kernel/mm/layout.h"
+#include "kernel/sched/lock_debug.h"
 #include "kernel/sched/thread.h"
 
 extern const struct bootboot bootboot;
@@ -39,6 +40,9 @@ static void take_over(void)
     panic_set_test(under_test);
     if (handover_option_is("log", "debug")) {
         log_show(LOG_DEBUG);
+    }
+    if (handover_option_is("lock", "debug")) {
+        lock_debug_enable();
     }
     log_info("Quire, started by a BOOTBOOT loader (%s)", handover_loader());
 }

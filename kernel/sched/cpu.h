@@ -6,7 +6,7 @@
 #define QUIRE_KERNEL_CPU_H
 
 #include "kernel/lib/list.h"
-#include "kernel/sched/spinlock.h"
+#include "kernel/sched/lock_types.h"
 #include "arch_cpu.h"
 
 #define CPU_MAX 256
@@ -18,6 +18,13 @@ struct thread;
 /* Reasons to leave the fast path on the way back to user mode. */
 #define PENDING_RESCHEDULE 1u
 #define PENDING_KILLED     2u
+
+/* What lock=debug keeps for one class of locks. */
+struct lock_figures {
+    uint64_t taken;
+    uint64_t longest; /* nanoseconds that one was held */
+    const void *site; /* where that one was taken */
+};
 
 struct cpu {
     /* Known to assembly by offset: kernel/arch/x86_64/offsets.h. Owning CPU only. */
@@ -58,6 +65,7 @@ struct cpu {
     uint64_t timer_ticks;
     uint64_t switches;
     uint32_t running_task;
+    struct lock_figures lock_figures[LOCK_RANKS];
 
     struct arch_cpu arch;
 };

@@ -1,7 +1,9 @@
 /*
  * Ticket spin locks with a name and a rank. A CPU takes locks only in rising rank; that is checked always, in
- * a few instructions, and a violation is a panic that names the lock and the ranks held. Interrupts are off
- * wherever the kernel runs, so a lock need not save them.
+ * a few instructions, and a violation is a panic that names the lock and the ranks held. A lock that is taken
+ * twice violates it too. Interrupts are off wherever the kernel runs, so a lock need not save them. Who holds
+ * a lock and where it was taken is always known, and told when somebody has to wait very long; with
+ * lock=debug more is checked and measured (lock_debug.h).
  *
  * While a CPU spins it serves TLB flush requests, so that whoever holds the lock may wait for all CPUs to
  * flush.
@@ -12,35 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The ranks, outermost first, with the reason for each place. */
-enum lock_rank {
-    LOCK_TASK_LIST,     /* walking all tasks looks into each */
-    LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
-    LOCK_HANDLES,       /* a table of handles; closing one may release any object below */
-    LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
-    LOCK_NOTIFICATION,  /* wakes threads while held */
-    LOCK_CONSOLE_INPUT, /* signals a notification after release, so only above the queues */
-    LOCK_RUN_QUEUE,     /* one CPU's threads and timers; never two at once */
-    LOCK_STACKS,        /* the pool of kernel stacks */
-    LOCK_KERNEL_MAP,    /* page tables of the kernel half */
-    LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
-    LOCK_ZEROED, /* frames kept ready; given back when there are no others, so below all who take frames */
-    LOCK_LOG,    /* anything may log */
-    LOCK_SCREEN, /* the log writes to the console */
-    LOCK_RANKS
-};
-
-struct spinlock {
-    uint32_t next;    /* atomic: the ticket that the next comer takes */
-    uint32_t serving; /* atomic: the ticket that holds the lock */
-    uint32_t rank;    /* set once */
-    const char *name; /* set once */
-};
-
-#define SPINLOCK(label, order)                                                                               \
-    {                                                                                                        \
-        .next = 0, .serving = 0, .rank = (order), .name = (label)                                            \
-    }
+#include "kernel/arch/arch.h"
+#include "kernel/sched/cpu.h"
+#include "kernel/sched/lock_debug.h"
+#include "kernel/sched/lock_types.h"
 
 /*
  * Under a hypervisor a CPU that waits for its ticket may not be running when its turn comes, and everyone
@@ -49,6 +26,42 @@ struct spinlock {
 void spin_set_unfair(bool on);
 
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
+
+/* Wait for a lock that is not free, and take it. */
+void spin_lock_slowly(struct spinlock *lock);
+
+/* Take the lock if nobody has it: the next ticket is the one being served. */
+static inline bool spin_take_free(struct spinlock *lock)
+{
+    uint32_t ticket = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+static inline void spin_lock_at(struct spinlock *lock, const void *site)
+{
+    struct cpu *cpu = arch_this_cpu();
+    lock_note_taking(cpu, lock->rank, lock->name);
+    if (__builtin_expect(!spin_take_free(lock), 0)) {
+        spin_lock_slowly(lock);
+    }
+    __atomic_store_n(&lock->owner, cpu->number + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->site, site, __ATOMIC_RELAXED);
+    if (__builtin_expect(lock_checks, 0)) {
+        lock_debug_taken(&lock->taken);
+    }
+}
+
+static inline void spin_unlock_fast(struct spinlock *lock)
+{
+    if (__builtin_expect(lock_checks, 0)) {
+        lock_debug_dropped(lock->rank, lock->taken, lock->site);
+    }
+    lock_note_dropped(arch_this_cpu(), lock->rank);
+    __atomic_store_n(&lock->owner, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
+
 void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
 

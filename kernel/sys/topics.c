@@ -10,6 +10,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/node.h"
 #include "kernel/obj/task.h"
+#include "kernel/sched/lock_debug.h"
 #include "lib/environment.h"
 #include "lib/text.h"
 
@@ -62,6 +63,11 @@ static bool read_cpu(uint64_t *index, union topic_record *out)
 static bool read_feature(uint64_t *index, union topic_record *out)
 {
     return machine_feature(*index, &out->feature);
+}
+
+static bool read_lock(uint64_t *index, union topic_record *out)
+{
+    return lock_describe(*index, &out->lock);
 }
 
 static bool read_log(uint64_t *index, union topic_record *out)
@@ -184,6 +190,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
         {TOPIC_NODES, sizeof(struct system_node), read_node},
+        {TOPIC_LOCKS, sizeof(struct system_lock), read_lock},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {

@@ -25,7 +25,17 @@ KINDS = {
     "stack": [r"PANIC: double fault", r"backtrace:", r"crash_overflow_stack\+0x", "the system is stopped"],
     "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
              "the system is stopped"],
+    "lock-twice": [r"PANIC: lock 'lock of the test' of rank \d+ taken while", r"crash(_lock_twice)?\+0x",
+                   "the system is stopped"],
+    "lock-open": [r"PANIC: lock 'lock of the test' taken with interrupts on", r"crash(_lock_open)?\+0x",
+                  "the system is stopped"],
 }
+# What a machine says that does not end by itself.
+REPORTS = {
+    "lock-stall": r"cpu \d+ waits \d+ ms for lock 'stalled lock': cpu \d+ took it at crash_hold_for_ever\+0x",
+}
+# What else a kind needs in the environment.
+CONFIG = {"lock-open": ["lock=debug"]}
 
 
 def missing(lines, patterns):
@@ -42,7 +52,8 @@ def missing(lines, patterns):
 def crash(suite, kind):
     name = f"a panic tells of '{kind}' and ends QEMU with its status"
     try:
-        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=["test=1", f"crash={kind}"]) as machine:
+        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
+                     config=["test=1", f"crash={kind}", *CONFIG.get(kind, [])]) as machine:
             code = machine.finish(90)
             lines = [clean(line) for line in machine.process.before.split("\n")]
     except GuestError as error:
@@ -57,14 +68,27 @@ def crash(suite, kind):
         suite.ok(name)
 
 
+def report(suite, kind):
+    """A machine that hangs on purpose says so."""
+    name = f"'{kind}' is reported"
+    try:
+        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
+                     config=["test=1", f"crash={kind}", *CONFIG.get(kind, [])]) as machine:
+            machine.expect(REPORTS[kind])
+        suite.ok(name)
+    except GuestError as error:
+        suite.fail(name, str(error))
+
+
 def main():
-    kinds = sys.argv[1:] or list(KINDS)
-    unknown = [kind for kind in kinds if kind not in KINDS]
+    all_kinds = [*KINDS, *REPORTS]
+    kinds = sys.argv[1:] or all_kinds
+    unknown = [kind for kind in kinds if kind not in all_kinds]
     if unknown:
-        sys.exit(f"crash.py: {unknown[0]}: no such kind; there are {' '.join(KINDS)}")
+        sys.exit(f"crash.py: {unknown[0]}: no such kind; there are {' '.join(all_kinds)}")
     suite = Suite("", speakers=("crash",))
     for kind in kinds:
-        crash(suite, kind)
+        (crash if kind in KINDS else report)(suite, kind)
     conclude([suite])
 
 

@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"frames", "[audit | map ORDER]", "who has each page frame, as a map; audit checks the books",
      command_frames, 0, 2},
     {"cpus", "", "the CPUs and what they do", command_cpus, 0, 0},
+    {"locks", "", "the kernel's locks, with figures when it was booted with lock=debug", command_locks, 0, 0},
     {"features", "", "CPU features found, and whether the kernel uses them", command_features, 0, 0},
     {"uptime", "", "time since the start, and the date", command_uptime, 0, 0},
     {"log", "[N]", "the kernel's log, or its last N lines", command_log, 0, 1},

@@ -15,6 +15,8 @@ void commands_execute(char *line);
 
 /* commands_machine.c */
 command_function command_mem, command_cpus, command_features, command_uptime, command_log;
+/* commands_cpus.c */
+command_function command_locks;
 /* commands_frames.c */
 command_function command_frames;
 /* commands_files.c */

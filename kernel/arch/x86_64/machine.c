@@ -23,6 +23,7 @@
 #include "kernel/mm/stacks.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/queue.h"
+#include "kernel/sched/spinlock.h"
 #include "lib/text.h"
 
 #define CPU_AREA_SIZE 65536u

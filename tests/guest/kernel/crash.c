@@ -38,6 +38,49 @@ static __attribute__((noinline)) void crash_lock_order(void)
     spin_lock(&outer);
 }
 
+static __attribute__((noinline)) void crash_lock_twice(void)
+{
+    static struct spinlock lock = SPINLOCK("lock of the test", LOCK_TASK);
+    spin_lock(&lock);
+    spin_lock(&lock);
+}
+
+/* Interrupts are on where no lock may be taken: only lock=debug sees it. */
+static __attribute__((noinline)) void crash_lock_open(void)
+{
+    static struct spinlock lock = SPINLOCK("lock of the test", LOCK_TASK);
+    __asm__ volatile("sti");
+    spin_lock(&lock);
+}
+
+static struct spinlock stalled = SPINLOCK("stalled lock", LOCK_TASK);
+static bool stalled_taken;
+
+static __attribute__((noinline)) void crash_hold_for_ever(void *unused)
+{
+    (void)unused;
+    spin_lock(&stalled);
+    __atomic_store_n(&stalled_taken, true, __ATOMIC_RELEASE);
+    for (;;) {
+        arch_spin_wait();
+    }
+}
+
+/* Another CPU holds the lock and does not let go. The panic comes from this one, when the report is due. */
+static const char *crash_stall(void)
+{
+    struct thread *thread;
+    unsigned other = (arch_this_cpu()->number + 1) % arch_cpu_count();
+    EXPECT(arch_cpu_count() > 1);
+    EXPECT(thread_create("holder", crash_hold_for_ever, NULL, other, &thread) == ERR_NONE);
+    thread_start(thread);
+    while (!__atomic_load_n(&stalled_taken, __ATOMIC_ACQUIRE)) {
+        arch_spin_wait();
+    }
+    spin_lock(&stalled);
+    return "the lock was taken";
+}
+
 SELFTEST(crash, "panic: nothing crashes that is not asked to")
 {
     if (handover_option_is("crash", "unmapped")) {
@@ -48,6 +91,12 @@ SELFTEST(crash, "panic: nothing crashes that is not asked to")
         return crash_overflow_stack(1000000) == 1 ? "the stack has no end" : NULL;
     } else if (handover_option_is("crash", "lock")) {
         crash_lock_order();
+    } else if (handover_option_is("crash", "lock-twice")) {
+        crash_lock_twice();
+    } else if (handover_option_is("crash", "lock-open")) {
+        crash_lock_open();
+    } else if (handover_option_is("crash", "lock-stall")) {
+        return crash_stall();
     }
     return NULL;
 }

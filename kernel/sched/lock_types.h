@@ -1,0 +1,60 @@
+/*
+ * What a lock is made of, and the order in which locks are taken. Operations: spinlock.h, rwlock.h.
+ *
+ * Each rank is a class of locks: at most one of them is held by a CPU at a time, and figures are kept for the
+ * class (lock_debug.h).
+ */
+#ifndef QUIRE_KERNEL_LOCK_TYPES_H
+#define QUIRE_KERNEL_LOCK_TYPES_H
+
+#include <stdint.h>
+
+/* The ranks, outermost first, with the reason for each place. */
+enum lock_rank {
+    LOCK_TASK_LIST,     /* walking all tasks looks into each */
+    LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
+    LOCK_HANDLES,       /* a table of handles; closing one may release any object below */
+    LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
+    LOCK_NOTIFICATION,  /* wakes threads while held */
+    LOCK_CONSOLE_INPUT, /* signals a notification after release, so only above the queues */
+    LOCK_RUN_QUEUE,     /* one CPU's threads and timers; never two at once */
+    LOCK_STACKS,        /* the pool of kernel stacks */
+    LOCK_KERNEL_MAP,    /* page tables of the kernel half */
+    LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
+    LOCK_ZEROED, /* frames kept ready; given back when there are no others, so below all who take frames */
+    LOCK_LOG,    /* anything may log */
+    LOCK_SCREEN, /* the log writes to the console */
+    LOCK_RANKS
+};
+
+struct spinlock {
+    uint32_t next;    /* atomic: the ticket that the next comer takes */
+    uint32_t serving; /* atomic: the ticket that holds the lock */
+    uint32_t rank;    /* set once */
+    uint32_t owner;   /* number of the CPU that holds it, plus 1; atomic, written by the holder */
+    const char *name; /* set once */
+    const void *site; /* where the holder took it; atomic, written by the holder */
+    uint64_t taken;   /* when, in stamps, while lock=debug is on; the holder's */
+};
+
+#define SPINLOCK(label, order)                                                                               \
+    {                                                                                                        \
+        .rank = (order), .name = (label)                                                                     \
+    }
+
+struct rwlock {
+    uint32_t state; /* atomic: RW_WRITER, RW_WAITING, and the number of readers */
+    uint32_t rank;  /* set once */
+    uint32_t owner; /* as of a spin lock, of the writer */
+    uint32_t pad;
+    const char *name; /* set once */
+    const void *site;
+    uint64_t taken;
+};
+
+#define RWLOCK(label, order)                                                                                 \
+    {                                                                                                        \
+        .rank = (order), .name = (label)                                                                     \
+    }
+
+#endif
