@@ -1,0 +1,4 @@
+# What the host tests of the scheduler are built from (beside tests/host/NAME.c).
+
+HOST_SOURCES_test_leftist := kernel/lib/leftist.c
+HOST_SOURCES_test_run_queue := kernel/sched/run_queue.c
