@@ -137,6 +137,12 @@ struct system_log_line {
 #define END_KILLED 2 /* task_kill */
 #define END_FAULT  3 /* a fault that nobody handles; see vector, code, address, instruction */
 
+/* How a thread has ended. */
+struct thread_end {
+    uint32_t kind;   /* END_* */
+    uint32_t status; /* what it ended with */
+};
+
 struct task_status {
     uint32_t state;
     uint32_t end;         /* END_*, when it has ended */

@@ -21,8 +21,12 @@ struct thread;
 /* --- processors -------------------------------------------------------------------------------------------
  */
 
-/* Number of CPUs that came up. Set once at boot. */
-unsigned arch_cpu_count(void);
+/* Number of CPUs that came up. Grows while they do. */
+extern unsigned cpus_online; /* atomic */
+static inline unsigned arch_cpu_count(void)
+{
+    return __atomic_load_n(&cpus_online, __ATOMIC_ACQUIRE);
+}
 
 /* Spin politely; also answers a TLB flush request that waits for this CPU. */
 void arch_spin_wait(void);

@@ -17,7 +17,7 @@
 #include "kernel/mm/device.h"
 #include "kernel/mm/layout.h"
 #include "kernel/sched/lock_debug.h"
-#include "kernel/sched/thread.h"
+#include "kernel/sched/sched.h"
 
 extern const struct bootboot bootboot;
 extern const char environment[];
@@ -110,7 +110,7 @@ void kernel_entry(uint64_t entry_stamp)
     layout_check();
     machine_setup(&boot_cpu, paddr(handover.info.acpi_ptr));
     open_screen();
-    thread_adopt_idle(&boot_cpu);
+    sched_adopt_idle(&boot_cpu);
     bring_up_cores(came);
     machine_listen();
 
@@ -119,5 +119,5 @@ void kernel_entry(uint64_t entry_stamp)
         panic("boot: no memory for the first thread");
     }
     thread_start(first);
-    thread_become_idle(&boot_cpu);
+    sched_idle(&boot_cpu);
 }

@@ -1,5 +1,5 @@
 /*
- * Notifications; see notification.h. How waiting avoids lost wake-ups is told in sched/thread.h.
+ * Notifications; see notification.h.
  */
 #include "kernel/ipc/notification.h"
 
@@ -11,7 +11,7 @@
 static void notification_destroy(struct object *object)
 {
     struct notification *notification = (struct notification *)object;
-    ASSERT(list_empty(&notification->waiters)); /* a waiter holds a reference */
+    ASSERT(list_empty(&notification->waiters.waiters)); /* a waiter holds a reference */
     heap_free(notification, sizeof(*notification));
 }
 
@@ -23,7 +23,7 @@ enum error notification_make(struct notification **out)
     }
     object_init(&notification->object, OBJECT_NOTIFICATION, notification_destroy);
     spin_init(&notification->lock, "notification", LOCK_NOTIFICATION);
-    list_init(&notification->waiters);
+    wait_queue_init(&notification->waiters);
     *out = notification;
     return ERR_NONE;
 }
@@ -31,16 +31,15 @@ enum error notification_make(struct notification **out)
 /* Serve waiters, in order, as long as one finds its bits. The notification is locked. */
 static void serve(struct notification *notification)
 {
-    struct list *node = notification->waiters.next;
-    while (node != &notification->waiters && notification->bits != 0) {
+    struct list *node = notification->waiters.waiters.next;
+    while (node != &notification->waiters.waiters && notification->bits != 0) {
         struct thread *thread = LIST_ENTRY(node, struct thread, wait_node);
         node = node->next;
         uint64_t match = notification->bits & thread->wait_mask;
         if (match != 0) {
             notification->bits &= ~match;
             thread->wait_result = match;
-            list_remove(&thread->wait_node);
-            thread_wake(thread, ERR_NONE);
+            wait_wake(thread, ERR_NONE);
         }
     }
 }
@@ -57,7 +56,6 @@ enum error notification_wait(struct notification *notification, uint64_t mask, u
                              uint64_t *taken)
 {
     struct thread *self = thread_current();
-    thread_wait_begin();
     spin_lock(&notification->lock);
     uint64_t match = notification->bits & mask;
     if (match != 0) {
@@ -68,16 +66,7 @@ enum error notification_wait(struct notification *notification, uint64_t mask, u
     }
     self->wait_mask = mask;
     self->wait_result = 0;
-    list_append(&notification->waiters, &self->wait_node);
-    spin_unlock(&notification->lock);
-
-    enum error error = thread_block(deadline);
-    spin_lock(&notification->lock);
-    list_remove(&self->wait_node);
+    enum error error = wait_on(&notification->waiters, &notification->lock, "a notification", deadline, 0);
     *taken = self->wait_result;
-    if (error != ERR_NONE && *taken != 0) {
-        error = ERR_NONE; /* the bits came together with the deadline: they must not get lost */
-    }
-    spin_unlock(&notification->lock);
     return error;
 }

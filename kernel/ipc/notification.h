@@ -7,9 +7,9 @@
 #define QUIRE_KERNEL_NOTIFICATION_H
 
 #include "abi/error.h"
-#include "kernel/lib/list.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/obj/object.h"
+#include "kernel/sched/wait.h"
 
 struct notification {
     struct object object;
@@ -17,7 +17,7 @@ struct notification {
 
     /* Guarded by lock. */
     uint64_t bits;
-    struct list waiters; /* threads, by wait_node, first come first served */
+    struct wait_queue waiters;
 };
 
 OBJECT_WRAPPERS(notification)

@@ -14,6 +14,7 @@ enum object_type {
     OBJECT_NOTIFICATION,
     OBJECT_CONSOLE,
     OBJECT_SYSTEM,
+    OBJECT_THREAD,
 };
 
 struct object {

@@ -212,7 +212,7 @@ static void describe(struct task *task, struct system_task *out)
     {
         struct thread *thread = LIST_ENTRY(node, struct thread, task_node);
         struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_RELAXED);
-        if (node == task->threads.next && cpu != NULL) {
+        if (node == task->threads.next) {
             out->cpu = cpu->number;
         }
         out->cpu_time += thread_run_time(thread);

@@ -5,11 +5,12 @@
 #ifndef QUIRE_KERNEL_CPU_H
 #define QUIRE_KERNEL_CPU_H
 
+#include "kernel/lib/leftist.h"
 #include "kernel/lib/list.h"
+#include "kernel/sched/cpu_mask.h"
 #include "kernel/sched/lock_types.h"
+#include "kernel/sched/run_queue.h"
 #include "arch_cpu.h"
-
-#define CPU_MAX 256
 
 struct arch_leaf;
 struct aspace;
@@ -17,7 +18,12 @@ struct thread;
 
 /* Reasons to leave the fast path on the way back to user mode. */
 #define PENDING_RESCHEDULE 1u
-#define PENDING_KILLED     2u
+#define PENDING_ATTENTION  2u /* the thread that runs is killed, suspended, or on a CPU that it must leave */
+
+/* What is left to do once a switch of stacks is done. */
+#define AFTER_FREE  1u /* the thread that ran before has ended */
+#define AFTER_PLACE 2u /* it goes on on another CPU */
+#define AFTER_PULL  4u /* this CPU runs something lower now: look for something better elsewhere */
 
 /* What lock=debug keeps for one class of locks. */
 struct lock_figures {
@@ -44,27 +50,29 @@ struct cpu {
     uint64_t window_area;
 
     /* Owning CPU only. */
-    struct thread *current;
     struct thread *idle;
     struct aspace *space; /* whose tables are loaded; NULL for the kernel's */
     uint64_t locks_held;  /* bit n: a lock of rank n */
     uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
+    uint32_t after;       /* AFTER_* */
 
     /* Guarded by queue_lock. */
     struct spinlock queue_lock;
-    struct list ready;   /* threads, by ready_node; the running one is not in it */
-    uint32_t runnable;   /* threads ready or running, the idle thread apart */
-    struct list timers;  /* threads, by timer_node, in the order of their deadlines */
-    uint64_t slice_end;  /* when the running thread has had its turn */
-    uint64_t idle_since; /* 0 when not idle */
+    struct thread *current;
+    struct leftist_heap timers;
+    uint64_t switched;    /* when the current thread began to run */
+    uint64_t slice_end;   /* when it has had its turn */
+    uint64_t budget_end;  /* when its budget is used up, if it has one */
+    uint64_t balance_due; /* when to look again whether others have less to do */
+    struct run_queue queue;
 
     /* Owning CPU writes, anyone reads. */
-    uint64_t idle_time;
     uint64_t online_since;
     uint64_t interrupts;
     uint64_t timer_ticks;
-    uint64_t switches;
-    uint32_t running_task;
+    uint64_t kicks;    /* interrupts by arch_cpu_kick */
+    uint64_t switches; /* from one thread to another */
+    uint64_t steals;   /* threads taken from other CPUs */
     struct lock_figures lock_figures[LOCK_RANKS];
 
     struct arch_cpu arch;

@@ -1,19 +1,47 @@
 /*
- * Creating, ending, blocking and waking threads; see thread.h. Who runs next is decided in queue.c.
+ * The life of a thread; see thread.h.
  */
 #include "kernel/sched/thread.h"
 
-#include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/obj/task.h"
-#include "kernel/sched/queue.h"
+#include "kernel/sched/sched.h"
 
 static uint32_t next_number; /* atomic */
 static uint32_t alive;       /* atomic */
 
-static enum error thread_make(const char *name, uint32_t affinity, struct thread **out)
+static void thread_destroy(struct object *object)
+{
+    heap_free(LIST_ENTRY(object, struct thread, object), sizeof(struct thread));
+}
+
+static void wait_timed_out(struct cpu *cpu, struct timer *timer)
+{
+    sched_wake_locked(cpu, LIST_ENTRY(timer, struct thread, timer), ERR_TIMED_OUT);
+    spin_lock(&cpu->queue_lock);
+}
+
+void thread_init(struct thread *thread, const char *name, uint8_t priority)
+{
+    object_init(&thread->object, OBJECT_THREAD, thread_destroy);
+    thread->name = name;
+    thread->number = __atomic_add_fetch(&next_number, 1, __ATOMIC_RELAXED);
+    thread->priority = priority;
+    thread->entry.rank = rank_of_priority(priority);
+    thread->slice = THREAD_SLICE_NS;
+    thread->affinity = cpu_mask_all();
+    thread->entry.movable = true;
+    thread->cpu = arch_this_cpu();
+    timer_init(&thread->timer, wait_timed_out);
+    spin_init(&thread->end_lock, "end of a thread", LOCK_NOTIFICATION);
+    wait_queue_init(&thread->joiners);
+    list_init(&thread->wait_node);
+    list_init(&thread->task_node);
+}
+
+static enum error thread_make(const char *name, struct thread **out)
 {
     struct thread *thread = heap_alloc_zeroed(sizeof(*thread));
     if (thread == NULL) {
@@ -24,14 +52,7 @@ static enum error thread_make(const char *name, uint32_t affinity, struct thread
         heap_free(thread, sizeof(*thread));
         return error;
     }
-    thread->name = name;
-    thread->affinity = affinity;
-    thread->deadline = DEADLINE_NEVER;
-    thread->number = __atomic_add_fetch(&next_number, 1, __ATOMIC_RELAXED);
-    list_init(&thread->ready_node);
-    list_init(&thread->timer_node);
-    list_init(&thread->wait_node);
-    list_init(&thread->task_node);
+    thread_init(thread, name, PRIORITY_DEFAULT);
     __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
     *out = thread;
     return ERR_NONE;
@@ -40,9 +61,13 @@ static enum error thread_make(const char *name, uint32_t affinity, struct thread
 enum error thread_create(const char *name, void (*start)(void *), void *argument, uint32_t affinity,
                          struct thread **out)
 {
-    enum error error = thread_make(name, affinity, out);
+    enum error error = thread_make(name, out);
     if (error == ERR_NONE) {
         arch_thread_prepare(*out, start, argument);
+        if (affinity != CPU_ANY) {
+            (*out)->affinity = cpu_mask_of(affinity);
+            (*out)->entry.movable = false;
+        }
     }
     return error;
 }
@@ -58,7 +83,7 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
                               struct thread **out)
 {
     struct thread *thread;
-    enum error error = thread_make(task->name, CPU_ANY, &thread);
+    enum error error = thread_make(task->name, &thread);
     if (error != ERR_NONE) {
         return error;
     }
@@ -77,20 +102,47 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
     return ERR_NONE;
 }
 
-void thread_discard(struct thread *thread)
+/* What a thread needs to run goes back; the record of it stays as long as somebody refers to it. */
+static void give_back(struct thread *thread)
 {
+    struct task *task = thread->task;
     arch_thread_user_free(thread);
     stack_free(thread->stack_top);
-    if (thread->task != NULL) {
-        task_release(thread->task);
+    thread->task = NULL;
+    if (task != NULL) {
+        task_release(task);
     }
-    heap_free(thread, sizeof(*thread));
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
+    thread_release(thread);
+}
+
+void thread_discard(struct thread *thread)
+{
+    give_back(thread);
+}
+
+void thread_end_finish(struct thread *thread)
+{
+    give_back(thread);
 }
 
 uint32_t thread_count(void)
 {
     return __atomic_load_n(&alive, __ATOMIC_ACQUIRE);
+}
+
+void thread_start(struct thread *thread)
+{
+    sched_place_new(thread);
+}
+
+void thread_set_end(struct thread *thread, uint32_t kind, uint32_t status)
+{
+    spin_lock(&thread->end_lock);
+    if (thread->end.kind == 0) {
+        thread->end = (struct thread_end){kind, status};
+    }
+    spin_unlock(&thread->end_lock);
 }
 
 void thread_exit(void)
@@ -99,60 +151,39 @@ void thread_exit(void)
     if (self->task != NULL) {
         task_thread_ended(self->task, self);
     }
-    queue_leave(THREAD_ENDED);
-    panic("a thread that has ended runs again");
-}
-
-void thread_yield(void)
-{
-    queue_yield();
-}
-
-void thread_wait_begin(void)
-{
-    struct thread *self = thread_current();
-    struct cpu *cpu = queue_lock_of(self);
-    self->woken = false;
-    spin_unlock(&cpu->queue_lock);
-}
-
-enum error thread_block(uint64_t deadline)
-{
-    return queue_block(deadline);
-}
-
-void thread_kill(struct thread *thread)
-{
-    __atomic_store_n(&thread->killed, 1, __ATOMIC_SEQ_CST);
-    queue_notice_kill(thread);
-}
-
-enum error thread_preemption_point(void)
-{
-    ASSERT(arch_this_cpu()->locks_held == 0);
-    arch_interrupt_window();
-    struct thread *self = thread_current();
-    if ((__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0) {
-        queue_yield();
+    spin_lock(&self->end_lock);
+    if (self->end.kind == 0) {
+        self->end.kind = END_EXIT;
     }
-    return __atomic_load_n(&self->killed, __ATOMIC_RELAXED) != 0 ? ERR_CANCELLED : ERR_NONE;
+    self->over = true;
+    wait_wake_all(&self->joiners, ERR_NONE);
+    spin_unlock(&self->end_lock);
+    sched_leave();
 }
 
-void thread_before_user(void)
+enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_end *end)
 {
-    struct thread *self = thread_current();
-    do {
-        __atomic_store_n(&arch_this_cpu()->pending, 0, __ATOMIC_RELAXED);
-        queue_yield();
-        if (__atomic_load_n(&self->killed, __ATOMIC_SEQ_CST) != 0) {
-            thread_exit();
-        }
-    } while (__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) != 0);
+    enum error error = ERR_NONE;
+    if (thread == thread_current()) {
+        return ERR_BAD_ARGUMENT;
+    }
+    spin_lock(&thread->end_lock);
+    if (thread->over) {
+        spin_unlock(&thread->end_lock);
+    } else {
+        error = wait_on(&thread->joiners, &thread->end_lock, "a thread's end", deadline, 0);
+    }
+    *end = thread->end; /* once it is over it does not change */
+    return error;
 }
 
-uint64_t thread_run_time(const struct thread *thread)
+uint64_t thread_run_time(struct thread *thread)
 {
-    uint64_t since = __atomic_load_n(&thread->run_since, __ATOMIC_RELAXED);
-    uint64_t time = __atomic_load_n(&thread->run_time, __ATOMIC_RELAXED);
-    return since != 0 ? time + (arch_clock() - since) : time;
+    struct cpu *cpu = sched_lock_of(thread);
+    uint64_t time = thread->run_time;
+    if (cpu->current == thread) {
+        time += arch_clock() - cpu->switched;
+    }
+    spin_unlock(&cpu->queue_lock);
+    return time;
 }

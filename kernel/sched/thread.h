@@ -1,78 +1,118 @@
 /*
- * Threads: the kernel's own and those of tasks. A thread belongs to one CPU's queue at a time.
+ * Threads: the kernel's own and those of tasks. How they wait is in wait.h, who runs when in sched.h.
  *
- * Waiting. A thread that waits on an object enters the object's list of waiters under the object's lock, then
- * calls thread_block. Whoever has what it waits for takes it out of the list under the same lock and calls
- * thread_wake. The deadline and a kill wake it too; it then finds itself still in the list and leaves it,
- * under the lock. So a wake-up is never lost and never comes late: after the thread has taken the object's
- * lock once more, nobody remembers it. thread_wait_begin forgets a wake-up that came before.
+ * A thread is an object: it lives until it has ended and nobody refers to it any more. Its stack and
+ * registers go when it ends.
+ *
+ * At any moment a thread belongs to one CPU, whose queue lock guards its state:
+ *
+ *     NEW ------> READY <-----> RUNNING -----> ENDED
+ *                   ^            |  |  \
+ *                   |  wake      |  |   `--> MOVING   to another CPU; READY there at once
+ *                   +-- BLOCKED <-  `------> STOPPED  suspended, on its way to user mode
+ *                   `---------------------------'
  */
 #ifndef QUIRE_KERNEL_THREAD_H
 #define QUIRE_KERNEL_THREAD_H
 
 #include "abi/error.h"
+#include "abi/system.h"
 #include "kernel/arch/arch.h"
 #include "kernel/lib/list.h"
+#include "kernel/obj/object.h"
 #include "kernel/sched/cpu.h"
+#include "kernel/sched/spinlock.h"
+#include "kernel/sched/timer.h"
+#include "kernel/sched/wait.h"
 
-struct object;
+struct budget;
 struct task;
 
+/* The order counts: who runs no more on its CPU has a state from THREAD_MOVING on. */
 enum thread_state {
     THREAD_NEW,
     THREAD_READY,
     THREAD_RUNNING,
     THREAD_BLOCKED,
+    THREAD_STOPPED,
+    THREAD_MOVING,
     THREAD_ENDED,
 };
 
-#define DEADLINE_NEVER UINT64_MAX
-#define CPU_ANY        UINT32_MAX
+#define CPU_ANY UINT32_MAX
 
-/* How long a thread runs while others of its CPU are ready. */
+/* How long a thread runs while others of its rank are ready on its CPU, unless it is told otherwise. */
 #define THREAD_SLICE_NS 10000000u
+#define SLICE_LEAST_NS  100000u
+#define SLICE_MOST_NS   10000000000u
+
+#define PRIORITY_DEFAULT 128u
+#define PRIORITY_ROOT    192u
+#define PRIORITY_HIGHEST 255u
+
+/* What a thread has to see to on its way to user mode. */
+#define ATTENTION_KILLED  1u
+#define ATTENTION_SUSPEND 2u
 
 struct thread {
     /* Known to assembly. Owning CPU only. */
     uint64_t stack_pointer;
 
+    struct object object;
+
     /* Set once. */
     uint64_t stack_top;
-    struct task *task; /* NULL for a thread of the kernel; holds a reference */
+    struct task *task; /* NULL for a thread of the kernel; holds a reference until the end */
     void *vectors;     /* wide registers while it does not run; NULL for a thread of the kernel */
     uint32_t number;
     const char *name;
 
     /* Guarded by the queue lock of its CPU. */
-    struct cpu *cpu; /* atomic to read */
-    enum thread_state state;
+    struct cpu *cpu;        /* atomic to read; NULL before the start */
+    uint32_t state;         /* enum thread_state */
+    enum error wake_reason; /* what ended its sleep: ERR_NONE for a waker */
     bool woken;             /* a wake-up came before it blocked */
-    enum error wake_reason; /* what thread_block returns */
-    uint64_t deadline;
-    struct list ready_node;
-    struct list timer_node;
+    bool permit;            /* of thread_park */
+    bool parked;            /* it waits in thread_park */
+    bool exhausted;         /* its budget is used up */
+    uint8_t priority;       /* its own */
+    struct run_entry entry; /* with the rank that counts: own, lent, or exhausted */
+    struct cpu_mask affinity;
+    uint64_t slice;      /* nanoseconds */
+    uint64_t slice_left; /* of the turn that it has begun */
+    struct timer timer;  /* of its wait */
+    struct budget *budget;
+    uint32_t suspensions;
+    uint64_t run_time; /* until it last left the CPU */
+    uint64_t switches; /* how often it was switched to */
 
-    /* Atomic. */
-    uint32_t killed;
-    uint32_t affinity; /* CPU number or CPU_ANY */
+    uint32_t attention; /* ATTENTION_*; atomic */
 
-    /* Guarded by the lock of the object it waits for. */
+    /* Guarded by the lock of the queue that it waits in. */
     struct list wait_node;
     uint64_t wait_mask;
     uint64_t wait_result;
+    enum error wait_reason; /* what its waker gave */
+    const char *waits_for; /* in a word; atomic */
+
+    /* Guarded by end_lock. */
+    struct spinlock end_lock;
+    struct wait_queue joiners;
+    struct thread_end end; /* how it ends; kind 0 until that is known */
+    bool over;             /* it has ended */
 
     /* Guarded by the task's lock. */
     struct list task_node;
 
     /* Owning CPU only. */
-    uint64_t run_time;
-    uint64_t run_since;
     uint64_t user_entry;
     uint64_t user_stack;
     uint64_t user_argument;
     struct object *dying; /* objects without references that it has yet to destroy */
     bool destroying;
 };
+
+OBJECT_WRAPPERS(thread)
 
 /* The thread that runs this code. */
 static inline struct thread *thread_current(void)
@@ -81,8 +121,9 @@ static inline struct thread *thread_current(void)
 }
 
 /*
- * Create a thread of the kernel that runs start(argument), on this CPU or any (CPU_ANY). It does not run
- * before thread_start. ERR_NO_MEMORY. It ends with thread_exit.
+ * Create a thread of the kernel that runs start(argument), on this CPU or any (CPU_ANY), with
+ * PRIORITY_DEFAULT. It does not run before thread_start, which takes over the reference. ERR_NO_MEMORY. It
+ * ends with thread_exit.
  */
 enum error thread_create(const char *name, void (*start)(void *), void *argument, uint32_t affinity,
                          struct thread **out) MUST_CHECK;
@@ -94,60 +135,72 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
 /* Give up a thread that was never started. */
 void thread_discard(struct thread *thread);
 
-/* Put a new thread into the queue of the CPU with the least to do among those it may run on. */
+/* Let a new thread run, on the CPU that suits it best. Takes over a reference, which its end gives back. */
 void thread_start(struct thread *thread);
 
 /* End the calling thread. */
 _Noreturn void thread_exit(void);
 
-/* Let the next ready thread of this CPU run, if there is one. */
-void thread_yield(void);
-
-/* Before entering an object's list of waiters. */
-void thread_wait_begin(void);
+/* Note how the thread ends; the first note counts. */
+void thread_set_end(struct thread *thread, uint32_t kind, uint32_t status);
 
 /*
- * Wait for thread_wake; returns its reason, ERR_TIMED_OUT when the deadline passes first, or ERR_CANCELLED
- * when the thread is killed. Holds no lock.
+ * Wait until the thread has ended; how it did comes in *end. ERR_TIMED_OUT; ERR_CANCELLED when the caller is
+ * killed; ERR_BAD_ARGUMENT for the caller itself.
  */
-enum error thread_block(uint64_t deadline) MUST_CHECK;
+enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_end *end) MUST_CHECK;
 
-/* Wake a thread that waits or is about to. May be called with the lock of the object that it waits for. */
-void thread_wake(struct thread *thread, enum error reason);
+/* --- what may be done to a thread in any state, by anyone; control.c
+ * ------------------------------------------------ */
 
-/* Mark a thread as killed and see to it that it notices, wherever it is. */
+/* It ends on its way to user mode, and does not wait any more. */
 void thread_kill(struct thread *thread);
+
+/*
+ * It runs no code of user mode any more when this returns, until thread_resume has been called as often. A
+ * wait in the kernel goes on. The calling thread stops on its way to user mode. ERR_LIMIT; ERR_DEAD.
+ */
+enum error thread_suspend(struct thread *thread) MUST_CHECK;
+
+/* ERR_BAD_ARGUMENT when it is not suspended. */
+enum error thread_resume(struct thread *thread) MUST_CHECK;
+
+/* Takes effect at once, whoever runs where. */
+void thread_set_priority(struct thread *thread, uint8_t priority);
+
+/* From its next turn on. */
+void thread_set_slice(struct thread *thread, uint64_t nanoseconds);
+
+/*
+ * Run only on these CPUs from now on. The calling thread, and one that is ready, moves at once; one that runs
+ * elsewhere as soon as an interrupt reaches it. ERR_NOT_FOUND when none of them is up.
+ */
+enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask) MUST_CHECK;
+
+/* The calling thread: on this CPU only, which is up, or on any (CPU_ANY). */
+void thread_bind(uint32_t number);
+
+/* --- the calling thread
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Let others of the same rank, which are ready on this CPU, run first. */
+void thread_yield(void);
 
 /* Let interrupts in and others run, in the middle of something long; holds no lock. ERR_CANCELLED when
  * killed. */
 enum error thread_preemption_point(void) MUST_CHECK;
 
-/* Run only on this CPU from now on (CPU_ANY for all); the calling thread moves at once. */
-void thread_set_affinity(uint32_t number);
-
-/* On the way to user mode when something is pending: switch threads, or end this one. */
+/* On the way to user mode when something is pending: switch threads, stop, or end this one. */
 void thread_before_user(void);
 
-/* From the assembly, first thing in a new thread: finish the switch. */
-void thread_arrived(struct thread *from);
-
-/* The interrupt of arch_cpu_kick: another CPU has put a thread into this one's queue, or killed the one that
- * runs. */
-void thread_kicked(void);
-
-/* The timer interrupt of this CPU. */
-void thread_timer_tick(void);
-
-/* Make the code that runs on this CPU, on its first stack, its idle thread. */
-void thread_adopt_idle(struct cpu *cpu);
-
-/* What the idle thread does for good. */
-_Noreturn void thread_become_idle(struct cpu *cpu);
+/* --- figures
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* Threads that there are, idle ones apart; one counts until all that it held is given back. */
 uint32_t thread_count(void);
 
-/* Time that the thread has run, and the number of its CPU. Any CPU may ask; the value may be a little old. */
-uint64_t thread_run_time(const struct thread *thread);
+/* Time that the thread has run. Any CPU may ask. */
+uint64_t thread_run_time(struct thread *thread);
 
 #endif

@@ -11,6 +11,7 @@ enum error sys_null(void)
 
 enum error sys_thread_exit(void)
 {
+    thread_set_end(thread_current(), END_EXIT, 0);
     thread_kill(thread_current()); /* it leaves on the way back to user mode */
     return ERR_NONE;
 }
@@ -23,9 +24,7 @@ enum error sys_thread_yield(void)
 
 enum error sys_thread_sleep(uint64_t deadline)
 {
-    thread_wait_begin();
-    enum error error = thread_block(deadline);
-    return error == ERR_TIMED_OUT ? ERR_NONE : error;
+    return wait_until(deadline, 0);
 }
 
 enum error sys_clock_read(uint64_t *result)
@@ -39,6 +38,6 @@ enum error sys_thread_affinity(uint64_t cpu)
     if (cpu != UINT64_MAX && cpu >= arch_cpu_count()) {
         return ERR_NOT_FOUND;
     }
-    thread_set_affinity(cpu == UINT64_MAX ? CPU_ANY : (uint32_t)cpu);
+    thread_bind(cpu == UINT64_MAX ? CPU_ANY : (uint32_t)cpu);
     return ERR_NONE;
 }

@@ -43,19 +43,22 @@ static bool read_cpu(uint64_t *index, union topic_record *out)
     struct cpu *cpu = cpus[*index];
     uint64_t now = arch_clock();
     spin_lock(&cpu->queue_lock);
-    uint64_t idle = cpu->idle_time + (cpu->idle_since != 0 ? now - cpu->idle_since : 0);
+    const struct thread *current = cpu->current;
+    uint64_t idle = cpu->idle->run_time + (current == cpu->idle ? now - cpu->switched : 0);
+    uint32_t runnable = cpu->queue.count + (current != cpu->idle);
+    uint32_t task = current->task != NULL ? current->task->number : 0;
     spin_unlock(&cpu->queue_lock);
     out->cpu = (struct system_cpu){
         .number = cpu->number,
         .apic_id = cpu->apic_id,
         .flags = CPU_ONLINE | (cpu->boot ? CPU_BOOT : 0),
-        .runnable = cpu->runnable,
+        .runnable = runnable,
         .idle_time = idle,
         .up_time = now - cpu->online_since,
         .interrupts = cpu->interrupts,
         .timer_ticks = cpu->timer_ticks,
         .switches = cpu->switches,
-        .task = cpu->running_task,
+        .task = task,
     };
     return true;
 }

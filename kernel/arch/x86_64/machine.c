@@ -22,7 +22,7 @@
 #include "kernel/mm/node.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/mm/window.h"
-#include "kernel/sched/queue.h"
+#include "kernel/sched/sched.h"
 #include "kernel/sched/spinlock.h"
 #include "lib/text.h"
 
@@ -35,12 +35,7 @@
 static struct spinlock online_lock = SPINLOCK("cpus online", LOCK_TASK_LIST);
 
 /* Guarded by online_lock to change; atomic to read. */
-static unsigned online = 1;
-
-unsigned arch_cpu_count(void)
-{
-    return __atomic_load_n(&online, __ATOMIC_ACQUIRE);
-}
+unsigned cpus_online = 1;
 
 void machine_early(struct cpu *cpu, uint64_t entry_stamp)
 {
@@ -100,7 +95,7 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     cpu->apic_id = apic_id();
     cpu->node = node_of_domain(acpi_domain_of(cpu->apic_id));
     clock_measure();
-    queue_init(cpu);
+    sched_init(cpu);
     cpu->online_since = arch_clock();
 }
 
@@ -122,7 +117,7 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     cpu->apic_id = id;
     cpu->node = node_of_domain(acpi_domain_of(id));
     cpu->area = area_index;
-    queue_init(cpu);
+    sched_init(cpu);
     if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
         window_setup(cpu) != ERR_NONE) {
         return NULL;
@@ -190,12 +185,12 @@ void cpu_entry_secondary(struct cpu *cpu)
     apic_setup();
     cpu->online_since = arch_clock();
     spin_lock(&online_lock);
-    cpu->number = online;
-    cpus[online] = cpu;
-    thread_adopt_idle(cpu);
-    __atomic_store_n(&online, online + 1, __ATOMIC_RELEASE);
+    cpu->number = cpus_online;
+    cpus[cpus_online] = cpu;
+    sched_adopt_idle(cpu);
+    __atomic_store_n(&cpus_online, cpus_online + 1, __ATOMIC_RELEASE);
     spin_unlock(&online_lock);
-    thread_become_idle(cpu);
+    sched_idle(cpu);
 }
 
 void machine_listen(void)

@@ -12,7 +12,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/frame_table.h"
 #include "kernel/obj/task.h"
-#include "kernel/sched/thread.h"
+#include "kernel/sched/sched.h"
 
 extern const char user_copy_start[], user_copy_end[], user_copy_fault[];
 
@@ -117,11 +117,11 @@ static void interrupt(const struct trap_frame *frame)
     case VECTOR_TIMER:
         cpu->timer_ticks++;
         apic_end_of_interrupt();
-        thread_timer_tick();
+        sched_timer_tick();
         return;
     case VECTOR_KICK:
         apic_end_of_interrupt();
-        thread_kicked();
+        sched_kicked();
         return;
     case VECTOR_FLUSH:
         apic_end_of_interrupt();

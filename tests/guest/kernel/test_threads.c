@@ -34,7 +34,7 @@ static const char *wander(unsigned number)
 {
     for (unsigned i = 0; i < 50; i++) {
         unsigned target = (number + i) % arch_cpu_count();
-        thread_set_affinity(target);
+        thread_bind(target);
         EXPECT(arch_this_cpu()->number == target);
     }
     return NULL;
@@ -49,8 +49,7 @@ SELFTEST(sleep, "time: a sleep of 20 ms is never shorter, and not much longer on
 {
     for (unsigned i = 0; i < 5; i++) {
         uint64_t start = arch_clock();
-        thread_wait_begin();
-        EXPECT(thread_block(start + 20000000) == ERR_TIMED_OUT);
+        EXPECT(wait_until(start + 20000000, 0) == ERR_NONE);
         uint64_t slept = arch_clock() - start;
         EXPECT(slept >= 20000000);
         EXPECT(slept < 500000000);

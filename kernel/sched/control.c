@@ -1,0 +1,134 @@
+/*
+ * What may be done to a thread in any state; see thread.h.
+ */
+#include "kernel/sched/sched.h"
+
+#include "kernel/debug/panic.h"
+
+#define SUSPENSIONS_MOST 1000000u
+
+/* Its attention is asked for: let it look, wherever it runs. The queue is locked. */
+static void call_upon(struct cpu *home, const struct thread *thread)
+{
+    if (thread->state == THREAD_RUNNING) {
+        __atomic_fetch_or(&home->pending, PENDING_ATTENTION, __ATOMIC_SEQ_CST);
+        if (home != arch_this_cpu()) {
+            arch_cpu_kick(home);
+        }
+    }
+}
+
+void thread_kill(struct thread *thread)
+{
+    thread_set_end(thread, END_KILLED, 0);
+    __atomic_fetch_or(&thread->attention, ATTENTION_KILLED, __ATOMIC_SEQ_CST);
+    struct cpu *home = sched_lock_of(thread);
+    if (thread->state == THREAD_BLOCKED || thread->state == THREAD_STOPPED) {
+        sched_wake_locked(home, thread, ERR_CANCELLED);
+        return;
+    }
+    call_upon(home, thread);
+    spin_unlock(&home->queue_lock);
+}
+
+/*
+ * Until the CPU has taken an interrupt after the thread was called upon, or runs something else. Interrupts
+ * are let in, since that CPU may wait in the same way for this one.
+ */
+static void wait_until_out(struct thread *thread, struct cpu *cpu, uint64_t kicks)
+{
+    while (__atomic_load_n(&cpu->kicks, __ATOMIC_ACQUIRE) == kicks &&
+           __atomic_load_n(&cpu->current, __ATOMIC_ACQUIRE) == thread) {
+        arch_interrupt_window();
+        arch_spin_wait();
+    }
+}
+
+enum error thread_suspend(struct thread *thread)
+{
+    struct cpu *home = sched_lock_of(thread);
+    if (thread->state == THREAD_ENDED || thread->suspensions == SUSPENSIONS_MOST) {
+        enum error error = thread->state == THREAD_ENDED ? ERR_DEAD : ERR_LIMIT;
+        spin_unlock(&home->queue_lock);
+        return error;
+    }
+    thread->suspensions++;
+    __atomic_fetch_or(&thread->attention, ATTENTION_SUSPEND, __ATOMIC_SEQ_CST);
+    bool elsewhere = thread->state == THREAD_RUNNING && home != arch_this_cpu();
+    uint64_t kicks = __atomic_load_n(&home->kicks, __ATOMIC_ACQUIRE);
+    call_upon(home, thread);
+    spin_unlock(&home->queue_lock);
+    if (elsewhere) {
+        wait_until_out(thread, home, kicks);
+    }
+    return ERR_NONE;
+}
+
+enum error thread_resume(struct thread *thread)
+{
+    struct cpu *home = sched_lock_of(thread);
+    if (thread->suspensions == 0) {
+        spin_unlock(&home->queue_lock);
+        return ERR_BAD_ARGUMENT;
+    }
+    if (--thread->suspensions == 0) {
+        __atomic_fetch_and(&thread->attention, ~ATTENTION_SUSPEND, __ATOMIC_SEQ_CST);
+        if (thread->state == THREAD_STOPPED) {
+            sched_make_ready(home, thread);
+            return ERR_NONE;
+        }
+    }
+    spin_unlock(&home->queue_lock);
+    return ERR_NONE;
+}
+
+void thread_stop_here(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    struct thread *self = cpu->current;
+    spin_lock(&cpu->queue_lock);
+    if (self->suspensions == 0 ||
+        (__atomic_load_n(&self->attention, __ATOMIC_SEQ_CST) & ATTENTION_KILLED) != 0) {
+        spin_unlock(&cpu->queue_lock);
+        return;
+    }
+    sched_block(cpu, THREAD_STOPPED, DEADLINE_NEVER, 0);
+}
+
+void thread_set_priority(struct thread *thread, uint8_t priority)
+{
+    struct cpu *home = sched_lock_of(thread);
+    thread->priority = priority;
+    sched_reconsider(home, thread, thread_rank(thread));
+    if (thread == thread_current()) {
+        sched_reschedule();
+    }
+}
+
+void thread_set_slice(struct thread *thread, uint64_t nanoseconds)
+{
+    struct cpu *home = sched_lock_of(thread);
+    thread->slice = nanoseconds;
+    spin_unlock(&home->queue_lock);
+}
+
+enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask)
+{
+    if (!cpu_mask_any(mask, arch_cpu_count())) {
+        return ERR_NOT_FOUND;
+    }
+    struct cpu *home = sched_lock_of(thread);
+    thread->affinity = *mask;
+    sched_reconsider(home, thread, thread_rank(thread));
+    if (thread == thread_current()) {
+        sched_reschedule();
+    }
+    return ERR_NONE;
+}
+
+void thread_bind(uint32_t number)
+{
+    struct cpu_mask mask = number == CPU_ANY ? cpu_mask_all() : cpu_mask_of(number);
+    enum error error = thread_set_affinity(thread_current(), &mask);
+    ASSERT(error == ERR_NONE);
+}

@@ -1,0 +1,254 @@
+/*
+ * Who runs on this CPU: switching, yielding, sleeping, and the ends of turns; see sched.h.
+ */
+#include "kernel/sched/sched.h"
+
+#include "kernel/debug/panic.h"
+#include "kernel/mm/aspace.h"
+#include "kernel/obj/task.h"
+
+struct cpu *cpus[CPU_MAX];
+
+void sched_init(struct cpu *cpu)
+{
+    spin_init(&cpu->queue_lock, "run queue", LOCK_RUN_QUEUE);
+    run_queue_init(&cpu->queue);
+    cpu->timer_armed = DEADLINE_NEVER; /* the timer has been switched off before */
+}
+
+/* --- switching; the queue is locked
+ * ---------------------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) void after_switch(struct thread *from, uint32_t after)
+{
+    if ((after & AFTER_PLACE) != 0) {
+        sched_place_moving(from);
+    }
+    if ((after & AFTER_PULL) != 0) {
+        sched_pull(arch_this_cpu());
+    }
+    if ((after & AFTER_FREE) != 0) { /* last: it may take long, and let others run */
+        thread_end_finish(from);
+    }
+}
+
+/* The thread that ran before has left its stack: let the queue go, then see to what is left. */
+static inline void finish_switch(struct thread *from)
+{
+    struct cpu *cpu = arch_this_cpu();
+    uint32_t after = cpu->after;
+    cpu->after = 0;
+    spin_unlock_fast(&cpu->queue_lock);
+    if (__builtin_expect(after != 0, 0)) {
+        after_switch(from, after);
+    }
+}
+
+void thread_arrived(struct thread *from)
+{
+    finish_switch(from);
+}
+
+static inline void begin_turn(struct cpu *cpu, struct thread *next, uint64_t now)
+{
+    if (next->slice_left == 0) {
+        next->slice_left = next->slice;
+    }
+    cpu->slice_end = now + next->slice_left;
+    next->switches++;
+    cpu->switches++;
+}
+
+/* Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. */
+static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
+{
+    self->run_time += now - cpu->switched;
+    cpu->switched = now;
+    cpu->current = next;
+    next->state = THREAD_RUNNING;
+    begin_turn(cpu, next, now);
+    if (next->entry.rank < self->entry.rank && arch_cpu_count() > 1) {
+        cpu->after |= AFTER_PULL;
+    }
+    if (__builtin_expect(cpu->pending != 0, 0)) {
+        __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+    }
+    if (__builtin_expect(__atomic_load_n(&next->attention, __ATOMIC_SEQ_CST) != 0, 0)) {
+        __atomic_fetch_or(&cpu->pending, PENDING_ATTENTION, __ATOMIC_RELAXED);
+    }
+    sched_publish(cpu);
+    timer_program(cpu);
+    struct aspace *space = next->task != NULL ? &next->task->space : NULL;
+    if (space != cpu->space) {
+        aspace_load(space);
+    }
+    finish_switch(arch_thread_switch(self, next));
+}
+
+static inline struct thread *take_next(struct cpu *cpu)
+{
+    return run_queue_top(&cpu->queue) != 0 ? thread_of_entry(run_queue_take(&cpu->queue)) : cpu->idle;
+}
+
+void sched_switch_away(struct cpu *cpu)
+{
+    switch_to(cpu, cpu->current, take_next(cpu), arch_clock());
+}
+
+void sched_block(struct cpu *cpu, enum thread_state state, uint64_t deadline, uint64_t slack)
+{
+    struct thread *self = cpu->current;
+    self->state = state;
+    self->slice_left = 0;
+    if (deadline != DEADLINE_NEVER) {
+        timer_start(cpu, &self->timer, deadline, slack);
+    }
+    sched_switch_away(cpu);
+}
+
+void sched_leave(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    spin_lock(&cpu->queue_lock);
+    cpu->current->state = THREAD_ENDED;
+    cpu->after |= AFTER_FREE;
+    sched_switch_away(cpu);
+    panic("a thread that has ended runs again");
+}
+
+void thread_yield(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    struct thread *self = cpu->current;
+    spin_lock_at(&cpu->queue_lock, __builtin_return_address(0));
+    if (run_queue_top(&cpu->queue) < self->entry.rank || self == cpu->idle) {
+        spin_unlock_fast(&cpu->queue_lock);
+        return;
+    }
+    self->state = THREAD_READY;
+    self->slice_left = 0;
+    run_queue_append(&cpu->queue, &self->entry);
+    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), arch_clock());
+}
+
+/* --- somebody asked for a look
+ * --------------------------------------------------------------------------------------------- */
+
+void sched_request(struct cpu *cpu)
+{
+    uint32_t before = __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_SEQ_CST);
+    if ((before & PENDING_RESCHEDULE) == 0 && cpu != arch_this_cpu()) {
+        arch_cpu_kick(cpu);
+    }
+}
+
+/* The current thread goes to another CPU: whichever suits it, or the one that has been written into it. */
+static void move_away(struct cpu *cpu, struct thread *self)
+{
+    self->state = THREAD_MOVING;
+    cpu->after |= AFTER_PLACE;
+    sched_switch_away(cpu);
+}
+
+/* Something higher is ready here. The turn of this thread is not over. */
+static void give_way(struct cpu *cpu, struct thread *self, uint64_t now)
+{
+    self->slice_left = cpu->slice_end > now ? cpu->slice_end - now : 0;
+    if (self->entry.movable && sched_better_place(self, cpu)) {
+        move_away(cpu, self);
+        return;
+    }
+    self->state = THREAD_READY;
+    run_queue_prepend(&cpu->queue, &self->entry);
+    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now);
+}
+
+/* The turn is over, and another one of the same rank waits. */
+static void rotate(struct cpu *cpu, struct thread *self, uint64_t now)
+{
+    self->slice_left = 0;
+    if (self->entry.movable && sched_should_move(cpu, self, now)) {
+        move_away(cpu, self);
+        return;
+    }
+    self->state = THREAD_READY;
+    run_queue_append(&cpu->queue, &self->entry);
+    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now);
+}
+
+void sched_reschedule(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    struct thread *self = cpu->current;
+    spin_lock(&cpu->queue_lock);
+    __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_SEQ_CST);
+    uint32_t top = run_queue_top(&cpu->queue), rank = self->entry.rank;
+    uint64_t now = arch_clock();
+    if (self != cpu->idle && !thread_may_run_on(self, cpu)) {
+        self->slice_left = 0;
+        move_away(cpu, self);
+    } else if (self == cpu->idle && top != 0) {
+        sched_switch_away(cpu);
+    } else if (top > rank) {
+        give_way(cpu, self, now);
+    } else if (top == rank && top != 0 && now >= cpu->slice_end) {
+        rotate(cpu, self, now);
+    } else {
+        timer_program(cpu);
+        spin_unlock(&cpu->queue_lock);
+        sched_pull(cpu);
+    }
+}
+
+void sched_kicked(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    __atomic_store_n(&cpu->kicks, cpu->kicks + 1, __ATOMIC_RELEASE);
+    __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+}
+
+void sched_timer_tick(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    cpu->timer_armed = DEADLINE_NEVER;
+    uint64_t now = arch_clock();
+    spin_lock(&cpu->queue_lock);
+    timer_run(cpu, now);
+    uint32_t top = run_queue_top(&cpu->queue), rank = cpu->current->entry.rank;
+    if (top > rank || (top == rank && top != 0 && now >= cpu->slice_end)) {
+        __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+    }
+    timer_program(cpu);
+    spin_unlock(&cpu->queue_lock);
+}
+
+void thread_before_user(void)
+{
+    struct cpu *cpu;
+    struct thread *self = thread_current();
+    do {
+        cpu = arch_this_cpu();
+        uint32_t pending = __atomic_fetch_and(&cpu->pending, ~PENDING_ATTENTION, __ATOMIC_SEQ_CST);
+        uint32_t attention = __atomic_load_n(&self->attention, __ATOMIC_SEQ_CST);
+        if ((attention & ATTENTION_KILLED) != 0) {
+            thread_exit();
+        }
+        if ((attention & ATTENTION_SUSPEND) != 0) {
+            thread_stop_here();
+        } else if ((pending & PENDING_RESCHEDULE) != 0) {
+            sched_reschedule();
+        }
+        cpu = arch_this_cpu();
+    } while (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) != 0);
+}
+
+enum error thread_preemption_point(void)
+{
+    ASSERT(arch_this_cpu()->locks_held == 0);
+    arch_interrupt_window();
+    if ((__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0) {
+        sched_reschedule();
+    }
+    uint32_t attention = __atomic_load_n(&thread_current()->attention, __ATOMIC_RELAXED);
+    return (attention & ATTENTION_KILLED) != 0 ? ERR_CANCELLED : ERR_NONE;
+}

@@ -1,0 +1,41 @@
+/*
+ * What a CPU does when it has nothing to do; see sched.h.
+ */
+#include "kernel/sched/sched.h"
+
+#include "kernel/mm/zeroed.h"
+
+void sched_adopt_idle(struct cpu *cpu)
+{
+    static struct thread idle_threads[CPU_MAX];
+    struct thread *idle = &idle_threads[cpu->number];
+    thread_init(idle, "idle", 0);
+    idle->entry.rank = RANK_IDLE;
+    idle->entry.movable = false;
+    idle->affinity = cpu_mask_of(cpu->number);
+    idle->stack_top = cpu->kernel_stack;
+    idle->cpu = cpu;
+    idle->state = THREAD_RUNNING;
+    cpu->switched = arch_clock();
+    cpu->idle = idle;
+    cpu->current = idle;
+}
+
+static bool nothing_asked(const struct cpu *cpu)
+{
+    return __atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0;
+}
+
+void sched_idle(struct cpu *cpu)
+{
+    for (;;) {
+        __atomic_fetch_and(&cpu->pending, ~PENDING_ATTENTION, __ATOMIC_RELAXED);
+        sched_reschedule();
+        while (nothing_asked(cpu) && zeroed_refill()) {
+            arch_interrupt_window();
+        }
+        if (nothing_asked(cpu)) {
+            arch_idle();
+        }
+    }
+}
