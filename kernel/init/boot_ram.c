@@ -225,6 +225,8 @@ static uint64_t mebibytes(const struct memory_range *ranges, size_t count)
 
 void boot_ram_find(void)
 {
+    held_count = 0;
+    blocked[1] = (struct memory_range){0};
     hold_all();
     find_ram();
     keep_ram_only();

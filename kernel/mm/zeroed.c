@@ -37,6 +37,8 @@ struct stock {
     /* Owning CPU writes, anyone reads. */
     uint32_t wanted; /* frames: grows with the requests that found none */
     uint64_t hits, misses, large_hits, large_misses;
+    uint64_t came, went; /* frames that came to be kept here through this CPU, and that left */
+    uint32_t moving;     /* some are on their way: came and went are not right just now */
 } __attribute__((aligned(128)));
 
 /* By number of the CPU; each is made by its owner when it is first idle. Atomic. */
@@ -49,7 +51,8 @@ static pfn_t ready[BLOCKS];
 static uint32_t block_count; /* atomic to read */
 static uint32_t makers;      /* CPUs that have a block in the making; atomic to read */
 
-static uint32_t blocks_wanted; /* atomic: grows with the requests that found none */
+static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
+static uint64_t went_elsewhere; /* atomic */
 
 static uint32_t look(const uint32_t *value)
 {
@@ -73,11 +76,50 @@ static struct stock *stock_make(unsigned number)
     return stock;
 }
 
+static void set_moving(struct stock *self, uint32_t moving)
+{
+    if (self != NULL) {
+        __atomic_store_n(&self->moving, moving, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* Take a block to keep; ERR_NO_MEMORY. */
+static enum error keep(struct stock *self, unsigned order, pfn_t *out)
+{
+    set_moving(self, 1);
+    enum error error = frame_alloc_for(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
+    if (error == ERR_NONE) {
+        __atomic_store_n(&self->came, self->came + ((uint64_t)1 << order), __ATOMIC_RELEASE);
+    }
+    set_moving(self, 0);
+    return error;
+}
+
+/* A block has left. CPUs that are never idle have no stock to note it in. */
+static void note_gone(struct stock *self, unsigned order)
+{
+    uint64_t *went = self != NULL ? &self->went : &went_elsewhere;
+    __atomic_fetch_add(went, (uint64_t)1 << order, __ATOMIC_RELEASE);
+}
+
+static void give_back(pfn_t first, unsigned order)
+{
+    struct stock *self = stock_of(arch_this_cpu()->number);
+    set_moving(self, 1);
+    frame_release(first, order);
+    note_gone(self, order);
+    set_moving(self, 0);
+}
+
 /* Make a frame out of the stock its new holder's. */
 static enum error hand_over(pfn_t frame, unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
+    struct stock *self = stock_of(arch_this_cpu()->number);
+    set_moving(self, 1);
     enum error error = frame_assign(frame, order, class, account);
     ASSERT(error == ERR_NONE);
+    note_gone(self, order);
+    set_moving(self, 0);
     *out = frame;
     return ERR_NONE;
 }
@@ -163,16 +205,16 @@ static void clear_frame(pfn_t frame)
     window_close(WINDOW_ZERO);
 }
 
-static bool fill_stock(struct stock *stock)
+static bool fill_stock(struct stock *self, struct stock *stock)
 {
     pfn_t frame;
     for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < look(&stock->wanted); i++) {
-        if (frame_alloc_for(0, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, &frame) != ERR_NONE) {
+        if (keep(self, 0, &frame) != ERR_NONE) {
             return false;
         }
         clear_frame(frame);
         if (!stock_push(stock, frame)) {
-            frame_release(frame, 0);
+            give_back(frame, 0);
         }
     }
     return true;
@@ -220,7 +262,7 @@ static bool give_unfinished(struct stock *stock)
     spin_unlock(&stock->lock);
     if (has) {
         end_making(NULL);
-        frame_release(block, BLOCK_ORDER);
+        give_back(block, BLOCK_ORDER);
     }
     return has;
 }
@@ -238,7 +280,7 @@ static bool begin_block(struct stock *self, uint64_t wanted)
         return false;
     }
     pfn_t block;
-    if (frame_alloc_for(BLOCK_ORDER, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, &block) != ERR_NONE) {
+    if (keep(self, BLOCK_ORDER, &block) != ERR_NONE) {
         end_making(NULL);
         return false;
     }
@@ -278,7 +320,7 @@ bool zeroed_refill(void)
     }
     uint64_t share = frame_count_free().value / SHARE;
     if (stock != NULL) {
-        return share >= (uint64_t)STOCK * online && fill_stock(stock);
+        return share >= (uint64_t)STOCK * online && fill_stock(self, stock);
     }
     return begin_block(self, share / BLOCK_FRAMES < wanted ? share / BLOCK_FRAMES : wanted);
 }
@@ -290,13 +332,13 @@ bool zeroed_give_back(void)
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         struct stock *stock = stock_of(i);
         while (stock != NULL && stock_pop(stock, &frame)) {
-            frame_release(frame, 0);
+            give_back(frame, 0);
             any = true;
         }
         any |= stock != NULL && give_unfinished(stock);
     }
     while (look(&block_count) > 0 && block_pop(&frame)) {
-        frame_release(frame, BLOCK_ORDER);
+        give_back(frame, BLOCK_ORDER);
         any = true;
     }
     return any;
@@ -315,4 +357,47 @@ void zeroed_count(struct zeroed_counts *out)
             out->large_misses += stock->large_misses;
         }
     }
+}
+
+/* The frames kept here, and a number that changes whenever that does; false when some are on their way. */
+static bool kept(uint64_t *stamp, uint64_t *pages)
+{
+    uint64_t came = 0, went = __atomic_load_n(&went_elsewhere, __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        const struct stock *stock = stock_of(i);
+        if (stock != NULL) {
+            if (__atomic_load_n(&stock->moving, __ATOMIC_SEQ_CST) != 0) {
+                return false;
+            }
+            came += __atomic_load_n(&stock->came, __ATOMIC_ACQUIRE);
+            went += __atomic_load_n(&stock->went, __ATOMIC_ACQUIRE);
+        }
+    }
+    *stamp = came + went;
+    *pages = came - went;
+    return true;
+}
+
+void zeroed_count_frames(struct frame_counts *out)
+{
+    uint64_t before, after, frames_kept;
+    for (;;) {
+        bool still = kept(&before, &frames_kept);
+        if (still) {
+            frame_count(out);
+            still = kept(&after, &frames_kept);
+        }
+        if (still && before == after) {
+            break;
+        }
+        arch_spin_wait();
+    }
+    struct zeroed_counts counts;
+    zeroed_count(&counts);
+    uint64_t whole = counts.blocks * BLOCK_FRAMES <= frames_kept ? counts.blocks : frames_kept / BLOCK_FRAMES;
+    out->free += frames_kept;
+    out->classes[FRAME_FREE] = out->free;
+    out->classes[FRAME_USER_ANONYMOUS] -= frames_kept;
+    out->free_blocks[BLOCK_ORDER] += whole;
+    out->free_blocks[0] += frames_kept - whole * BLOCK_FRAMES;
 }

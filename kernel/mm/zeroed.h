@@ -43,4 +43,7 @@ struct zeroed_counts {
 /* May be a little off while others are at it. */
 void zeroed_count(struct zeroed_counts *out);
 
+/* As frame_count, with what is kept here counted as free, which it is for everybody who asks. */
+void zeroed_count_frames(struct frame_counts *out);
+
 #endif

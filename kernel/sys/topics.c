@@ -9,6 +9,7 @@
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/node.h"
+#include "kernel/mm/zeroed.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/lock_debug.h"
 #include "lib/environment.h"
@@ -20,7 +21,7 @@ static bool read_memory(uint64_t *index, union topic_record *out)
         return false;
     }
     struct frame_counts counts;
-    frame_count(&counts);
+    zeroed_count_frames(&counts);
     const uint64_t *c = counts.classes;
     out->memory = (struct system_memory){
         .total = counts.total * PAGE_SIZE,
@@ -113,7 +114,7 @@ static bool read_frames(uint64_t *index, union topic_record *out)
         return false;
     }
     struct frame_counts counts;
-    frame_count(&counts);
+    zeroed_count_frames(&counts);
     out->frames = (struct system_frames){.total = counts.total, .free = counts.free, .cached = counts.cached};
     memcpy(out->frames.classes, counts.classes, sizeof(out->frames.classes));
     memcpy(out->frames.free_blocks, counts.free_blocks, sizeof(out->frames.free_blocks));

@@ -7,12 +7,13 @@
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/zeroed.h"
 #include "lib/text.h"
 
 static uint64_t free_frames(void)
 {
     struct frame_counts counts;
-    frame_count(&counts);
+    zeroed_count_frames(&counts);
     return counts.free;
 }
 
