@@ -71,7 +71,7 @@ static const char *take_zeroed(unsigned number)
         for (unsigned i = 0; i < MANY; i++) {
             EXPECT(frame_free(frames[i], 0) == ERR_NONE);
         }
-        EXPECT(thread_block(arch_clock() + 2000000) == ERR_TIMED_OUT); /* idle time */
+        EXPECT(wait_until(arch_clock() + 2000000, 0) == ERR_NONE); /* idle time */
     }
     return NULL;
 }
@@ -98,7 +98,7 @@ SELFTEST(zeroed_large, "zeroed frames: blocks of 2 MiB are zero too")
             spoil(pfn(first.value + i));
         }
         EXPECT(frame_free(first, 9) == ERR_NONE);
-        EXPECT(thread_block(arch_clock() + 5000000) == ERR_TIMED_OUT);
+        EXPECT(wait_until(arch_clock() + 5000000, 0) == ERR_NONE);
     }
     return NULL;
 }
