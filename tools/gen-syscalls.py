@@ -17,7 +17,7 @@ from pathlib import Path
 REGISTERS = ["rdi", "rsi", "rdx", "r10", "r8", "r9"]
 UNITS = {"number", "handle", "mask", "bytes", "nanoseconds"}
 RIGHTS = {"read", "write", "execute", "map", "duplicate", "manage", "signal", "wait"}
-TYPES = {"task", "memory", "notification", "console", "system"}
+TYPES = {"task", "memory", "notification", "console", "system", "thread"}
 
 
 def fail(where, text):

@@ -128,12 +128,15 @@ void root_start(void)
     uint64_t bytes = handover.info.initrd_size;
     const void *data = bytes == 0 ? NULL : device_map(boot_memory_bundle(), bytes, MAP_READ);
     must(data == NULL ? ERR_NOT_FOUND : bundle_open(&bundle, data, bytes), "the init bundle");
-    must(task_make("root", &task), "a task");
+    must(task_make("root", PRIORITY_HIGHEST, &task), "a task");
     uint64_t entry = load(task, &bundle);
     place(task, NULL, 0, STACK_AT - STACK_BYTES, STACK_BYTES, ACCESS_READ | ACCESS_WRITE, "its stack");
     place_startup(task, data, bytes);
-    uint32_t number;
-    must(task_start_thread(task, entry, STACK_AT, STARTUP_AT, &number), "its first thread");
+    struct thread *first;
+    must(task_start_thread(task, entry, STACK_AT, STARTUP_AT, true, &first), "its first thread");
+    thread_set_priority(first, PRIORITY_ROOT);
+    must(thread_resume(first), "its first thread");
+    thread_release(first);
     log_info("root server started from a bundle of %lu KiB", bytes / KIB);
     task_release(task);
 }

@@ -8,6 +8,9 @@
 #include "kernel/mm/heap.h"
 #include "lib/text.h"
 
+/* Threads that are told of the end of their task while it is locked. */
+#define KILLS_AT_ONCE 32
+
 static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
 
 /* Guarded by all_lock. */
@@ -30,7 +33,7 @@ static void task_destroy(struct object *object)
     heap_free(task, sizeof(*task));
 }
 
-enum error task_make(const char *name, struct task **out)
+enum error task_make(const char *name, uint8_t ceiling, struct task **out)
 {
     struct task *task = heap_alloc_zeroed(sizeof(*task));
     if (task == NULL) {
@@ -38,6 +41,7 @@ enum error task_make(const char *name, struct task **out)
     }
     object_init(&task->object, OBJECT_TASK, task_destroy);
     spin_init(&task->lock, "task", LOCK_TASK);
+    task->ceiling = ceiling;
     list_init(&task->threads);
     text_format(task->name, sizeof(task->name), "%s", name);
     enum error error = handle_table_init(&task->handles);
@@ -60,41 +64,67 @@ enum error task_make(const char *name, struct task **out)
 }
 
 enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
-                             uint32_t *number)
+                             bool suspended, struct thread **out)
 {
     struct thread *thread;
     enum error error = thread_create_user(task, entry, stack, argument, &thread);
     if (error != ERR_NONE) {
         return error;
     }
-    *number = thread->number;
+    if (task_ceiling(task) < PRIORITY_DEFAULT) {
+        thread_set_priority(thread, task_ceiling(task));
+    }
+    if (suspended) {
+        error = thread_suspend(thread);
+        ASSERT(error == ERR_NONE); /* it is new */
+    }
     spin_lock(&task->lock);
     if (task->ending) {
-        error = ERR_DEAD;
-    } else {
-        list_append(&task->threads, &thread->task_node);
-        task->thread_count++;
-        task->status.state = TASK_RUNNING;
-        thread_start(thread);
-    }
-    spin_unlock(&task->lock);
-    if (error != ERR_NONE) {
+        spin_unlock(&task->lock);
         thread_discard(thread);
+        return ERR_DEAD;
     }
-    return error;
+    list_append(&task->threads, &thread->task_node);
+    task->thread_count++;
+    task->status.state = TASK_RUNNING;
+    thread_retain(thread);
+    spin_unlock(&task->lock);
+    thread_start(thread);
+    *out = thread;
+    return ERR_NONE;
 }
 
-/* Note the reason and tell all threads. The task is locked. */
+/*
+ * Tell all threads, a few at a time: one that has been told goes to the end of the list. There are no new
+ * ones any more, and to tell one twice does no harm.
+ */
+static void kill_all(struct task *task, uint32_t status, bool may_pause)
+{
+    uint32_t left = UINT32_MAX;
+    do {
+        spin_lock(&task->lock);
+        left = task->thread_count < left ? task->thread_count : left;
+        for (unsigned i = 0; i < KILLS_AT_ONCE && left > 0; i++, left--) {
+            struct list *node = task->threads.next;
+            list_remove(node);
+            list_append(&task->threads, node);
+            thread_kill(LIST_ENTRY(node, struct thread, task_node), status);
+        }
+        spin_unlock(&task->lock);
+        if (left > 0 && may_pause) {
+            enum error error = thread_preemption_point();
+            (void)error; /* also when the caller is one of those who are told */
+        }
+    } while (left > 0);
+}
+
+/* Note the reason. The task is locked. */
 static void end_locked(struct task *task, const struct task_status *status)
 {
     task->ending = true;
     uint32_t state = task->status.state;
     task->status = *status;
     task->status.state = state;
-    LIST_FOR_EACH(node, &task->threads)
-    {
-        thread_kill(LIST_ENTRY(node, struct thread, task_node));
-    }
 }
 
 /* Whoever finds the task without threads and ending gives its things back, once. The task is not locked. */
@@ -114,7 +144,7 @@ static void tear_down(struct task *task)
     }
 }
 
-static enum error end_with(struct task *task, const struct task_status *status)
+static enum error end_with(struct task *task, const struct task_status *status, bool may_pause)
 {
     spin_lock(&task->lock);
     bool already = task->ending;
@@ -128,6 +158,8 @@ static enum error end_with(struct task *task, const struct task_status *status)
     }
     if (empty) {
         tear_down(task);
+    } else {
+        kill_all(task, status->status, may_pause);
     }
     return ERR_NONE;
 }
@@ -135,7 +167,7 @@ static enum error end_with(struct task *task, const struct task_status *status)
 enum error task_end(struct task *task, uint32_t end, uint32_t status)
 {
     struct task_status reason = {.end = end, .status = status};
-    return end_with(task, &reason);
+    return end_with(task, &reason, true);
 }
 
 void task_fault(struct task *task, const struct task_fault *fault)
@@ -148,7 +180,7 @@ void task_fault(struct task *task, const struct task_fault *fault)
         .instruction = fault->instruction,
         .stack = fault->stack,
     };
-    if (end_with(task, &reason) == ERR_NONE) {
+    if (end_with(task, &reason, fault->own_stack) == ERR_NONE) {
         log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name,
                  fault->name, fault->code, fault->address, fault->instruction, fault->stack);
     }

@@ -19,6 +19,8 @@ struct task {
     uint32_t number;
     char name[TASK_NAME];
 
+    uint8_t ceiling; /* the highest priority that its threads may give; atomic */
+
     struct aspace space;
     struct handle_table handles;
 
@@ -44,14 +46,23 @@ struct task_fault {
     uint32_t vector;
     uint64_t code, address, instruction, stack;
     const char *name;
+    bool own_stack; /* the handler is on its thread's stack, and may let others run */
 };
 
-/* An empty task. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
-enum error task_make(const char *name, struct task **out) MUST_CHECK;
+static inline uint8_t task_ceiling(const struct task *task)
+{
+    return __atomic_load_n(&task->ceiling, __ATOMIC_RELAXED);
+}
 
-/* Start a thread in it. ERR_DEAD, ERR_NO_MEMORY. */
+/* An empty task. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
+enum error task_make(const char *name, uint8_t ceiling, struct task **out) MUST_CHECK;
+
+/*
+ * Start a thread in it, or one that is suspended; with PRIORITY_DEFAULT, or the ceiling if that is lower. The
+ * caller gets a reference. ERR_DEAD, ERR_NO_MEMORY.
+ */
 enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
-                             uint32_t *number) MUST_CHECK;
+                             bool suspended, struct thread **out) MUST_CHECK;
 
 /* Begin the end: all threads are told. ERR_DEAD when it has begun already. */
 enum error task_end(struct task *task, uint32_t end, uint32_t status) MUST_CHECK;

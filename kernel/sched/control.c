@@ -18,9 +18,13 @@ static void call_upon(struct cpu *home, const struct thread *thread)
     }
 }
 
-void thread_kill(struct thread *thread)
+void thread_end(struct thread *thread, uint32_t kind, uint32_t status)
 {
-    thread_set_end(thread, END_KILLED, 0);
+    spin_lock(&thread->end_lock);
+    if (thread->end.kind == 0) {
+        thread->end = (struct thread_end){kind, status};
+    }
+    spin_unlock(&thread->end_lock);
     __atomic_fetch_or(&thread->attention, ATTENTION_KILLED, __ATOMIC_SEQ_CST);
     struct cpu *home = sched_lock_of(thread);
     if (thread->state == THREAD_BLOCKED || thread->state == THREAD_STOPPED) {
@@ -29,6 +33,11 @@ void thread_kill(struct thread *thread)
     }
     call_upon(home, thread);
     spin_unlock(&home->queue_lock);
+}
+
+void thread_kill(struct thread *thread, uint32_t status)
+{
+    thread_end(thread, END_KILLED, status);
 }
 
 /*

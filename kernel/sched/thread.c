@@ -112,8 +112,8 @@ static void give_back(struct thread *thread)
     if (task != NULL) {
         task_release(task);
     }
-    __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
     thread_release(thread);
+    __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
 }
 
 void thread_discard(struct thread *thread)
@@ -134,15 +134,6 @@ uint32_t thread_count(void)
 void thread_start(struct thread *thread)
 {
     sched_place_new(thread);
-}
-
-void thread_set_end(struct thread *thread, uint32_t kind, uint32_t status)
-{
-    spin_lock(&thread->end_lock);
-    if (thread->end.kind == 0) {
-        thread->end = (struct thread_end){kind, status};
-    }
-    spin_unlock(&thread->end_lock);
 }
 
 void thread_exit(void)

@@ -93,7 +93,7 @@ struct thread {
     uint64_t wait_mask;
     uint64_t wait_result;
     enum error wait_reason; /* what its waker gave */
-    const char *waits_for; /* in a word; atomic */
+    const char *waits_for;  /* in a word; atomic */
 
     /* Guarded by end_lock. */
     struct spinlock end_lock;
@@ -141,9 +141,6 @@ void thread_start(struct thread *thread);
 /* End the calling thread. */
 _Noreturn void thread_exit(void);
 
-/* Note how the thread ends; the first note counts. */
-void thread_set_end(struct thread *thread, uint32_t kind, uint32_t status);
-
 /*
  * Wait until the thread has ended; how it did comes in *end. ERR_TIMED_OUT; ERR_CANCELLED when the caller is
  * killed; ERR_BAD_ARGUMENT for the caller itself.
@@ -153,8 +150,9 @@ enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_e
 /* --- what may be done to a thread in any state, by anyone; control.c
  * ------------------------------------------------ */
 
-/* It ends on its way to user mode, and does not wait any more. */
-void thread_kill(struct thread *thread);
+/* It ends on its way to user mode, and does not wait any more. The reason that is given first counts. */
+void thread_end(struct thread *thread, uint32_t kind, uint32_t status);
+void thread_kill(struct thread *thread, uint32_t status);
 
 /*
  * It runs no code of user mode any more when this returns, until thread_resume has been called as often. A

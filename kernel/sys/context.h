@@ -21,7 +21,7 @@ static inline struct task *caller(void)
         struct object *object;                                                                               \
         enum error error = handle_get(&caller()->handles, handle, number, rights, &object);                  \
         if (error == ERR_NONE) {                                                                             \
-            *out = (struct kind *)object;                                                                    \
+            *out = LIST_ENTRY(object, struct kind, object);                                                  \
         }                                                                                                    \
         return error;                                                                                        \
     }
@@ -30,6 +30,7 @@ HANDLE_GET(memory, OBJECT_MEMORY)
 HANDLE_GET(notification, OBJECT_NOTIFICATION)
 HANDLE_GET(console, OBJECT_CONSOLE)
 HANDLE_GET(system, OBJECT_SYSTEM)
+HANDLE_GET(thread, OBJECT_THREAD)
 #undef HANDLE_GET
 
 /* Give an object that was just made to the caller, by a handle with these rights, or drop it. */

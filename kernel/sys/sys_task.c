@@ -21,7 +21,7 @@ enum error sys_task_create(uaddr_t name, uint64_t name_length, uint64_t *result)
         text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?'; /* it will be printed */
     }
     struct task *task;
-    error = task_make(text, &task);
+    error = task_make(text, task_ceiling(caller()), &task);
     return error != ERR_NONE ? error : handle_give(&task->object, RIGHT_ALL, result);
 }
 
@@ -50,17 +50,11 @@ enum error sys_task_watch(struct task *task, struct notification *notification, 
     return ERR_NONE;
 }
 
-enum error sys_thread_start(struct task *task, uaddr_t entry, uaddr_t stack, uint64_t argument,
-                            uint64_t *result)
+enum error sys_task_ceiling(struct task *task, uint64_t ceiling)
 {
-    bool outside = !user_range_valid(entry, 1) || stack.value < USER_LOWEST || stack.value > USER_HIGHEST;
-    if (outside) {
-        return ERR_BAD_ADDRESS;
+    if (ceiling > task_ceiling(caller())) {
+        return ERR_NO_RIGHT;
     }
-    uint32_t number;
-    enum error error = task_start_thread(task, entry.value, stack.value, argument, &number);
-    if (error == ERR_NONE) {
-        *result = number;
-    }
-    return error;
+    __atomic_store_n(&task->ceiling, (uint8_t)ceiling, __ATOMIC_RELAXED);
+    return ERR_NONE;
 }

@@ -11,17 +11,23 @@
 #define STACK_STRIDE 0x100000ull
 #define SLOT_BITS    64u
 
+/* Stacks that are kept for the next threads when theirs have ended. */
+#define KEPT_MOST 8u
+
 void thread_entry(void);
-_Noreturn void thread_finish(uint32_t notification);
 _Noreturn void thread_run(struct thread *thread);
 
 static _Atomic uint64_t slots_used[THREADS_MOST / SLOT_BITS];
 
+/* Slots that nobody uses but whose stack is mapped; who takes an entry out of here owns its slot. 0 is none,
+ * n slot n - 1. */
+static _Atomic uint32_t kept[KEPT_MOST];
+
 _Noreturn void thread_run(struct thread *thread)
 {
-    uint32_t ended = thread->ended;
     thread->function(thread->argument);
-    thread_finish(ended);
+    sys_thread_exit();
+    __builtin_trap();
 }
 
 static enum error slot_take(uint32_t *slot)
@@ -63,51 +69,73 @@ static enum error stack_map(uint32_t slot)
     return error;
 }
 
-/* The thread's slot is taken: map its stack and start it. */
-static enum error thread_launch(struct thread *thread)
+/* A slot with its stack mapped. */
+static enum error stack_take(uint32_t *slot)
 {
-    enum error error = stack_map(thread->slot);
+    for (uint32_t i = 0; i < KEPT_MOST; i++) {
+        uint32_t found = atomic_load_explicit(&kept[i], memory_order_relaxed);
+        if (found != 0 && atomic_compare_exchange_strong(&kept[i], &found, 0)) {
+            *slot = found - 1;
+            return ERR_NONE;
+        }
+    }
+    enum error error = slot_take(slot);
+    if (error == ERR_NONE) {
+        error = stack_map(*slot);
+        if (error != ERR_NONE) {
+            slot_give(*slot);
+        }
+    }
+    return error;
+}
+
+static void stack_give(uint32_t slot)
+{
+    for (uint32_t i = 0; i < KEPT_MOST; i++) {
+        uint32_t none = 0;
+        if (atomic_compare_exchange_strong(&kept[i], &none, slot + 1)) {
+            return;
+        }
+    }
+    sys_memory_unmap(startup->self, slot_address(slot));
+    slot_give(slot);
+}
+
+static enum error thread_make(struct thread *thread, void (*function)(void *argument), void *argument,
+                              uint64_t suspended)
+{
+    *thread = (struct thread){.function = function, .argument = argument};
+    enum error error = stack_take(&thread->slot);
     if (error != ERR_NONE) {
         return error;
     }
-    uint64_t number;
-    error = sys_thread_start(startup->self, (uint64_t)thread_entry,
-                             slot_address(thread->slot) + THREAD_STACK_BYTES, (uint64_t)thread, &number);
+    error = sys_thread_create(startup->self, (uint64_t)thread_entry,
+                              slot_address(thread->slot) + THREAD_STACK_BYTES, (uint64_t)thread, suspended,
+                              &thread->handle);
     if (error != ERR_NONE) {
-        sys_memory_unmap(startup->self, slot_address(thread->slot));
+        stack_give(thread->slot);
     }
     return error;
 }
 
 enum error thread_create(struct thread *thread, void (*function)(void *argument), void *argument)
 {
-    *thread = (struct thread){.function = function, .argument = argument};
-    enum error error = slot_take(&thread->slot);
-    if (error != ERR_NONE) {
-        return error;
-    }
-    error = sys_notification_create(&thread->ended);
-    if (error != ERR_NONE) {
-        slot_give(thread->slot);
-        return error;
-    }
-    error = thread_launch(thread);
-    if (error != ERR_NONE) {
-        sys_handle_close(thread->ended);
-        slot_give(thread->slot);
-    }
-    return error;
+    return thread_make(thread, function, argument, 0);
+}
+
+enum error thread_prepare(struct thread *thread, void (*function)(void *argument), void *argument)
+{
+    return thread_make(thread, function, argument, 1);
 }
 
 enum error thread_join(struct thread *thread, uint64_t deadline)
 {
-    uint64_t bits;
-    enum error error = sys_notification_wait(thread->ended, 1, deadline, &bits);
+    uint64_t end;
+    enum error error = sys_thread_join(thread->handle, deadline, &end);
     if (error != ERR_NONE) {
         return error;
     }
-    sys_memory_unmap(startup->self, slot_address(thread->slot));
-    sys_handle_close(thread->ended);
-    slot_give(thread->slot);
+    sys_handle_close(thread->handle);
+    stack_give(thread->slot);
     return ERR_NONE;
 }

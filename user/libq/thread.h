@@ -16,12 +16,15 @@
 struct thread {
     void (*function)(void *argument);
     void *argument;
-    uint32_t ended; /* handle of the notification that it signals as its last act */
-    uint32_t slot;  /* which stack it has */
+    uint32_t handle;
+    uint32_t slot; /* which stack it has */
 };
 
 /* On failure nothing is left behind. ERR_LIMIT when THREADS_MOST threads have stacks. */
 enum error thread_create(struct thread *thread, void (*function)(void *argument), void *argument) MUST_CHECK;
+
+/* The same, but it does not run before sys_thread_resume(thread->handle). */
+enum error thread_prepare(struct thread *thread, void (*function)(void *argument), void *argument) MUST_CHECK;
 
 /*
  * Wait until the thread has ended, and give its stack back. ERR_TIMED_OUT leaves everything as it was, for

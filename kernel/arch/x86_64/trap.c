@@ -66,6 +66,7 @@ static void user_fault(const struct trap_frame *frame)
         .instruction = frame->rip,
         .stack = frame->rsp,
         .name = trap_name(frame->vector),
+        .own_stack = frame->vector != VECTOR_MACHINE_CHECK,
     };
     task_fault(thread_current()->task, &fault);
 }
