@@ -64,9 +64,7 @@ void arch_timer_set(uint64_t deadline);
 /* Prepare the stack so that the first switch to the thread calls start(argument) with interrupts off. */
 void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *argument);
 
-/* Switch stacks and user registers; returns in the thread that is switched to, with the one that ran before
- * it. */
-struct thread *arch_thread_switch(struct thread *from, struct thread *to);
+/* arch_switch.h, of the architecture, gives the switch itself, inline: arch_thread_switch(cpu, from, to). */
 
 /* Give the thread room for user registers; ERR_NO_MEMORY. */
 enum error arch_thread_user_init(struct thread *thread) MUST_CHECK;

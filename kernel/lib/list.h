@@ -28,9 +28,10 @@ static inline bool list_empty(const struct list *list)
 /* Put node directly before `place`; before the head means at the end. */
 static inline void list_insert_before(struct list *place, struct list *node)
 {
+    struct list *before = place->previous;
     node->next = place;
-    node->previous = place->previous;
-    place->previous->next = node;
+    node->previous = before;
+    before->next = node;
     place->previous = node;
 }
 
@@ -39,11 +40,18 @@ static inline void list_append(struct list *head, struct list *node)
     list_insert_before(head, node);
 }
 
+/* Take the node out and leave its own pointers as they were. */
+static inline void list_cut(struct list *node)
+{
+    struct list *before = node->previous, *after = node->next;
+    before->next = after;
+    after->previous = before;
+}
+
 /* Take the node out and leave it alone in a list of its own, so that removing it twice does no harm. */
 static inline void list_remove(struct list *node)
 {
-    node->previous->next = node->next;
-    node->next->previous = node->previous;
+    list_cut(node);
     list_init(node);
 }
 

@@ -32,7 +32,7 @@ void thread_end(struct thread *thread, uint32_t kind, uint32_t status)
         return;
     }
     call_upon(home, thread);
-    spin_unlock(&home->queue_lock);
+    sched_unlock(home);
 }
 
 void thread_kill(struct thread *thread, uint32_t status)
@@ -58,7 +58,7 @@ enum error thread_suspend(struct thread *thread)
     struct cpu *home = sched_lock_of(thread);
     if (thread->state == THREAD_ENDED || thread->suspensions == SUSPENSIONS_MOST) {
         enum error error = thread->state == THREAD_ENDED ? ERR_DEAD : ERR_LIMIT;
-        spin_unlock(&home->queue_lock);
+        sched_unlock(home);
         return error;
     }
     thread->suspensions++;
@@ -66,7 +66,7 @@ enum error thread_suspend(struct thread *thread)
     bool elsewhere = thread->state == THREAD_RUNNING && home != arch_this_cpu();
     uint64_t kicks = __atomic_load_n(&home->kicks, __ATOMIC_ACQUIRE);
     call_upon(home, thread);
-    spin_unlock(&home->queue_lock);
+    sched_unlock(home);
     if (elsewhere) {
         wait_until_out(thread, home, kicks);
     }
@@ -77,7 +77,7 @@ enum error thread_resume(struct thread *thread)
 {
     struct cpu *home = sched_lock_of(thread);
     if (thread->suspensions == 0) {
-        spin_unlock(&home->queue_lock);
+        sched_unlock(home);
         return ERR_BAD_ARGUMENT;
     }
     if (--thread->suspensions == 0) {
@@ -87,7 +87,7 @@ enum error thread_resume(struct thread *thread)
             return ERR_NONE;
         }
     }
-    spin_unlock(&home->queue_lock);
+    sched_unlock(home);
     return ERR_NONE;
 }
 
@@ -95,10 +95,10 @@ void thread_stop_here(void)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    spin_lock(&cpu->queue_lock);
+    sched_lock(cpu);
     if (self->suspensions == 0 ||
         (__atomic_load_n(&self->attention, __ATOMIC_SEQ_CST) & ATTENTION_KILLED) != 0) {
-        spin_unlock(&cpu->queue_lock);
+        sched_unlock(cpu);
         return;
     }
     sched_block(cpu, THREAD_STOPPED, DEADLINE_NEVER, 0);
@@ -118,7 +118,7 @@ void thread_set_slice(struct thread *thread, uint64_t nanoseconds)
 {
     struct cpu *home = sched_lock_of(thread);
     thread->slice = nanoseconds;
-    spin_unlock(&home->queue_lock);
+    sched_unlock(home);
 }
 
 enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask)

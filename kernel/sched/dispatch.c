@@ -3,6 +3,7 @@
  */
 #include "kernel/sched/sched.h"
 
+#include "arch_switch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/obj/task.h"
@@ -38,7 +39,7 @@ static inline void finish_switch(struct thread *from)
     struct cpu *cpu = arch_this_cpu();
     uint32_t after = cpu->after;
     cpu->after = 0;
-    spin_unlock_fast(&cpu->queue_lock);
+    sched_unlock(cpu);
     if (__builtin_expect(after != 0, 0)) {
         after_switch(from, after);
     }
@@ -59,8 +60,18 @@ static inline void begin_turn(struct cpu *cpu, struct thread *next, uint64_t now
     cpu->switches++;
 }
 
+/* Would something come before the hardware timer does? */
+static inline bool timer_is_late(const struct cpu *cpu, const struct thread *current)
+{
+    const struct leftist *first = cpu->timers.root;
+    return (first != NULL && first->key < cpu->timer_armed) ||
+           (cpu->slice_end < cpu->timer_armed && cpu->queue.counts[current->entry.rank] != 0) ||
+           current->budget != NULL;
+}
+
 /* Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. */
-static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now)
+static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, struct thread *self,
+                                                            struct thread *next, uint64_t now)
 {
     self->run_time += now - cpu->switched;
     cpu->switched = now;
@@ -77,12 +88,13 @@ static inline void switch_to(struct cpu *cpu, struct thread *self, struct thread
         __atomic_fetch_or(&cpu->pending, PENDING_ATTENTION, __ATOMIC_RELAXED);
     }
     sched_publish(cpu);
-    timer_program(cpu);
-    struct aspace *space = next->task != NULL ? &next->task->space : NULL;
-    if (space != cpu->space) {
-        aspace_load(space);
+    if (timer_is_late(cpu, next) || next == cpu->idle) {
+        timer_program(cpu);
     }
-    finish_switch(arch_thread_switch(self, next));
+    if (next->space != cpu->space) {
+        aspace_load(next->space);
+    }
+    finish_switch(arch_thread_switch(cpu, self, next));
 }
 
 static inline struct thread *take_next(struct cpu *cpu)
@@ -106,29 +118,47 @@ void sched_block(struct cpu *cpu, enum thread_state state, uint64_t deadline, ui
     sched_switch_away(cpu);
 }
 
+/* Is this thread parked here, the current one without a permit, and nothing else in want of this CPU? */
+static inline bool may_hand_over(const struct cpu *cpu, const struct thread *self,
+                                 const struct thread *thread)
+{
+    return thread->cpu == cpu && thread->state == THREAD_BLOCKED && thread->parked && !self->permit &&
+           cpu->pending == 0 && thread->entry.rank >= run_queue_top(&cpu->queue) &&
+           __atomic_load_n(&self->attention, __ATOMIC_SEQ_CST) == 0 && thread_may_run_on(thread, cpu);
+}
+
+bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reason)
+{
+    struct cpu *cpu = arch_this_cpu();
+    struct thread *self = cpu->current;
+    sched_lock(cpu);
+    uint64_t now = arch_clock();
+    if (!may_hand_over(cpu, self, thread) || deadline <= now) {
+        sched_unlock(cpu);
+        return false;
+    }
+    timer_stop(cpu, &thread->timer);
+    thread->wake_reason = ERR_NONE;
+    thread->parked = false;
+    self->parked = true;
+    self->state = THREAD_BLOCKED;
+    self->slice_left = 0;
+    if (deadline != DEADLINE_NEVER) {
+        timer_start(cpu, &self->timer, deadline, 0);
+    }
+    switch_to(cpu, self, thread, now);
+    *reason = self->wake_reason;
+    return true;
+}
+
 void sched_leave(void)
 {
     struct cpu *cpu = arch_this_cpu();
-    spin_lock(&cpu->queue_lock);
+    sched_lock(cpu);
     cpu->current->state = THREAD_ENDED;
     cpu->after |= AFTER_FREE;
     sched_switch_away(cpu);
     panic("a thread that has ended runs again");
-}
-
-void thread_yield(void)
-{
-    struct cpu *cpu = arch_this_cpu();
-    struct thread *self = cpu->current;
-    spin_lock_at(&cpu->queue_lock, __builtin_return_address(0));
-    if (run_queue_top(&cpu->queue) < self->entry.rank || self == cpu->idle) {
-        spin_unlock_fast(&cpu->queue_lock);
-        return;
-    }
-    self->state = THREAD_READY;
-    self->slice_left = 0;
-    run_queue_append(&cpu->queue, &self->entry);
-    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), arch_clock());
 }
 
 /* --- somebody asked for a look
@@ -163,24 +193,49 @@ static void give_way(struct cpu *cpu, struct thread *self, uint64_t now)
     switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now);
 }
 
-/* The turn is over, and another one of the same rank waits. */
-static void rotate(struct cpu *cpu, struct thread *self, uint64_t now)
+/* Let the next one of the same rank run; there is one, and nothing higher. */
+static inline __attribute__((always_inline)) void rotate(struct cpu *cpu, struct thread *self, uint64_t now)
+{
+    self->slice_left = 0;
+    self->state = THREAD_READY;
+    switch_to(cpu, self, thread_of_entry(run_queue_rotate(&cpu->queue, &self->entry)), now);
+}
+
+void thread_yield(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    struct thread *self = cpu->current;
+    sched_lock(cpu);
+    if (cpu->queue.counts[self->entry.rank] == 0) { /* also in the idle thread */
+        sched_unlock(cpu);
+        return;
+    }
+    if (__builtin_expect(cpu->pending != 0, 0)) { /* something higher may be ready */
+        self->slice_left = 0;
+        self->state = THREAD_READY;
+        run_queue_append(&cpu->queue, &self->entry);
+        sched_switch_away(cpu);
+    } else {
+        rotate(cpu, self, arch_clock());
+    }
+}
+
+/* The turn of this thread is over. */
+static void end_turn(struct cpu *cpu, struct thread *self, uint64_t now)
 {
     self->slice_left = 0;
     if (self->entry.movable && sched_should_move(cpu, self, now)) {
         move_away(cpu, self);
-        return;
+    } else {
+        rotate(cpu, self, now);
     }
-    self->state = THREAD_READY;
-    run_queue_append(&cpu->queue, &self->entry);
-    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now);
 }
 
 void sched_reschedule(void)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    spin_lock(&cpu->queue_lock);
+    sched_lock(cpu);
     __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_SEQ_CST);
     uint32_t top = run_queue_top(&cpu->queue), rank = self->entry.rank;
     uint64_t now = arch_clock();
@@ -192,10 +247,10 @@ void sched_reschedule(void)
     } else if (top > rank) {
         give_way(cpu, self, now);
     } else if (top == rank && top != 0 && now >= cpu->slice_end) {
-        rotate(cpu, self, now);
+        end_turn(cpu, self, now);
     } else {
         timer_program(cpu);
-        spin_unlock(&cpu->queue_lock);
+        sched_unlock(cpu);
         sched_pull(cpu);
     }
 }
@@ -212,14 +267,14 @@ void sched_timer_tick(void)
     struct cpu *cpu = arch_this_cpu();
     cpu->timer_armed = DEADLINE_NEVER;
     uint64_t now = arch_clock();
-    spin_lock(&cpu->queue_lock);
+    sched_lock(cpu);
     timer_run(cpu, now);
     uint32_t top = run_queue_top(&cpu->queue), rank = cpu->current->entry.rank;
     if (top > rank || (top == rank && top != 0 && now >= cpu->slice_end)) {
         __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);
     }
     timer_program(cpu);
-    spin_unlock(&cpu->queue_lock);
+    sched_unlock(cpu);
 }
 
 void thread_before_user(void)

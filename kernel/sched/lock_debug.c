@@ -65,20 +65,20 @@ static void describe_site(const void *site, char *text, size_t bytes)
 }
 
 /* Past the log and its lock, which may be the one that is waited for. */
-static void tell_stall(const char *name, uint64_t waited, uint32_t owner, const void *site)
+static void tell_stall(const char *name, uint64_t waited, const struct cpu *owner, const void *site)
 {
     char text[200], place[64];
     describe_site(site, place, sizeof(place));
     size_t length =
-        owner != 0
+        owner != NULL
             ? text_format(text, sizeof(text), "\ncpu %u waits %lu ms for lock '%s': cpu %u took it at %s\n",
-                          arch_this_cpu()->number, waited / 1000000, name, owner - 1, place)
+                          arch_this_cpu()->number, waited / 1000000, name, owner->number, place)
             : text_format(text, sizeof(text), "\ncpu %u waits %lu ms for lock '%s'\n",
                           arch_this_cpu()->number, waited / 1000000, name);
     arch_serial_write(text, length < sizeof(text) ? length : sizeof(text) - 1);
 }
 
-void lock_spin(struct lock_wait *wait, const char *name, const uint32_t *owner, const void *const *site)
+void lock_spin(struct lock_wait *wait, const char *name, struct cpu *const *owner, const void *const *site)
 {
     arch_spin_wait();
     if (++wait->spins % SPINS_A_LOOK != 0) {

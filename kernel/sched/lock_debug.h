@@ -61,7 +61,7 @@ struct lock_wait {
     uint64_t told;  /* how often it has been reported */
 };
 
-/* One turn of waiting for a lock that is held by owner - 1 (0: nobody, or readers). */
-void lock_spin(struct lock_wait *wait, const char *name, const uint32_t *owner, const void *const *site);
+/* One turn of waiting for a lock that is held by owner (NULL: nobody, or readers). */
+void lock_spin(struct lock_wait *wait, const char *name, struct cpu *const *owner, const void *const *site);
 
 #endif

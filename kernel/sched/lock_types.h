@@ -27,14 +27,16 @@ enum lock_rank {
     LOCK_RANKS
 };
 
+struct cpu;
+
 struct spinlock {
-    uint32_t next;    /* atomic: the ticket that the next comer takes */
-    uint32_t serving; /* atomic: the ticket that holds the lock */
-    uint32_t rank;    /* set once */
-    uint32_t owner;   /* number of the CPU that holds it, plus 1; atomic, written by the holder */
-    const char *name; /* set once */
-    const void *site; /* where the holder took it; atomic, written by the holder */
-    uint64_t taken;   /* when, in stamps, while lock=debug is on; the holder's */
+    uint32_t next;     /* atomic: the ticket that the next comer takes */
+    uint32_t serving;  /* atomic: the ticket that holds the lock */
+    struct cpu *owner; /* which CPU holds it; atomic, written by the holder */
+    const void *site;  /* where it took it; atomic, written by the holder */
+    uint64_t taken;    /* when, while lock=debug is on; the holder's */
+    uint32_t rank;     /* set once */
+    const char *name;  /* set once */
 };
 
 #define SPINLOCK(label, order)                                                                               \
@@ -43,13 +45,12 @@ struct spinlock {
     }
 
 struct rwlock {
-    uint32_t state; /* atomic: RW_WRITER, RW_WAITING, and the number of readers */
-    uint32_t rank;  /* set once */
-    uint32_t owner; /* as of a spin lock, of the writer */
-    uint32_t pad;
-    const char *name; /* set once */
+    uint32_t state;    /* atomic: RW_WRITER, RW_WAITING, and the number of readers */
+    uint32_t rank;     /* set once */
+    struct cpu *owner; /* as of a spin lock, of the writer */
     const void *site;
     uint64_t taken;
+    const char *name; /* set once */
 };
 
 #define RWLOCK(label, order)                                                                                 \

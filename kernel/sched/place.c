@@ -119,7 +119,7 @@ static void enqueue(struct cpu *cpu, struct thread *thread)
     if (offered) {
         offer(thread);
     }
-    spin_unlock_fast(&cpu->queue_lock);
+    sched_unlock(cpu);
 }
 
 /* The thread is in no queue. `home` is locked, `cpu` is where it shall go. Unlocks. */
@@ -128,8 +128,8 @@ static void settle(struct cpu *home, struct cpu *cpu, struct thread *thread)
     while (cpu != home) {
         thread->state = THREAD_MOVING;
         __atomic_store_n(&thread->cpu, cpu, __ATOMIC_RELEASE);
-        spin_unlock(&home->queue_lock);
-        spin_lock(&cpu->queue_lock);
+        sched_unlock(home);
+        sched_lock(cpu);
         home = cpu;
         if (!thread_may_run_on(thread, cpu)) { /* that has changed meanwhile */
             cpu = choose(thread, home);
@@ -207,7 +207,7 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
             sched_request(home);
         }
     }
-    spin_unlock(&home->queue_lock);
+    sched_unlock(home);
 }
 
 /* --- pulling
@@ -237,7 +237,7 @@ static struct cpu *richest(const struct cpu *cpu, uint32_t above, const struct c
 static struct thread *pull_from(struct cpu *victim, struct cpu *cpu, uint32_t above)
 {
     struct thread *found = NULL;
-    spin_lock(&victim->queue_lock);
+    sched_lock(victim);
     struct run_entry *entry = run_queue_find_movable(&victim->queue, above, PULL_LOOKS, fits_cpu, cpu);
     if (entry != NULL) {
         found = thread_of_entry(entry);
@@ -246,7 +246,7 @@ static struct thread *pull_from(struct cpu *victim, struct cpu *cpu, uint32_t ab
         __atomic_store_n(&found->cpu, cpu, __ATOMIC_RELEASE);
         sched_publish(victim);
     }
-    spin_unlock(&victim->queue_lock);
+    sched_unlock(victim);
     return found;
 }
 
@@ -265,7 +265,7 @@ bool sched_pull(struct cpu *cpu)
         struct thread *found = pull_from(victim, cpu, above);
         if (found != NULL) {
             cpu->steals++;
-            spin_lock(&cpu->queue_lock);
+            sched_lock(cpu);
             settle(cpu, thread_may_run_on(found, cpu) ? cpu : choose(found, cpu), found);
             return true;
         }

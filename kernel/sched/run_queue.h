@@ -101,20 +101,23 @@ static inline void run_queue_prepend(struct run_queue *queue, struct run_entry *
     run_queue_note_added(queue, entry);
 }
 
+static inline void run_queue_drop_movable(struct run_queue *queue, struct run_entry *entry)
+{
+    list_cut(&entry->movable_node);
+    if (list_empty(&queue->movable_lists[entry->rank])) {
+        rank_set_drop(&queue->movable_ranks, entry->rank);
+    }
+}
+
 static inline void run_queue_remove(struct run_queue *queue, struct run_entry *entry)
 {
     queue->count--;
-    entry->node.previous->next = entry->node.next;
-    entry->node.next->previous = entry->node.previous;
+    list_cut(&entry->node);
     if (--queue->counts[entry->rank] == 0) {
         rank_set_drop(&queue->ranks, entry->rank);
     }
     if (entry->movable) {
-        entry->movable_node.previous->next = entry->movable_node.next;
-        entry->movable_node.next->previous = entry->movable_node.previous;
-        if (list_empty(&queue->movable_lists[entry->rank])) {
-            rank_set_drop(&queue->movable_ranks, entry->rank);
-        }
+        run_queue_drop_movable(queue, entry);
     }
 }
 
@@ -135,6 +138,27 @@ static inline struct run_entry *run_queue_take(struct run_queue *queue)
     struct run_entry *entry = LIST_ENTRY(queue->lists[run_queue_top(queue)].next, struct run_entry, node);
     run_queue_remove(queue, entry);
     return entry;
+}
+
+/* Put an entry behind all others of its rank, of which there are some and which is the highest, and take the
+ * first of them. */
+static inline struct run_entry *run_queue_rotate(struct run_queue *queue, struct run_entry *entry)
+{
+    struct list *head = &queue->lists[entry->rank];
+    struct run_entry *next = LIST_ENTRY(head->next, struct run_entry, node);
+    list_cut(&next->node);
+    list_append(head, &entry->node);
+    if (entry->movable && next->movable) {
+        struct list *place = &queue->movable_lists[entry->rank];
+        list_cut(&next->movable_node);
+        list_append(place, &entry->movable_node);
+    } else if (entry->movable) {
+        list_append(&queue->movable_lists[entry->rank], &entry->movable_node);
+        rank_set_add(&queue->movable_ranks, entry->rank);
+    } else if (next->movable) {
+        run_queue_drop_movable(queue, next);
+    }
+    return next;
 }
 
 /*

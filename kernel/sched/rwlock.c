@@ -51,7 +51,7 @@ void rw_lock_write(struct rwlock *lock)
         }
         lock_spin(&wait, lock->name, &lock->owner, &lock->site);
     }
-    __atomic_store_n(&lock->owner, arch_this_cpu()->number + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->owner, arch_this_cpu(), __ATOMIC_RELAXED);
     __atomic_store_n(&lock->site, __builtin_return_address(0), __ATOMIC_RELAXED);
     if (lock_checks) {
         lock_debug_taken(&lock->taken);
@@ -64,7 +64,7 @@ static void forget_writer(struct rwlock *lock)
     if (lock_checks) {
         lock_debug_dropped(lock->rank, lock->taken, lock->site);
     }
-    __atomic_store_n(&lock->owner, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->owner, NULL, __ATOMIC_RELAXED);
 }
 
 void rw_unlock_write(struct rwlock *lock)

@@ -59,6 +59,17 @@ static inline void sched_publish(struct cpu *cpu)
     }
 }
 
+/* Lock the queue of a CPU, in few instructions. */
+static inline void sched_lock(struct cpu *cpu)
+{
+    spin_lock_ranked(arch_this_cpu(), &cpu->queue_lock, LOCK_RUN_QUEUE, __builtin_return_address(0));
+}
+
+static inline void sched_unlock(struct cpu *cpu)
+{
+    spin_unlock_ranked(arch_this_cpu(), &cpu->queue_lock, LOCK_RUN_QUEUE);
+}
+
 /* --- between the files; the queue is locked
  * -------------------------------------------------------------------------- */
 
@@ -67,11 +78,11 @@ static inline struct cpu *sched_lock_of(struct thread *thread)
 {
     for (;;) {
         struct cpu *cpu = __atomic_load_n(&thread->cpu, __ATOMIC_ACQUIRE);
-        spin_lock_at(&cpu->queue_lock, __builtin_return_address(0));
+        sched_lock(cpu);
         if (__builtin_expect(__atomic_load_n(&thread->cpu, __ATOMIC_RELAXED) == cpu, 1)) {
             return cpu;
         }
-        spin_unlock_fast(&cpu->queue_lock);
+        sched_unlock(cpu);
     }
 }
 
@@ -105,6 +116,12 @@ void sched_switch_away(struct cpu *cpu);
 
 /* Sleep: the current thread becomes BLOCKED, or STOPPED, until somebody makes it ready. Unlocks. */
 void sched_block(struct cpu *cpu, enum thread_state state, uint64_t deadline, uint64_t slack);
+
+/*
+ * Where nothing stands against it, let a thread that is parked on this CPU run at once, and park the current
+ * one: that needs no queue. False when something does. Takes the lock itself.
+ */
+bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reason);
 
 /* Stop running for good. */
 _Noreturn void sched_leave(void);

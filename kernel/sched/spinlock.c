@@ -32,14 +32,38 @@ void spin_lock_slowly(struct spinlock *lock)
     }
 }
 
+void spin_lock_checked(struct spinlock *lock, const void *site)
+{
+    struct cpu *cpu = arch_this_cpu();
+    lock_note_taking(cpu, lock->rank, lock->name);
+    if (!spin_take_free(lock)) {
+        spin_lock_slowly(lock);
+    }
+    __atomic_store_n(&lock->owner, cpu, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->site, site, __ATOMIC_RELAXED);
+    if (lock_checks) {
+        lock_debug_taken(&lock->taken);
+    }
+}
+
+void spin_unlock_checked(struct spinlock *lock)
+{
+    if (lock_checks) {
+        lock_debug_dropped(lock->rank, lock->taken, lock->site);
+    }
+    lock_note_dropped(arch_this_cpu(), lock->rank);
+    __atomic_store_n(&lock->owner, NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
+
 void spin_lock(struct spinlock *lock)
 {
-    spin_lock_at(lock, __builtin_return_address(0));
+    spin_lock_ranked(arch_this_cpu(), lock, lock->rank, __builtin_return_address(0));
 }
 
 void spin_unlock(struct spinlock *lock)
 {
-    spin_unlock_fast(lock);
+    spin_unlock_ranked(arch_this_cpu(), lock, lock->rank);
 }
 
 bool spin_holds(const struct spinlock *lock)

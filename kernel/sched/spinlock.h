@@ -27,6 +27,10 @@ void spin_set_unfair(bool on);
 
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
 
+/* The same as spin_lock and spin_unlock, with all checks, for when the short way finds something unusual. */
+void spin_lock_checked(struct spinlock *lock, const void *site);
+void spin_unlock_checked(struct spinlock *lock);
+
 /* Wait for a lock that is not free, and take it. */
 void spin_lock_slowly(struct spinlock *lock);
 
@@ -38,27 +42,31 @@ static inline bool spin_take_free(struct spinlock *lock)
                                        __ATOMIC_RELAXED);
 }
 
-static inline void spin_lock_at(struct spinlock *lock, const void *site)
+/* For a lock whose rank is known where it is taken: by this CPU, at this place. */
+static inline void spin_lock_ranked(struct cpu *cpu, struct spinlock *lock, enum lock_rank rank,
+                                    const void *site)
 {
-    struct cpu *cpu = arch_this_cpu();
-    lock_note_taking(cpu, lock->rank, lock->name);
+    uint64_t bit = (uint64_t)1 << rank;
+    if (__builtin_expect(cpu->locks_held >= bit || lock_checks, 0)) {
+        spin_lock_checked(lock, site);
+        return;
+    }
+    cpu->locks_held |= bit;
     if (__builtin_expect(!spin_take_free(lock), 0)) {
         spin_lock_slowly(lock);
     }
-    __atomic_store_n(&lock->owner, cpu->number + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->owner, cpu, __ATOMIC_RELAXED);
     __atomic_store_n(&lock->site, site, __ATOMIC_RELAXED);
-    if (__builtin_expect(lock_checks, 0)) {
-        lock_debug_taken(&lock->taken);
-    }
 }
 
-static inline void spin_unlock_fast(struct spinlock *lock)
+static inline void spin_unlock_ranked(struct cpu *cpu, struct spinlock *lock, enum lock_rank rank)
 {
     if (__builtin_expect(lock_checks, 0)) {
-        lock_debug_dropped(lock->rank, lock->taken, lock->site);
+        spin_unlock_checked(lock);
+        return;
     }
-    lock_note_dropped(arch_this_cpu(), lock->rank);
-    __atomic_store_n(&lock->owner, 0, __ATOMIC_RELAXED);
+    cpu->locks_held &= ~((uint64_t)1 << rank);
+    __atomic_store_n(&lock->owner, NULL, __ATOMIC_RELAXED);
     __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
 }
 

@@ -20,7 +20,7 @@ static void thread_destroy(struct object *object)
 static void wait_timed_out(struct cpu *cpu, struct timer *timer)
 {
     sched_wake_locked(cpu, LIST_ENTRY(timer, struct thread, timer), ERR_TIMED_OUT);
-    spin_lock(&cpu->queue_lock);
+    sched_lock(cpu);
 }
 
 void thread_init(struct thread *thread, const char *name, uint8_t priority)
@@ -96,6 +96,7 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
     thread->user_stack = stack;
     thread->user_argument = argument;
     thread->task = task;
+    thread->space = &task->space;
     task_retain(task);
     arch_thread_prepare(thread, user_begin, thread);
     *out = thread;
@@ -175,6 +176,6 @@ uint64_t thread_run_time(struct thread *thread)
     if (cpu->current == thread) {
         time += arch_clock() - cpu->switched;
     }
-    spin_unlock(&cpu->queue_lock);
+    sched_unlock(cpu);
     return time;
 }

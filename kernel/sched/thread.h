@@ -62,8 +62,9 @@ struct thread {
 
     /* Set once. */
     uint64_t stack_top;
-    struct task *task; /* NULL for a thread of the kernel; holds a reference until the end */
-    void *vectors;     /* wide registers while it does not run; NULL for a thread of the kernel */
+    struct task *task;    /* NULL for a thread of the kernel; holds a reference until the end */
+    struct aspace *space; /* the task's; NULL without */
+    void *vectors;        /* wide registers while it does not run; NULL for a thread of the kernel */
     uint32_t number;
     const char *name;
 

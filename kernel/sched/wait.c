@@ -22,11 +22,11 @@ static inline enum error sleep_here(uint64_t deadline, uint64_t slack)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    spin_lock_at(&cpu->queue_lock, __builtin_return_address(0));
+    sched_lock(cpu);
     if (self->woken || killed(self) || is_past(deadline)) {
         enum error reason = self->woken ? self->wake_reason : killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
         self->woken = false;
-        spin_unlock_fast(&cpu->queue_lock);
+        sched_unlock(cpu);
         return reason;
     }
     sched_block(cpu, THREAD_BLOCKED, deadline, slack);
@@ -39,7 +39,7 @@ enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *
     struct thread *self = thread_current();
     list_append(&queue->waiters, &self->wait_node);
     __atomic_store_n(&self->waits_for, what, __ATOMIC_RELAXED);
-    spin_unlock_fast(lock);
+    spin_unlock(lock);
     ASSERT(arch_this_cpu()->locks_held == 0);
     enum error reason = sleep_here(deadline, slack);
     __atomic_store_n(&self->waits_for, NULL, __ATOMIC_RELAXED);
@@ -67,7 +67,7 @@ void wait_wake(struct thread *thread, enum error reason)
         return;
     }
     thread->woken = true;
-    spin_unlock_fast(&home->queue_lock);
+    sched_unlock(home);
 }
 
 bool wait_wake_one(struct wait_queue *queue, enum error reason)
@@ -102,14 +102,14 @@ enum error thread_park(uint64_t deadline)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    spin_lock_at(&cpu->queue_lock, __builtin_return_address(0));
+    sched_lock(cpu);
     if (self->permit) {
         self->permit = false;
-        spin_unlock_fast(&cpu->queue_lock);
+        sched_unlock(cpu);
         return ERR_NONE;
     }
     if (killed(self) || is_past(deadline)) {
-        spin_unlock_fast(&cpu->queue_lock);
+        sched_unlock(cpu);
         return killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
     }
     self->parked = true;
@@ -125,11 +125,15 @@ void thread_unpark(struct thread *thread)
         return;
     }
     thread->permit = true;
-    spin_unlock_fast(&home->queue_lock);
+    sched_unlock(home);
 }
 
 enum error thread_unpark_and_park(struct thread *thread, uint64_t deadline)
 {
+    enum error reason;
+    if (sched_hand_over(thread, deadline, &reason)) {
+        return reason;
+    }
     thread_unpark(thread);
     return thread_park(deadline);
 }

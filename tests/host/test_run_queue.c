@@ -66,6 +66,12 @@ static void check(void)
     struct model_entry *next = expected(NULL, 0);
     assert_int_equal(queue.count, count);
     assert_int_equal(run_queue_top(&queue), next != NULL ? next->entry.rank : 0);
+    uint32_t movable = 0;
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        struct model_entry *e = &entries[i];
+        movable = e->inside && e->entry.movable && e->entry.rank > movable ? e->entry.rank : movable;
+    }
+    assert_int_equal(run_queue_movable_top(&queue), movable);
 }
 
 static void operations_agree_with_the_model(void **state)
@@ -76,7 +82,15 @@ static void operations_agree_with_the_model(void **state)
     for (unsigned step = 0; step < 100000; step++) {
         struct model_entry *e = &entries[random_below(&random, ENTRIES)];
         uint64_t kind = random_below(&random, 8);
-        if (kind == 0 && queue.count > 0) {
+        if (kind == 1 && queue.count > 0 && !e->inside) {
+            /* The running one has had its turn, and goes to the end of the highest rank. */
+            struct model_entry *next = expected(NULL, 0);
+            put(&random, e);
+            e->entry.rank = next->entry.rank;
+            e->order = ++next_back;
+            assert_ptr_equal(of(run_queue_rotate(&queue, &e->entry)), next);
+            next->inside = false;
+        } else if (kind == 0 && queue.count > 0) {
             struct model_entry *next = expected(NULL, 0);
             struct model_entry *taken = of(run_queue_take(&queue));
             assert_ptr_equal(taken, next);

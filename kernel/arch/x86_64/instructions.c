@@ -6,13 +6,11 @@
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
-#include "kernel/arch/x86_64/vectors.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
 extern bool user_copy_plain(uint64_t to, uint64_t from, uint64_t bytes);
 extern bool user_copy_smap(uint64_t to, uint64_t from, uint64_t bytes);
-extern struct thread *thread_switch_stacks(struct thread *from, struct thread *to);
 extern const char thread_first_steps[];
 
 /* STI takes effect after the next instruction, so no interrupt slips in between it and HLT (SDM vol. 2B). */
@@ -78,20 +76,13 @@ bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes)
                                       : user_copy_plain(to, (uint64_t)(uintptr_t)from, bytes);
 }
 
-/* The frame that thread_switch_stacks pops: r15 r14 r13 r12 rbx rbp, then the return address. */
+/* What arch_thread_switch and thread_first_steps find: where to begin, then start and its argument. */
 void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *argument)
 {
-    uint64_t *frame = (uint64_t *)(uintptr_t)thread->stack_top - 8;
-    memset(frame, 0, 8 * sizeof(*frame));
+    uint64_t *frame = (uint64_t *)(uintptr_t)thread->stack_top - 4;
+    frame[0] = (uint64_t)(uintptr_t)thread_first_steps;
+    frame[1] = (uint64_t)(uintptr_t)start;
     frame[2] = (uint64_t)(uintptr_t)argument;
-    frame[3] = (uint64_t)(uintptr_t)start;
-    frame[6] = (uint64_t)(uintptr_t)thread_first_steps;
+    frame[3] = 0;
     thread->stack_pointer = (uint64_t)(uintptr_t)frame;
-}
-
-struct thread *arch_thread_switch(struct thread *from, struct thread *to)
-{
-    cpu_set_kernel_stack(arch_this_cpu(), to->stack_top);
-    vectors_switch(from, to);
-    return thread_switch_stacks(from, to);
 }

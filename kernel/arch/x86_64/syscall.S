@@ -79,41 +79,16 @@ arch_enter_user:
         .size arch_enter_user, . - arch_enter_user
 
 /*
- * thread_switch_stacks(from rdi, to rsi): saves what C expects to survive on the old stack, takes up the new one,
- * and returns there with `from`.
- */
-        .globl thread_switch_stacks
-        .type thread_switch_stacks, @function
-thread_switch_stacks:
-        pushq   %rbp
-        pushq   %rbx
-        pushq   %r12
-        pushq   %r13
-        pushq   %r14
-        pushq   %r15
-        movq    %rsp, THREAD_STACK_POINTER(%rdi)
-        movq    THREAD_STACK_POINTER(%rsi), %rsp
-        popq    %r15
-        popq    %r14
-        popq    %r13
-        popq    %r12
-        popq    %rbx
-        popq    %rbp
-        movq    %rdi, %rax
-        ret
-        .size thread_switch_stacks, . - thread_switch_stacks
-
-/*
- * First steps of a new thread: arch_thread_prepare left start in r12 and its argument in r13. The thread that
- * ran before comes in rax.
+ * First steps of a new thread: the thread that ran before comes in rdi; start and its argument, which
+ * arch_thread_prepare left, are next on the stack.
  */
         .globl thread_first_steps
         .type thread_first_steps, @function
 thread_first_steps:
         xorl    %ebp, %ebp
-        movq    %rax, %rdi
+        popq    %r12
         call    thread_arrived
-        movq    %r13, %rdi
+        movq    (%rsp), %rdi
         call    *%r12
         ud2
         .size thread_first_steps, . - thread_first_steps

@@ -26,7 +26,7 @@
 
 /* Set once at boot. */
 static uint64_t state_size;
-static uint64_t state_mask;
+struct vectors vectors;
 
 void vectors_setup(void)
 {
@@ -40,8 +40,9 @@ void vectors_setup(void)
         mask |= XCR0_AVX;
         mask |= (supported & XCR0_AVX512) == XCR0_AVX512 ? XCR0_AVX512 : 0;
     }
+    vectors.by = feature_used(FEATURE_xsaveopt) ? SAVE_XSAVEOPT : SAVE_XSAVE;
     xcr0_write(mask);
-    state_mask = mask;
+    vectors.mask = mask;
     state_size = cpuid(0xd, 0).ebx; /* for the features that are on in XCR0 */
 }
 
@@ -65,37 +66,5 @@ void arch_thread_user_free(struct thread *thread)
     if (thread->vectors != NULL) {
         heap_free(thread->vectors, align_up(state_size, XSAVE_ALIGNMENT));
         thread->vectors = NULL;
-    }
-}
-
-static void state_save(void *state)
-{
-    uint32_t low = (uint32_t)state_mask, high = (uint32_t)(state_mask >> 32);
-    if (!feature_used(FEATURE_xsave)) {
-        __asm__ volatile("fxsave64 (%0)" : : "r"(state) : "memory");
-    } else if (feature_used(FEATURE_xsaveopt)) {
-        __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
-    } else {
-        __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
-    }
-}
-
-static void state_load(const void *state)
-{
-    uint32_t low = (uint32_t)state_mask, high = (uint32_t)(state_mask >> 32);
-    if (!feature_used(FEATURE_xsave)) {
-        __asm__ volatile("fxrstor64 (%0)" : : "r"(state) : "memory");
-    } else {
-        __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
-    }
-}
-
-void vectors_switch(struct thread *from, struct thread *to)
-{
-    if (from->vectors != NULL) {
-        state_save(from->vectors);
-    }
-    if (to->vectors != NULL) {
-        state_load(to->vectors);
     }
 }

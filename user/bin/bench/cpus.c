@@ -98,8 +98,59 @@ static void measure_round_trip(void)
     sys_handle_close(pair.back);
 }
 
+/* Permits: each thread gives the other one its own and waits. */
+struct partners {
+    uint32_t first;
+    uint32_t second;
+};
+
+static void answer_permit(void *argument)
+{
+    const struct partners *partners = argument;
+    while (sys_thread_exchange(partners->first, DEADLINE_NEVER) == ERR_NONE && !stop) {
+    }
+}
+
+static bool exchange(void *context)
+{
+    return sys_thread_exchange(((const struct partners *)context)->second, DEADLINE_NEVER) == ERR_NONE;
+}
+
+static void measure_exchange(void)
+{
+    struct partners partners;
+    stop = false;
+    if (sys_thread_self(&partners.first) != ERR_NONE) {
+        program_fail("cpus: no handle to its own thread");
+    }
+    struct thread *thread = start(answer_permit, &partners);
+    partners.second = thread->handle;
+    if (sys_thread_park(DEADLINE_NEVER) != ERR_NONE) {
+        program_fail("cpus: the second thread does not answer");
+    }
+    measure_row("cpus.block-wake-round-trip", measure("thread_exchange", exchange, &partners, TIMES));
+    stop = true;
+    sys_thread_unpark(thread->handle);
+    join(thread);
+    sys_handle_close(partners.first);
+}
+
+static void do_nothing(void *argument)
+{
+    (void)argument;
+}
+
+static bool live(void *context)
+{
+    (void)context;
+    join(start(do_nothing, NULL));
+    return true;
+}
+
 void area_cpus(void)
 {
     measure_yield();
     measure_round_trip();
+    measure_exchange();
+    measure_row("cpus.thread-create-run-join", measure("the life of a thread", live, NULL, 200));
 }
