@@ -16,6 +16,7 @@ struct startup {
     uint32_t system;      /* handle: the machine, 0 if none was given */
     uint32_t bundle;      /* handle: memory object of the init bundle, 0 if none was given */
     uint64_t bundle_size; /* bytes of the bundle that are meaningful */
+    uint64_t clock;       /* address of the clock page (abi/clock.h) */
     uint64_t argc;
     uint64_t argv; /* address of argc pointers to strings, then a 0 */
 };

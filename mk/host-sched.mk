@@ -2,3 +2,4 @@
 
 HOST_SOURCES_test_leftist := kernel/lib/leftist.c
 HOST_SOURCES_test_run_queue := kernel/sched/run_queue.c
+HOST_SOURCES_test_time := kernel/arch/x86_64/rtc_decode.c kernel/arch/x86_64/tsc_judge.c lib/calendar.c

@@ -5,7 +5,7 @@ KERNEL_DIR := $(BUILD)/kernel
 
 KERNEL_SOURCES := $(wildcard kernel/arch/x86_64/*.c kernel/debug/*.c kernel/init/*.c kernel/ipc/*.c kernel/lib/*.c \
                     kernel/mm/*.c kernel/obj/*.c kernel/sched/*.c kernel/sys/*.c) \
-                  lib/bundle.c lib/elf64.c lib/environment.c lib/memory.c lib/text.c
+                  lib/bundle.c lib/calendar.c lib/elf64.c lib/environment.c lib/memory.c lib/text.c
 KERNEL_ASSEMBLY := $(wildcard kernel/arch/x86_64/*.S)
 KERNEL_TEST_SOURCES := $(wildcard tests/guest/kernel/*.c)
 

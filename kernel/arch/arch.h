@@ -12,7 +12,8 @@
 #include <stdint.h>
 
 #include "abi/error.h"
-#include "arch_cpu.h" /* of the architecture: arch_this_cpu, arch_bound_index */
+#include "arch_clock.h" /* of the architecture, as the next one */
+#include "arch_cpu.h"   /* arch_this_cpu, arch_bound_index */
 #include "lib/units.h"
 
 struct cpu;
@@ -52,8 +53,7 @@ _Noreturn void arch_halt(void);
 /* --- time -------------------------------------------------------------------------------------------------
  */
 
-/* Monotonic nanoseconds since the kernel was entered. */
-uint64_t arch_clock(void);
+/* arch_clock.h gives arch_clock(): monotonic nanoseconds since the kernel was entered. */
 
 /* Ask for one timer interrupt on this CPU at this time (at once if it has passed); ~0 asks for none. */
 void arch_timer_set(uint64_t deadline);

@@ -23,6 +23,9 @@ void machine_early(struct cpu *cpu, uint64_t entry_stamp);
 /* Find the CPU's features, less those named in the list; panics when one is missing that the kernel needs. */
 void machine_features(const char *masked, size_t masked_length);
 
+/* What clock= in the environment says: hpet or tsc; anything else is reported. Before machine_setup. */
+void machine_prefer_clock(const char *name, size_t length);
+
 /* Wait for the other cores to arrive; returns how many came in all. */
 unsigned machine_gather_cores(unsigned expected);
 
@@ -44,6 +47,18 @@ void machine_listen(void);
 
 /* The feature with this index; false at the end. */
 bool machine_feature(uint64_t index, struct system_feature *out);
+
+/*
+ * Seconds since 1970-01-01 at clock 0, given what the loader thought (0: nothing). The real-time clock
+ * counts, unless the two are far apart: it may be set to local time, which the loader can ask the firmware
+ * about.
+ */
+uint64_t machine_wall_time(uint64_t loaders);
+
+struct clock_page;
+
+/* Fill in how user space can read the clock, but for the sequence and the wall time. */
+void machine_clock_describe(struct clock_page *out);
 
 uint64_t machine_clock_hz(void);
 const char *machine_clock_source(void);

@@ -3,6 +3,7 @@
  */
 #include "kernel/init/handover.h"
 
+#include "lib/calendar.h"
 #include "lib/environment.h"
 #include "lib/text.h"
 
@@ -58,16 +59,13 @@ static unsigned from_bcd(uint8_t byte)
 uint64_t handover_time(void)
 {
     const uint8_t *d = handover.info.datetime;
-    unsigned year = from_bcd(d[0]) * 100 + from_bcd(d[1]);
-    unsigned month = from_bcd(d[2]), day = from_bcd(d[3]);
-    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > 31) {
-        return 0;
-    }
-    /* Days from 1970-01-01 in the Gregorian calendar, the year begun in March. */
-    uint64_t y = month > 2 ? year : year - 1;
-    uint64_t m = month > 2 ? month - 3 : month + 9;
-    uint64_t days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    const uint64_t epoch = 719468;
-    uint64_t hour = from_bcd(d[4]), minute = from_bcd(d[5]), second = from_bcd(d[6]);
-    return (days - epoch) * 86400 + hour * 3600 + minute * 60 + second;
+    struct moment moment = {
+        .year = from_bcd(d[0]) * 100 + from_bcd(d[1]),
+        .month = from_bcd(d[2]),
+        .day = from_bcd(d[3]),
+        .hour = from_bcd(d[4]),
+        .minute = from_bcd(d[5]),
+        .second = from_bcd(d[6]),
+    };
+    return calendar_seconds(&moment);
 }

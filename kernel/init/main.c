@@ -16,6 +16,7 @@
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
 #include "kernel/mm/layout.h"
+#include "kernel/obj/clock_page.h"
 #include "kernel/sched/lock_debug.h"
 #include "kernel/sched/sched.h"
 
@@ -53,6 +54,10 @@ static void find_features(void)
     size_t length = 0;
     handover_option("nofeature", &masked, &length);
     machine_features(masked, length);
+    const char *clock;
+    if (handover_option("clock", &clock, &length)) {
+        machine_prefer_clock(clock, length);
+    }
 }
 
 static void open_screen(void)
@@ -113,6 +118,9 @@ void kernel_entry(uint64_t entry_stamp)
     sched_adopt_idle(&boot_cpu);
     bring_up_cores(came);
     machine_listen();
+    if (clock_page_make(machine_wall_time(handover_time())) != ERR_NONE) {
+        panic("boot: no memory for the clock page");
+    }
 
     struct thread *first;
     if (thread_create("boot", start_rest, NULL, CPU_ANY, &first) != ERR_NONE) {

@@ -3,6 +3,8 @@
  */
 #include "kernel/init/root_start.h"
 
+#include "abi/clock.h"
+
 #include "abi/startup.h"
 #include "kernel/arch/arch.h"
 #include "kernel/debug/log.h"
@@ -108,7 +110,7 @@ static void place_startup(struct task *task, const void *bundle_data, uint64_t b
         struct startup startup;
         uint64_t argv[2];
         char text[sizeof(ARGUMENT)];
-    } block = {.startup = {.magic = STARTUP_MAGIC, .argc = 1}, .text = ARGUMENT};
+    } block = {.startup = {.magic = STARTUP_MAGIC, .clock = CLOCK_PAGE_AT, .argc = 1}, .text = ARGUMENT};
     struct memory *bundle = bundle_object(bundle_data, bundle_bytes);
     block.startup.self = give(task, &task->object, RIGHT_ALL);
     block.startup.console = give(task, &machine_console.object, RIGHT_ALL);

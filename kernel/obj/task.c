@@ -6,6 +6,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/heap.h"
+#include "kernel/obj/clock_page.h"
 #include "lib/text.h"
 
 /* Threads that are told of the end of their task while it is locked. */
@@ -47,6 +48,12 @@ enum error task_make(const char *name, uint8_t ceiling, struct task **out)
     enum error error = handle_table_init(&task->handles);
     if (error == ERR_NONE) {
         error = aspace_init(&task->space);
+        if (error == ERR_NONE) {
+            error = clock_page_map(&task->space);
+            if (error != ERR_NONE) {
+                aspace_close(&task->space);
+            }
+        }
         if (error != ERR_NONE) {
             handle_table_free(&task->handles);
         }

@@ -10,6 +10,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/node.h"
 #include "kernel/mm/zeroed.h"
+#include "kernel/obj/clock_page.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/lock_debug.h"
 #include "lib/environment.h"
@@ -172,7 +173,7 @@ static bool read_boot(uint64_t *index, union topic_record *out)
     }
     out->boot = (struct system_boot){
         .clock_hz = machine_clock_hz(),
-        .wall_time = handover_time(),
+        .wall_time = clock_page_wall_time(),
         .cpus_expected = handover.info.numcores,
         .cpus_online = arch_cpu_count(),
         .kernel_bytes = (uint64_t)(image_end - image_start),

@@ -1,6 +1,7 @@
 /* Starting a program; see process.h. */
 #include "user/libq/process.h"
 
+#include "abi/clock.h"
 #include "abi/handle.h"
 #include "abi/system.h"
 #include "lib/elf64.h"
@@ -128,7 +129,7 @@ static enum error startup_give(uint32_t task, const struct process_request *requ
 static enum error task_furnish(const struct process_request *request, const struct elf64 *elf,
                                struct process *process)
 {
-    struct startup head = {0};
+    struct startup head = {.clock = CLOCK_PAGE_AT};
     process->doing = "loading its segments";
     enum error error = segments_load(process->task, elf);
     if (error == ERR_NONE) {

@@ -64,6 +64,7 @@ struct acpi_machine {
     uint32_t pm1a_control, pm1b_control;
     uint32_t smi_command;
     uint8_t acpi_enable;
+    uint8_t century; /* register of the real-time clock, 0 if none */
     bool s5;
     uint8_t s5_a, s5_b;
     struct acpi_register reset;

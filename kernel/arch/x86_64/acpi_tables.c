@@ -118,6 +118,7 @@ void acpi_parse_hpet(const uint8_t *table, uint32_t length, struct acpi_machine 
 #define FADT_PM1A_CONTROL 64
 #define FADT_PM1B_CONTROL 68
 #define FADT_PM_TIMER     76
+#define FADT_CENTURY      108
 #define FADT_FLAGS        112
 #define FADT_RESET        116
 #define FADT_RESET_VALUE  128
@@ -136,6 +137,7 @@ uint64_t acpi_parse_fadt(const uint8_t *table, uint32_t length, struct acpi_mach
     machine->pm1a_control = acpi_u32(table + FADT_PM1A_CONTROL);
     machine->pm1b_control = acpi_u32(table + FADT_PM1B_CONTROL);
     machine->pm_timer = acpi_u32(table + FADT_PM_TIMER);
+    machine->century = table[FADT_CENTURY];
     machine->pm_timer_32 = (flags & FLAG_TIMER_32) != 0;
     if ((flags & FLAG_RESET) != 0 && length > FADT_RESET_VALUE && table[FADT_RESET] <= 1) {
         machine->reset =

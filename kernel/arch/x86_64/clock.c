@@ -16,6 +16,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/device.h"
 #include "kernel/sched/cpu.h"
+#include "lib/text.h"
 
 #define NS_PER_SECOND   1000000000u
 #define MEASURE_NS      20000000u
@@ -49,10 +50,14 @@ struct reference {
     uint64_t (*read)(void);
 };
 
-static uint64_t origin;
+struct clock_scale clock_scale;
+
 static uint64_t tsc_hz;
-static uint64_t ns_multiplier; /* nanoseconds per stamp, times 2^32 */
-static uint64_t timer_hz;      /* ticks of the local APIC's timer */
+static uint64_t timer_hz; /* ticks of the local APIC's timer */
+static enum { PREFER_BEST, PREFER_HPET, PREFER_TSC } preferred;
+
+/* While the clock is external: what it showed when that began, and the HPET then. Set before. */
+static uint64_t external_base, external_start, external_multiplier;
 static const char *source_name = "none";
 static volatile uint64_t *hpet;
 
@@ -66,7 +71,15 @@ static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
 
 void clock_set_origin(uint64_t stamp)
 {
-    origin = stamp;
+    clock_scale.origin = stamp;
+}
+
+bool clock_prefer(const char *name, size_t length)
+{
+    preferred = text_matches(name, length, "hpet")  ? PREFER_HPET
+                : text_matches(name, length, "tsc") ? PREFER_TSC
+                                                    : PREFER_BEST;
+    return preferred != PREFER_BEST;
 }
 
 uint64_t clock_hz(void)
@@ -79,14 +92,50 @@ const char *clock_source(void)
     return source_name;
 }
 
-uint64_t arch_clock(void)
-{
-    return (uint64_t)((unsigned __int128)(tsc_read() - origin) * ns_multiplier >> 32);
-}
-
 static uint64_t hpet_read(void)
 {
     return hpet[HPET_COUNTER / 8];
+}
+
+uint64_t clock_read_external(void)
+{
+    return external_base +
+           (uint64_t)((unsigned __int128)(hpet_read() - external_start) * external_multiplier >> 32);
+}
+
+/* A counter of 64 bits does not come round in the life of a machine; one of 32 does, and cannot be a clock.
+ */
+static bool hpet_can_be_clock(void)
+{
+    return hpet != NULL && (hpet[HPET_CAPABILITIES / 8] & HPET_WIDE) != 0;
+}
+
+bool clock_distrust_tsc(const char *why)
+{
+    if (clock_scale.external) {
+        return true;
+    }
+    if (!hpet_can_be_clock()) {
+        log_warn("clock: %s, and there is no HPET of 64 bits to use instead", why);
+        return false;
+    }
+    uint64_t period = hpet[HPET_CAPABILITIES / 8] >> 32; /* femtoseconds */
+    external_multiplier = mul_div(period, (uint64_t)1 << 32, 1000000);
+    external_base = arch_clock();
+    external_start = hpet_read();
+    __atomic_store_n(&clock_scale.external, true, __ATOMIC_SEQ_CST);
+    log_info("clock: by the HPET from now on: %s", why);
+    return true;
+}
+
+static void decide(void)
+{
+    bool hypervisor = (cpuid(1, 0).ecx >> 31 & 1) != 0;
+    if (preferred == PREFER_HPET) {
+        clock_distrust_tsc("clock=hpet");
+    } else if (preferred == PREFER_BEST && !feature_used(FEATURE_invtsc) && !hypervisor) {
+        clock_distrust_tsc("this CPU's time stamp counter has no constant rate");
+    }
 }
 
 static uint64_t pm_timer_read(void)
@@ -201,16 +250,17 @@ void clock_measure(void)
     uint64_t elapsed = (last.reference - first.reference) & r.mask;
     tsc_hz = mul_div(last.stamp - first.stamp, r.hz, elapsed);
     timer_hz = mul_div(last.ticks - first.ticks, r.hz, elapsed);
-    ns_multiplier = mul_div(NS_PER_SECOND, (uint64_t)1 << 32, tsc_hz);
+    clock_scale.multiplier = mul_div(NS_PER_SECOND, (uint64_t)1 << 32, tsc_hz);
     source_name = r.name;
     log_info("clock: time stamp counter %lu kHz by %s, timer %s %lu kHz", tsc_hz / 1000, r.name,
              feature_used(FEATURE_tscdeadline) ? "tsc-deadline" : "local apic", timer_hz / 1000);
+    decide();
 }
 
 void arch_timer_set(uint64_t deadline)
 {
     struct cpu *cpu = arch_this_cpu();
-    bool by_stamp = feature_used(FEATURE_tscdeadline);
+    bool by_stamp = feature_used(FEATURE_tscdeadline) && !clock_scale.external;
     if (deadline == cpu->timer_armed) {
         return;
     }

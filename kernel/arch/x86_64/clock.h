@@ -5,6 +5,8 @@
 #ifndef QUIRE_X86_CLOCK_H
 #define QUIRE_X86_CLOCK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The time stamp at which the kernel was entered: clock 0. Before clock_measure the clock reads 0. */
@@ -12,6 +14,15 @@ void clock_set_origin(uint64_t stamp);
 
 /* Measure counter and timer, on the boot processor, APIC and ACPI being ready. */
 void clock_measure(void);
+
+/* clock=hpet or clock=tsc, before clock_measure; false when it is neither. */
+bool clock_prefer(const char *name, size_t length);
+
+/*
+ * The time stamp counter is no clock on this machine: go on with the HPET, without a step. May be called at
+ * any time, on one CPU. False, with a line in the log, when there is none.
+ */
+bool clock_distrust_tsc(const char *why);
 
 uint64_t clock_hz(void);
 

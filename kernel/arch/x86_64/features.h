@@ -25,7 +25,8 @@
     X(avx, 1, 0, ecx, 28, true, "256-bit vector registers")                                                  \
     X(x2apic, 1, 0, ecx, 21, true, "local APIC through MSRs")                                                \
     X(tscdeadline, 1, 0, ecx, 24, true, "timer by time stamp deadline")                                      \
-    X(invtsc, 0x80000007, 0, edx, 8, false, "time stamp counter of constant rate")                           \
+    X(tscadjust, 7, 0, ebx, 1, true, "time stamp counter that can be corrected")                             \
+    X(invtsc, 0x80000007, 0, edx, 8, true, "time stamp counter of constant rate")                            \
     X(pku, 7, 0, ecx, 3, false, "protection keys")                                                           \
     X(rdrand, 1, 0, ecx, 30, false, "random numbers")                                                        \
     X(rdseed, 7, 0, ebx, 18, false, "random seeds")                                                          \

@@ -3,6 +3,7 @@
  */
 #include "kernel/arch/machine.h"
 
+#include "abi/clock.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/acpi.h"
 #include "kernel/arch/x86_64/apic.h"
@@ -13,7 +14,9 @@
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/serial.h"
+#include "kernel/arch/x86_64/rtc.h"
 #include "kernel/arch/x86_64/smp.h"
+#include "kernel/arch/x86_64/tsc_sync.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/frame.h"
@@ -58,6 +61,35 @@ void machine_features(const char *masked, size_t masked_length)
     log_info("cpu: %s", hypervisor ? "a virtual machine: locks go to whoever comes first"
                                    : "a real machine: locks are fair");
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE); /* before tables that use no-execute */
+}
+
+void machine_prefer_clock(const char *name, size_t length)
+{
+    if (!clock_prefer(name, length)) {
+        log_warn("clock: there is no choice '%.*s'; there are hpet and tsc", (int)length, name);
+    }
+}
+
+/* A minute and more: not what the clocks lost between firmware and here. */
+#define WALL_APART 60u
+
+uint64_t machine_wall_time(uint64_t loaders)
+{
+    uint64_t own = rtc_wall_time();
+    uint64_t apart = own > loaders ? own - loaders : loaders - own;
+    if (own != 0 && (loaders == 0 || apart < WALL_APART)) {
+        return own;
+    }
+    log_warn("clock: the real-time clock shows %lu s since 1970, the loader said %lu; the loader's counts",
+             own, loaders);
+    return loaders;
+}
+
+void machine_clock_describe(struct clock_page *out)
+{
+    out->usable = !clock_scale.external;
+    out->origin = clock_scale.origin;
+    out->multiplier = clock_scale.multiplier;
 }
 
 unsigned machine_gather_cores(unsigned expected)
@@ -149,6 +181,9 @@ static bool start_core(unsigned arrival)
     }
     unsigned before = arch_cpu_count();
     smp_release(arrival, cpu);
+    if (!tsc_sync_ask(cpu)) {
+        clock_distrust_tsc("the time stamp counters of the CPUs differ");
+    }
     uint64_t start = arch_clock(), wake = start + START_WAKE_NS;
     while (arch_cpu_count() == before && arch_clock() < start + START_PATIENCE_NS) {
         if (arch_clock() > wake) {
@@ -183,6 +218,7 @@ void cpu_entry_secondary(struct cpu *cpu)
 {
     cpu_setup(cpu);
     apic_setup();
+    tsc_sync_answer(cpu);
     cpu->online_since = arch_clock();
     spin_lock(&online_lock);
     cpu->number = cpus_online;

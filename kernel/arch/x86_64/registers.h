@@ -29,6 +29,7 @@
 #define CR4_SMAP       (1u << 21)
 
 #define MSR_APIC_BASE       0x1b
+#define MSR_TSC_ADJUST      0x3b
 #define MSR_MCG_CAP         0x179
 #define MSR_MCG_STATUS      0x17a
 #define MSR_MCG_CTL         0x17b

@@ -135,6 +135,12 @@ static void measure_exchange(void)
     sys_handle_close(partners.first);
 }
 
+static bool read_clock(void *context)
+{
+    *(uint64_t *)context = clock_now();
+    return true;
+}
+
 static void do_nothing(void *argument)
 {
     (void)argument;
@@ -152,5 +158,7 @@ void area_cpus(void)
     measure_yield();
     measure_round_trip();
     measure_exchange();
+    uint64_t now;
+    measure_row("cpus.clock-read-user", measure("clock_now", read_clock, &now, TIMES));
     measure_row("cpus.thread-create-run-join", measure("the life of a thread", live, NULL, 200));
 }

@@ -240,7 +240,7 @@ static bool the_list_of_tasks_has_the_name_number_and_memory(void)
     CHECK(find_task(status.number, &record));
     CHECK_EQUAL(record.state, TASK_EMPTY);
     CHECK_EQUAL(record.threads, 0);
-    CHECK_EQUAL(record.memory, 4 * PAGE_SIZE);
+    CHECK_EQUAL(record.memory, 4 * PAGE_SIZE + PAGE_SIZE); /* and the clock page */
     CHECK_EQUAL(memcmp(record.name, name, TASK_NAME - 1), 0);
     CHECK_EQUAL(record.name[TASK_NAME - 1], 0);
     CHECK_OK(sys_task_kill(task, 0));

@@ -124,7 +124,54 @@ static bool the_clock_runs_with_the_time_stamp_counter(void)
     return true;
 }
 
+/* The page and the call are one clock: readings in turn never go back. Where the page cannot be used they are
+ * the same anyway. */
+static bool the_clock_page_and_the_call_agree(void)
+{
+    const struct clock_page *page = (const struct clock_page *)startup->clock;
+    CHECK_EQUAL(startup->clock, CLOCK_PAGE_AT);
+    CHECK_EQUAL(page->sequence % 2, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t first = clock_now();
+        uint64_t second = clock_ask();
+        uint64_t third = clock_now();
+        CHECK(first <= second && second <= third);
+    }
+    return true;
+}
+
+static bool the_clock_page_cannot_be_changed(void)
+{
+    uint64_t where;
+    uint32_t memory;
+    CHECK_OK(sys_memory_create(4096, &memory));
+    CHECK_ERROR(
+        sys_memory_map(startup->self, memory, 0, CLOCK_PAGE_AT, 4096, ACCESS_READ | ACCESS_WRITE, &where),
+        ERR_EXISTS);
+    CHECK_OK(sys_handle_close(memory));
+    struct system_boot boot;
+    CHECK_OK(system_record(TOPIC_BOOT, 0, &boot, sizeof boot));
+    CHECK_EQUAL(boot.wall_time, ((const struct clock_page *)startup->clock)->wall_time);
+    return true;
+}
+
+/* With slack a sleeper may be late by that much, and never early. */
+static bool a_sleep_with_slack_is_not_early_and_later_only_by_the_slack(void)
+{
+    for (unsigned i = 0; i < TRIES; i++) {
+        uint64_t deadline = clock_after(2 * MILLISECOND);
+        CHECK_OK(sys_thread_sleep_until(deadline, 20 * MILLISECOND));
+        CHECK(clock_now() >= deadline);
+        CHECK(clock_now() < deadline + SECOND);
+    }
+    CHECK_OK(sys_thread_sleep_until(0, DEADLINE_NEVER));
+    return true;
+}
+
 static const struct test tests[] = {
+    TEST(the_clock_page_and_the_call_agree),
+    TEST(the_clock_page_cannot_be_changed),
+    TEST(a_sleep_with_slack_is_not_early_and_later_only_by_the_slack),
     TEST(the_clock_never_goes_back),
     TEST(the_clock_does_not_go_back_between_cpus),
     TEST(the_clock_runs_with_the_time_stamp_counter),

@@ -1,0 +1,36 @@
+/*
+ * Do the time stamp counters of two CPUs show the same? When another core comes up, the boot processor asks
+ * it for its counter a few times, and reads its own before and after: the difference is known to lie between
+ * two bounds each time, and so in all of them.
+ */
+#ifndef QUIRE_X86_TSC_SYNC_H
+#define QUIRE_X86_TSC_SYNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One question: the asker's counter before and after, and the answer. */
+struct tsc_sample {
+    uint64_t before, answer, after;
+};
+
+enum tsc_verdict {
+    TSC_TOGETHER, /* nothing speaks against it */
+    TSC_APART,    /* the other one is ahead by *ahead (behind when negative), and that can be corrected */
+    TSC_DRIFTS,   /* no one difference explains all samples */
+};
+
+/* By at least one sample. `ahead` is right up to the half of the shortest question. */
+enum tsc_verdict tsc_judge(const struct tsc_sample *samples, unsigned count, int64_t *ahead);
+
+struct cpu;
+
+/*
+ * The two sides, on boot processor and new core at the same time. The boot processor's returns false when the
+ * other counter is another one and could not be corrected. Of a core that does not answer in time nothing is
+ * known; it counts as being right. Either side gives up when the other stops.
+ */
+bool tsc_sync_ask(const struct cpu *cpu);
+void tsc_sync_answer(const struct cpu *cpu);
+
+#endif
