@@ -108,7 +108,8 @@ void thread_set_priority(struct thread *thread, uint8_t priority)
 {
     struct cpu *home = sched_lock_of(thread);
     thread->priority = priority;
-    sched_reconsider(home, thread, thread_rank(thread));
+    sched_unlock(home);
+    thread_update_rank(thread);
     if (thread == thread_current()) {
         sched_reschedule();
     }

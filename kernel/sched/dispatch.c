@@ -73,6 +73,9 @@ static inline bool timer_is_late(const struct cpu *cpu, const struct thread *cur
 static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, struct thread *self,
                                                             struct thread *next, uint64_t now)
 {
+    if (__builtin_expect(self->budget != NULL, 0)) {
+        sched_budget_pause(self, now);
+    }
     self->run_time += now - cpu->switched;
     cpu->switched = now;
     cpu->current = next;
@@ -86,6 +89,9 @@ static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, str
     }
     if (__builtin_expect(__atomic_load_n(&next->attention, __ATOMIC_SEQ_CST) != 0, 0)) {
         __atomic_fetch_or(&cpu->pending, PENDING_ATTENTION, __ATOMIC_RELAXED);
+    }
+    if (__builtin_expect(next->budget != NULL, 0)) {
+        sched_budget_begin(cpu, next, now);
     }
     sched_publish(cpu);
     if (timer_is_late(cpu, next) || next == cpu->idle) {
@@ -269,6 +275,9 @@ void sched_timer_tick(void)
     uint64_t now = arch_clock();
     sched_lock(cpu);
     timer_run(cpu, now);
+    if (cpu->current->budget != NULL) {
+        sched_budget_check(cpu, now);
+    }
     uint32_t top = run_queue_top(&cpu->queue), rank = cpu->current->entry.rank;
     if (top > rank || (top == rank && top != 0 && now >= cpu->slice_end)) {
         __atomic_fetch_or(&cpu->pending, PENDING_RESCHEDULE, __ATOMIC_RELAXED);

@@ -14,12 +14,19 @@
 bool lock_checks;
 
 static const char *const class_names[LOCK_RANKS] = {
-    [LOCK_TASK_LIST] = "list of tasks", [LOCK_TASK] = "task",
-    [LOCK_HANDLES] = "handle table",    [LOCK_ASPACE] = "address space",
-    [LOCK_NOTIFICATION] = "waiting",    [LOCK_CONSOLE_INPUT] = "console input",
-    [LOCK_RUN_QUEUE] = "run queue",     [LOCK_STACKS] = "kernel stacks",
-    [LOCK_KERNEL_MAP] = "kernel map",   [LOCK_HEAP] = "heap",
-    [LOCK_ZEROED] = "zeroed frames",    [LOCK_LOG] = "log",
+    [LOCK_TASK_LIST] = "list of tasks",
+    [LOCK_TASK] = "task",
+    [LOCK_HANDLES] = "handle table",
+    [LOCK_ASPACE] = "address space",
+    [LOCK_NOTIFICATION] = "waiting",
+    [LOCK_CONSOLE_INPUT] = "console input",
+    [LOCK_LEND] = "lending",
+    [LOCK_RUN_QUEUE] = "run queue",
+    [LOCK_STACKS] = "kernel stacks",
+    [LOCK_KERNEL_MAP] = "kernel map",
+    [LOCK_HEAP] = "heap",
+    [LOCK_ZEROED] = "zeroed frames",
+    [LOCK_LOG] = "log",
     [LOCK_SCREEN] = "screen",
 };
 

@@ -16,6 +16,7 @@ enum lock_rank {
     LOCK_HANDLES,       /* a table of handles; closing one may release any object below */
     LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
     LOCK_NOTIFICATION,  /* wakes threads while held */
+    LOCK_LEND,          /* who lends to whom; an object may change it, and it changes ranks in queues */
     LOCK_CONSOLE_INPUT, /* signals a notification after release, so only above the queues */
     LOCK_RUN_QUEUE,     /* one CPU's threads and timers; never two at once */
     LOCK_STACKS,        /* the pool of kernel stacks */

@@ -99,8 +99,15 @@ static inline bool thread_may_run_on(const struct thread *thread, const struct c
 /* The rank that counts for a thread, of its priority and all else. */
 static inline uint16_t thread_rank(const struct thread *thread)
 {
-    return thread->exhausted ? RANK_EXHAUSTED : rank_of_priority(thread->priority);
+    uint16_t own = thread->exhausted ? RANK_EXHAUSTED : rank_of_priority(thread->priority);
+    return thread->lent > own ? thread->lent : own;
 }
+
+/* What its rank follows from has changed. Nothing but locks of objects is held. */
+void thread_update_rank(struct thread *thread);
+
+/* It has come to its end: it lends to nobody, and nobody to it. */
+void thread_lend_leave(struct thread *thread);
 
 /* A record of zeros becomes that of a new thread. */
 void thread_init(struct thread *thread, const char *name, uint8_t priority);
@@ -153,6 +160,20 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank);
 
 /* Take something higher than what runs here from another queue. Nothing is locked. */
 bool sched_pull(struct cpu *cpu);
+
+/* --- budgets; thread_budget.c. The queue is locked
+ */
+
+/* The current thread begins to run, or stops, at this time. It has a budget. */
+void sched_budget_begin(struct cpu *cpu, struct thread *thread, uint64_t now);
+void sched_budget_pause(struct thread *thread, uint64_t now);
+
+/* The timer has come: is the current thread's budget used up? */
+void sched_budget_check(struct cpu *cpu, uint64_t now);
+
+/* Nothing is locked: the thread ends, or its record goes. */
+void thread_budget_leave(struct thread *thread);
+void thread_budget_free(struct thread *thread);
 
 /* Make the CPU look at its queue on its way to user mode, or out of idling. */
 void sched_request(struct cpu *cpu);

@@ -14,7 +14,9 @@ static uint32_t alive;       /* atomic */
 
 static void thread_destroy(struct object *object)
 {
-    heap_free(LIST_ENTRY(object, struct thread, object), sizeof(struct thread));
+    struct thread *thread = LIST_ENTRY(object, struct thread, object);
+    thread_budget_free(thread);
+    heap_free(thread, sizeof(*thread));
 }
 
 static void wait_timed_out(struct cpu *cpu, struct timer *timer)
@@ -34,6 +36,7 @@ void thread_init(struct thread *thread, const char *name, uint8_t priority)
     thread->affinity = cpu_mask_all();
     thread->entry.movable = true;
     thread->cpu = arch_this_cpu();
+    lend_init(&thread->lend, thread->entry.rank);
     timer_init(&thread->timer, wait_timed_out);
     spin_init(&thread->end_lock, "end of a thread", LOCK_NOTIFICATION);
     wait_queue_init(&thread->joiners);
@@ -143,6 +146,8 @@ void thread_exit(void)
     if (self->task != NULL) {
         task_thread_ended(self->task, self);
     }
+    thread_lend_leave(self);
+    thread_budget_leave(self);
     spin_lock(&self->end_lock);
     if (self->end.kind == 0) {
         self->end.kind = END_EXIT;

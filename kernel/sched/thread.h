@@ -21,6 +21,7 @@
 #include "kernel/lib/list.h"
 #include "kernel/obj/object.h"
 #include "kernel/sched/cpu.h"
+#include "kernel/sched/lend.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
@@ -79,10 +80,11 @@ struct thread {
     uint8_t priority;       /* its own */
     struct run_entry entry; /* with the rank that counts: own, lent, or exhausted */
     struct cpu_mask affinity;
-    uint64_t slice;      /* nanoseconds */
-    uint64_t slice_left; /* of the turn that it has begun */
-    struct timer timer;  /* of its wait */
-    struct budget *budget;
+    uint64_t slice;        /* nanoseconds */
+    uint64_t slice_left;   /* of the turn that it has begun */
+    struct timer timer;    /* of its wait */
+    uint16_t lent;         /* the highest rank that is lent to it, 0 for none */
+    struct budget *budget; /* NULL until it is given one */
     uint32_t suspensions;
     uint64_t run_time; /* until it last left the CPU */
     uint64_t switches; /* how often it was switched to */
@@ -101,6 +103,9 @@ struct thread {
     struct wait_queue joiners;
     struct thread_end end; /* how it ends; kind 0 until that is known */
     bool over;             /* it has ended */
+
+    /* Guarded by the lock of lending. */
+    struct lend_node lend;
 
     /* Guarded by the task's lock. */
     struct list task_node;
@@ -176,8 +181,28 @@ void thread_set_slice(struct thread *thread, uint64_t nanoseconds);
  */
 enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask) MUST_CHECK;
 
+/*
+ * Let it run by its priority for no more than `quantum` nanoseconds in each `period`; beyond that it runs
+ * only when nothing else would (budget.h). A period of 0 takes the budget away. ERR_NO_MEMORY.
+ */
+enum error thread_set_budget(struct thread *thread, uint64_t period, uint64_t quantum) MUST_CHECK;
+
 /* The calling thread: on this CPU only, which is up, or on any (CPU_ANY). */
 void thread_bind(uint32_t number);
+
+/* --- lending, for who makes threads wait for each other; thread_lend.c. The caller may hold locks of
+ * objects.
+ */
+
+/*
+ * `from` waits for `to`: that one runs with the rank of the highest of all that wait for it, whoever they
+ * wait through. One who lends already: ERR_EXISTS; a cycle: ERR_BAD_ARGUMENT; ERR_LIMIT when `to` is at the
+ * end of a long chain; ERR_DEAD. Nothing is changed then.
+ */
+enum error thread_lend(struct thread *from, struct thread *to) MUST_CHECK;
+
+/* It waits no more, for whatever reason. The end of a thread does the same, on both sides. */
+void thread_lend_end(struct thread *from);
 
 /* --- the calling thread
  * ----------------------------------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
 #include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
 
+#include "kernel/sched/budget.h"
+
 enum error sys_null(void)
 {
     return ERR_NONE;
@@ -106,6 +108,15 @@ enum error sys_thread_slice(struct thread *thread, uint64_t slice)
 {
     thread_set_slice(thread, slice);
     return ERR_NONE;
+}
+
+enum error sys_thread_budget(struct thread *thread, uint64_t period, uint64_t quantum)
+{
+    bool none = period == 0;
+    if (!none && (period < BUDGET_PERIOD_LEAST || quantum < BUDGET_QUANTUM_LEAST || quantum > period)) {
+        return ERR_BAD_ARGUMENT;
+    }
+    return thread_set_budget(thread, period, quantum);
 }
 
 enum error sys_thread_cpus(struct thread *thread, uaddr_t mask, uint64_t mask_length)
