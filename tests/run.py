@@ -50,6 +50,12 @@ def frames(_):
     return suite
 
 
+def sched(_):
+    suite = Suite("sched")
+    run_test(suite, "model of waiting, and of five mistakes in it", [*MAKE, "wait-model"], 300)
+    return suite
+
+
 def fuzz(_):
     suite = Suite("fuzz")
     run_test(suite, "smoke", [*MAKE, "fuzz-smoke"], 600)
@@ -76,7 +82,8 @@ def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
-SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "fuzz": fuzz,
+SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "sched": sched,
+          "fuzz": fuzz,
           "boot": boot, "guest": guest, "crash": crash, "machine-check": machine_check, "prompt": prompt}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 

@@ -113,6 +113,10 @@ static void give_back(struct thread *thread)
     arch_thread_user_free(thread);
     stack_free(thread->stack_top);
     thread->task = NULL;
+    spin_lock(&thread->end_lock);
+    thread->over = true;
+    wait_wake_all(&thread->joiners, ERR_NONE);
+    spin_unlock(&thread->end_lock);
     if (task != NULL) {
         task_release(task);
     }
@@ -152,8 +156,6 @@ void thread_exit(void)
     if (self->end.kind == 0) {
         self->end.kind = END_EXIT;
     }
-    self->over = true;
-    wait_wake_all(&self->joiners, ERR_NONE);
     spin_unlock(&self->end_lock);
     sched_leave();
 }

@@ -148,7 +148,7 @@ void thread_start(struct thread *thread);
 _Noreturn void thread_exit(void);
 
 /*
- * Wait until the thread has ended; how it did comes in *end. ERR_TIMED_OUT; ERR_CANCELLED when the caller is
+ * Wait until the thread has ended, and its stacks and registers are given back; how it did comes in *end. ERR_TIMED_OUT; ERR_CANCELLED when the caller is
  * killed; ERR_BAD_ARGUMENT for the caller itself.
  */
 enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_end *end) MUST_CHECK;
