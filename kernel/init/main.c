@@ -19,6 +19,7 @@
 #include "kernel/obj/clock_page.h"
 #include "kernel/sched/lock_debug.h"
 #include "kernel/sched/sched.h"
+#include "lib/text.h"
 
 extern const struct bootboot bootboot;
 extern const char environment[];
@@ -82,15 +83,31 @@ static void open_screen(void)
     log_info("screen: %ux%u, %ux%u characters", mode.width, mode.height, screen_columns(), screen_rows());
 }
 
+/* cpus=N: no more than that. */
+static unsigned cores_wanted(void)
+{
+    const char *text;
+    size_t length;
+    uint64_t number;
+    if (!handover_option("cpus", &text, &length)) {
+        return CPU_MAX;
+    }
+    if (!text_to_number(text, length, &number) || number == 0) {
+        log_warn("cpus=%.*s: expected how many CPUs to use at most", (int)length, text);
+        return CPU_MAX;
+    }
+    return number < CPU_MAX ? (unsigned)number : CPU_MAX;
+}
+
 static void bring_up_cores(unsigned came)
 {
-    machine_start_cores(came);
-    unsigned expected = handover.info.numcores;
-    log_info("cpu: %u of %u cores are up", arch_cpu_count(), expected);
-    if (came < expected) {
-        log_warn("cpu: %u cores that the loader counted never came", expected - came);
+    unsigned counted = handover.info.numcores, known = machine_processors();
+    machine_start_cores(came, cores_wanted());
+    log_info("cpu: %u of %u cores are up", arch_cpu_count(), known > counted ? known : counted);
+    if (came < counted) {
+        log_warn("cpu: %u cores that the loader counted did not come by themselves", counted - came);
     }
-    if (arch_cpu_count() >= expected) {
+    if (arch_cpu_count() >= counted) {
         boot_memory_reclaim();
     }
 }

@@ -41,7 +41,7 @@ void timer_program(struct cpu *cpu)
 {
     uint64_t next = cpu->timers.root != NULL ? cpu->timers.root->key : DEADLINE_NEVER;
     const struct thread *current = cpu->current;
-    if (run_queue_top(&cpu->queue) == current->entry.rank && cpu->slice_end < next) {
+    if (cpu->queue.counts[current->entry.rank] != 0 && cpu->slice_end < next) {
         next = cpu->slice_end;
     }
     if (current->budget != NULL && cpu->budget_end < next) {

@@ -174,7 +174,8 @@ static bool read_boot(uint64_t *index, union topic_record *out)
     out->boot = (struct system_boot){
         .clock_hz = machine_clock_hz(),
         .wall_time = clock_page_wall_time(),
-        .cpus_expected = handover.info.numcores,
+        .cpus_expected =
+            machine_processors() > handover.info.numcores ? machine_processors() : handover.info.numcores,
         .cpus_online = arch_cpu_count(),
         .kernel_bytes = (uint64_t)(image_end - image_start),
     };

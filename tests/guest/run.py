@@ -50,6 +50,10 @@ MACHINES = [
     Kind("8", "8G", "qemu64"),
     Kind("4", "64G"),
     Kind("6,sockets=2,cores=3,threads=1", "256M"),
+    # The loader starts no core, so the kernel does: where the APIC ids have a gap, too.
+    Kind("3,sockets=1,cores=3,threads=1", "128M", config=("nosmp=1",)),
+    # Processors that the firmware lists as disabled are not waited for.
+    Kind("5,maxcpus=9", "192M", config=("nosmp=1", "cpus=4")),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
     # The kernel with checks for undefined behaviour.

@@ -14,6 +14,7 @@
 #define ACPI_OVERRIDES 16
 #define ACPI_MEMORIES  64
 #define ACPI_NEAR      256
+#define ACPI_CPUS      256
 
 struct acpi_ioapic {
     uint64_t address;
@@ -53,7 +54,8 @@ struct acpi_machine {
     struct acpi_ioapic ioapic[ACPI_IOAPICS];
     unsigned overrides;
     struct acpi_override override[ACPI_OVERRIDES];
-    unsigned processors; /* enabled in the MADT */
+    unsigned processors;           /* enabled in the MADT, up to ACPI_CPUS */
+    uint32_t processor[ACPI_CPUS]; /* their APIC ids, each once */
     unsigned memories;
     struct acpi_memory memory[ACPI_MEMORIES];
     unsigned nears;

@@ -41,12 +41,23 @@ bool acpi_checksum_good(const uint8_t *table, uint32_t length)
 #define MADT_LOCAL_X2APIC 9
 #define MADT_ENABLED      1u
 
+static void madt_processor(struct acpi_machine *m, uint32_t apic_id, uint32_t flags)
+{
+    bool known = (flags & MADT_ENABLED) == 0 || m->processors == ACPI_CPUS;
+    for (unsigned i = 0; i < m->processors && !known; i++) {
+        known = m->processor[i] == apic_id;
+    }
+    if (!known) {
+        m->processor[m->processors++] = apic_id;
+    }
+}
+
 static void madt_entry(const uint8_t *e, uint8_t length, struct acpi_machine *m)
 {
     if (e[0] == MADT_LOCAL_APIC && length >= 8) {
-        m->processors += acpi_u32(e + 4) & MADT_ENABLED;
+        madt_processor(m, e[3], acpi_u32(e + 4));
     } else if (e[0] == MADT_LOCAL_X2APIC && length >= 16) {
-        m->processors += acpi_u32(e + 8) & MADT_ENABLED;
+        madt_processor(m, acpi_u32(e + 4), acpi_u32(e + 8));
     } else if (e[0] == MADT_IO_APIC && length >= 12 && m->ioapics < ACPI_IOAPICS) {
         m->ioapic[m->ioapics++] = (struct acpi_ioapic){acpi_u32(e + 4), acpi_u32(e + 8)};
     } else if (e[0] == MADT_OVERRIDE && length >= 10 && m->overrides < ACPI_OVERRIDES) {

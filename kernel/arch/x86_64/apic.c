@@ -31,6 +31,8 @@
 #define TIMER_DEADLINE    (2u << 17)
 #define TIMER_DIVIDE_BY_1 0xbu
 #define COMMAND_NMI       (4u << 8)
+#define COMMAND_INIT      (5u << 8)
+#define COMMAND_STARTUP   (6u << 8)
 #define COMMAND_SELF      (1u << 18)
 #define COMMAND_ASSERT    (1u << 14)
 #define COMMAND_PENDING   (1u << 12)
@@ -122,6 +124,16 @@ void apic_send(uint32_t id, uint8_t vector)
 void apic_send_nmi(uint32_t id)
 {
     command(id, COMMAND_ASSERT | COMMAND_NMI);
+}
+
+void apic_send_init(uint32_t id)
+{
+    command(id, COMMAND_ASSERT | COMMAND_INIT);
+}
+
+void apic_send_startup(uint32_t id, uint8_t page)
+{
+    command(id, COMMAND_ASSERT | COMMAND_STARTUP | page);
 }
 
 /* By the shorthand "self", which leaves the half of the command alone that names a destination (SDM vol.

@@ -22,6 +22,11 @@ void apic_end_of_interrupt(void);
 void apic_send(uint32_t id, uint8_t vector);
 void apic_send_nmi(uint32_t id);
 
+/* Reset a core to where it waits for a start-up interrupt; let it begin in real mode at this page below 1
+ * MiB. */
+void apic_send_init(uint32_t id);
+void apic_send_startup(uint32_t id, uint8_t page);
+
 /* Interrupt this CPU itself, soon. From a handler that may have struck in the middle of one of the above,
  * too. */
 void apic_send_self(uint8_t vector);

@@ -8,6 +8,7 @@
 #include "kernel/arch/x86_64/acpi.h"
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/clock.h"
+#include "kernel/arch/x86_64/cores.h"
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/keyboard.h"
@@ -16,29 +17,13 @@
 #include "kernel/arch/x86_64/serial.h"
 #include "kernel/arch/x86_64/rtc.h"
 #include "kernel/arch/x86_64/smp.h"
-#include "kernel/arch/x86_64/tsc_sync.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/frame.h"
-#include "kernel/mm/heap.h"
-#include "kernel/mm/layout.h"
 #include "kernel/mm/node.h"
 #include "kernel/mm/stacks.h"
-#include "kernel/mm/window.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/spinlock.h"
 #include "lib/text.h"
-
-#define CPU_AREA_SIZE 65536u
-
-/* How long to wait for a core after its release before going on; it can still come then. */
-#define START_PATIENCE_NS 200000000u
-#define START_WAKE_NS     2000000u
-
-static struct spinlock online_lock = SPINLOCK("cpus online", LOCK_TASK_LIST);
-
-/* Guarded by online_lock to change; atomic to read. */
-unsigned cpus_online = 1;
 
 void machine_early(struct cpu *cpu, uint64_t entry_stamp)
 {
@@ -98,7 +83,7 @@ unsigned machine_gather_cores(unsigned expected)
     return came < CPU_MAX ? came : CPU_MAX;
 }
 
-static enum error interrupt_stacks_make(struct cpu *cpu)
+enum error interrupt_stacks_make(struct cpu *cpu)
 {
     uint64_t tops[IST_COUNT];
     for (unsigned i = 0; i < IST_COUNT; i++) {
@@ -131,104 +116,6 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     cpu->online_since = arch_clock();
 }
 
-/* The struct cpu of another core, in its own area, with its stacks and windows. */
-static struct cpu *cpu_make(unsigned area_index, uint32_t id)
-{
-    uint64_t area = PER_CPU_BASE + (uint64_t)area_index * CPU_AREA_SIZE;
-    for (uint64_t at = 0; at < sizeof(struct cpu); at += PAGE_SIZE) {
-        pfn_t frame;
-        if (frame_alloc(0, FRAME_KERNEL, &frame) != ERR_NONE ||
-            arch_map(arch_kernel_root(), area + at, pfn_to_paddr(frame), PAGE_SIZE, MAP_READ | MAP_WRITE) !=
-                ERR_NONE) {
-            return NULL;
-        }
-    }
-    struct cpu *cpu = (struct cpu *)(uintptr_t)area;
-    memset(cpu, 0, sizeof(*cpu));
-    cpu->self = cpu;
-    cpu->apic_id = id;
-    cpu->node = node_of_domain(acpi_domain_of(id));
-    cpu->area = area_index;
-    sched_init(cpu);
-    if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
-        window_setup(cpu) != ERR_NONE) {
-        return NULL;
-    }
-    cpu_set_kernel_stack(cpu, cpu->kernel_stack);
-    return cpu;
-}
-
-/* The arrival with the lowest APIC id above `last`; UINT32_MAX when there is none. */
-static unsigned next_arrival(unsigned arrivals, uint64_t last)
-{
-    unsigned best = UINT32_MAX;
-    for (unsigned i = 0; i < arrivals; i++) {
-        bool above = (int64_t)smp_arrival_id(i) > (int64_t)last;
-        if (above && (best == UINT32_MAX || smp_arrival_id(i) < smp_arrival_id(best))) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-static bool start_core(unsigned arrival)
-{
-    uint32_t id = smp_arrival_id(arrival);
-    struct cpu *cpu = cpu_make(arrival + 1, id); /* the boot processor has the first area */
-    if (cpu == NULL) {
-        log_error("cpu: no memory for the core with APIC id %u; it stays parked", id);
-        return false;
-    }
-    unsigned before = arch_cpu_count();
-    smp_release(arrival, cpu);
-    if (!tsc_sync_ask(cpu)) {
-        clock_distrust_tsc("the time stamp counters of the CPUs differ");
-    }
-    uint64_t start = arch_clock(), wake = start + START_WAKE_NS;
-    while (arch_cpu_count() == before && arch_clock() < start + START_PATIENCE_NS) {
-        if (arch_clock() > wake) {
-            smp_wake(arrival);
-            wake += START_WAKE_NS;
-        }
-        cpu_pause();
-    }
-    if (arch_cpu_count() == before) {
-        log_warn("cpu: the core with APIC id %u is late; going on without it until it comes", id);
-    }
-    return true;
-}
-
-void machine_start_cores(unsigned came)
-{
-    uint64_t last = UINT64_MAX; /* as a signed number below every id */
-    for (unsigned i = 1; i < came; i++) {
-        unsigned arrival = next_arrival(came - 1, last);
-        if (arrival == UINT32_MAX) {
-            log_warn("cpu: two cores report the same APIC id; one of them stays parked");
-            return;
-        }
-        last = smp_arrival_id(arrival);
-        if (!start_core(arrival)) {
-            return;
-        }
-    }
-}
-
-void cpu_entry_secondary(struct cpu *cpu)
-{
-    cpu_setup(cpu);
-    apic_setup();
-    tsc_sync_answer(cpu);
-    cpu->online_since = arch_clock();
-    spin_lock(&online_lock);
-    cpu->number = cpus_online;
-    cpus[cpus_online] = cpu;
-    sched_adopt_idle(cpu);
-    __atomic_store_n(&cpus_online, cpus_online + 1, __ATOMIC_RELEASE);
-    spin_unlock(&online_lock);
-    sched_idle(cpu);
-}
-
 void machine_listen(void)
 {
     serial_listen();
@@ -245,6 +132,11 @@ bool machine_feature(uint64_t index, struct system_feature *out)
     text_format(out->name, sizeof(out->name), "%s", f->name);
     text_format(out->about, sizeof(out->about), "%s", f->about);
     return true;
+}
+
+unsigned machine_processors(void)
+{
+    return acpi_machine.processors;
 }
 
 uint64_t machine_clock_hz(void)

@@ -43,6 +43,17 @@
 /* Set in the count of arrivals once late cores have to park. */
 #define ARRIVALS_CLOSED 0x40000000
 
+/* What is prepared for a core that the kernel starts itself: start.c. */
+#define MAILBOX_ROOT  0
+#define MAILBOX_STACK 8
+#define MAILBOX_CPU   16
+#define MAILBOX_STATE 24
+#define MAILBOX_ID    28
+
+#define MAILBOX_CLOSED  0
+#define MAILBOX_OPEN    1
+#define MAILBOX_CLAIMED 2
+
 #define EARLY_STACK_SIZE 16384
 
 #endif

@@ -94,8 +94,12 @@ bool tsc_sync_ask(const struct cpu *cpu)
 
 void tsc_sync_answer(const struct cpu *cpu)
 {
-    if (__atomic_load_n(&meeting.asked, __ATOMIC_ACQUIRE) != cpu) {
-        return; /* it is late, and nobody asks any more */
+    uint64_t start = tsc_read();
+    while (__atomic_load_n(&meeting.asked, __ATOMIC_ACQUIRE) != cpu) {
+        if (tsc_read() - start > PATIENCE / 8) {
+            return; /* it is late, and nobody asks any more */
+        }
+        cpu_pause();
     }
     for (uint32_t pass = 0;; pass++) {
         for (uint32_t i = pass * QUESTIONS + 1; i <= (pass + 1) * QUESTIONS; i++) {

@@ -1,0 +1,97 @@
+/*
+ * The way of a core from a start-up interrupt to the kernel: copied to a page below 1 MiB by start.c, which fills in
+ * the words that are named trampoline_base_* and trampoline_root. The core begins in real mode at offset 0 of the page,
+ * CS being its segment, and goes to long mode in one step (SDM vol. 3A 9.8.5, with PE and PG set together).
+ *
+ * Registers: none are kept until start_arrived, which is in the image: esi local APIC id, rdi the mailbox.
+ */
+#include "kernel/arch/x86_64/offsets.h"
+
+        .section .rodata.trampoline, "a"
+        .balign 16
+        .globl trampoline_start, trampoline_end, trampoline_gdt, trampoline_long
+        .globl trampoline_base_gdt, trampoline_base_far, trampoline_root
+        .code16
+trampoline_start:
+        cli
+        cld
+        movw    %cs, %ax
+        movw    %ax, %ds
+        lgdtl   gdt_register - trampoline_start
+        movl    $0x20, %eax                     /* CR4: PAE alone */
+        movl    %eax, %cr4
+        movl    trampoline_root - trampoline_start, %eax
+        movl    %eax, %cr3
+        movl    $0xc0000080, %ecx               /* EFER: LME and NXE, before tables that use no-execute */
+        rdmsr
+        orl     $0x900, %eax
+        wrmsr
+        movl    $0x80000011, %eax               /* CR0: PG, ET, PE; caches on (CD=0, NW=0) */
+        movl    %eax, %cr0
+        ljmpl   *(trampoline_base_far - trampoline_start)
+
+        .code64
+trampoline_long:
+        movl    $SEL_KERNEL_DATA, %eax
+        movl    %eax, %ss
+        movl    %eax, %ds
+        movl    %eax, %es
+        movq    $start_arrived, %rax
+        jmp     *%rax
+
+        .balign 8
+trampoline_gdt:
+        .quad   0, 0x00af9b000000ffff, 0x00cf93000000ffff
+gdt_register:
+        .word   . - trampoline_gdt - 1
+trampoline_base_gdt:
+        .long   0
+trampoline_base_far:
+        .long   0
+        .word   SEL_KERNEL_CODE
+        .balign 4
+trampoline_root:
+        .long   0
+trampoline_end:
+
+        .text
+        .globl start_arrived
+        .type start_arrived, @function
+start_arrived:
+        /* Which core: as in entry.S. */
+        xorl    %eax, %eax
+        cpuid
+        cmpl    $0xb, %eax
+        jb      1f
+        movl    $0xb, %eax
+        xorl    %ecx, %ecx
+        cpuid
+        testl   %ebx, %ebx
+        jz      1f
+        movl    %edx, %esi
+        jmp     2f
+1:      movl    $1, %eax
+        cpuid
+        movl    %ebx, %esi
+        shrl    $24, %esi
+2:
+        /* One that was given up, and comes while another one is expected, must not take its place. */
+        movq    $start_mailbox, %rdi
+        cmpl    MAILBOX_ID(%rdi), %esi
+        jne     3f
+        movl    $MAILBOX_OPEN, %eax
+        movl    $MAILBOX_CLAIMED, %ecx
+        lock cmpxchgl %ecx, MAILBOX_STATE(%rdi)
+        jne     3f
+        movq    MAILBOX_CPU(%rdi), %rdx
+        movq    MAILBOX_STACK(%rdi), %rsp
+        movq    MAILBOX_ROOT(%rdi), %rax
+        movq    %rax, %cr3
+        xorl    %ebp, %ebp
+        movq    %rdx, %rdi
+        call    cpu_entry_secondary
+        ud2
+3:      cli
+        hlt
+        jmp     3b
+        .size start_arrived, . - start_arrived
