@@ -13,7 +13,7 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench memmap lint
+TARGETS := all run test check image debug bench memmap trace soak lint
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -38,6 +38,8 @@ help:
 	@echo 'make debug    QEMU stopped at the start, gdb attached with the symbols of the kernel'
 	@echo 'make bench    operations counted in instructions against their goals (AREA=boot for one area)'
 	@echo 'make memmap   build/memmap.svg, a picture of who has each page frame, at work and at rest'
+	@echo 'make trace    build/trace.json, a timeline of a boot for ui.perfetto.dev'
+	@echo 'make soak     ten minutes of everything at once (SECONDS=60 for one)'
 	@echo 'make lint     static checks'
 	@echo 'make format   format the sources'
 	@echo 'make clean    remove build/'

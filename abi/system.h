@@ -10,6 +10,8 @@
 #define ACTION_POWER_OFF 1
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
+#define ACTION_TRACE_ON  5 /* begin to trace, or go on */
+#define ACTION_TRACE_OFF 6
 #define ACTION_AUDIT     4 /* check the books of the page frames; the log says what is wrong with them */
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
@@ -26,6 +28,9 @@
 #define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
 
 #define TOPIC_LOCKS 11 /* struct system_lock, one a class of locks, outermost first */
+
+#define TOPIC_THREADS 12 /* struct system_thread; index: number of the thread, gaps skipped */
+#define TOPIC_TRACE   13 /* struct system_trace (abi/trace.h) */
 
 #define MEMORY_ORDERS 19
 
@@ -96,6 +101,8 @@ struct system_cpu {
     uint64_t interrupts;  /* all of them */
     uint64_t timer_ticks; /* of them, from the timer */
     uint64_t switches;    /* from one thread to another */
+    uint64_t kicks;       /* interrupts by which other CPUs asked it to look at its queue */
+    uint64_t steals;      /* threads that it took from other CPUs */
     uint32_t task;        /* number of the task that runs there now, 0 for the kernel */
     uint32_t pad;
 };
@@ -163,6 +170,29 @@ struct system_task {
     uint32_t cpu; /* CPU of its first thread */
     uint64_t cpu_time;
     uint64_t memory; /* bytes mapped */
+    char name[TASK_NAME];
+};
+
+/* What a thread is doing: X(NUMBER, NAME). */
+#define THREAD_STATE_LIST(X)                                                                                 \
+    X(0, "new")                                                                                              \
+    X(1, "ready")                                                                                            \
+    X(2, "running")                                                                                          \
+    X(3, "waiting")                                                                                          \
+    X(4, "suspended")                                                                                        \
+    X(5, "moving")                                                                                           \
+    X(6, "ended")
+
+struct system_thread {
+    uint32_t number;
+    uint32_t task; /* 0 for the kernel's own */
+    uint32_t cpu;
+    uint32_t state;    /* THREAD_STATE_LIST */
+    uint32_t priority; /* its own */
+    uint32_t counted;  /* the priority that counts: more if lent; ~0 when its budget is used up */
+    uint64_t cpu_time;
+    uint64_t switches;  /* how often it was switched to */
+    char waits_for[24]; /* in a word; empty when it does not wait */
     char name[TASK_NAME];
 };
 

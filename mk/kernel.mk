@@ -12,7 +12,8 @@ KERNEL_TEST_SOURCES := $(wildcard tests/guest/kernel/*.c)
 KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARNINGS) -O2 -g -ffreestanding -fno-pic -mcmodel=kernel \
                 -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
                 -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -I. -Ikernel/arch/x86_64 -I$(GEN)
-KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections -z max-page-size=4096 --no-dynamic-linker -static
+KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=frame_alloc_for \
+                  --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static
 
 # The checked kernel: all of it, and its tests, with the compiler's checks for undefined behaviour. Alignment is left
 # to the CPU: ACPI tables and ELF files are read where they lie.

@@ -9,6 +9,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/screen.h"
+#include "kernel/debug/trace.h"
 #include "kernel/init/handover.h"
 #include "kernel/init/root_start.h"
 #include "kernel/init/selftest.h"
@@ -133,6 +134,9 @@ void kernel_entry(uint64_t entry_stamp)
     machine_setup(&boot_cpu, paddr(handover.info.acpi_ptr));
     open_screen();
     sched_adopt_idle(&boot_cpu);
+    if (handover_option_is("trace", "1") && trace_start() != ERR_NONE) {
+        log_warn("trace: no memory for its ring");
+    }
     bring_up_cores(came);
     machine_listen();
     if (clock_page_make(machine_wall_time(handover_time())) != ERR_NONE) {

@@ -15,6 +15,7 @@
 struct arch_leaf;
 struct aspace;
 struct thread;
+struct trace_ring;
 
 /* Reasons to leave the fast path on the way back to user mode. */
 #define PENDING_RESCHEDULE 1u
@@ -48,6 +49,7 @@ struct cpu {
     struct arch_leaf *windows; /* of mm/window.h, as the three below */
     struct arch_leaf *window_large;
     uint64_t window_area;
+    struct trace_ring *trace; /* NULL while there is none; atomic */
 
     /* Owning CPU only. */
     struct thread *idle;

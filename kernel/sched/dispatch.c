@@ -5,6 +5,7 @@
 
 #include "arch_switch.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/obj/task.h"
 
@@ -69,6 +70,12 @@ static inline bool timer_is_late(const struct cpu *cpu, const struct thread *cur
            current->budget != NULL;
 }
 
+static __attribute__((noinline)) void trace_switch(const struct thread *self, const struct thread *next)
+{
+    trace_record(TRACE_SWITCH, next->entry.rank, next->number | (uint64_t)next->task_number << 32,
+                 self->number | (uint64_t)self->entry.rank << 32 | (uint64_t)self->state << 48);
+}
+
 /* Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. */
 static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, struct thread *self,
                                                             struct thread *next, uint64_t now)
@@ -92,6 +99,9 @@ static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, str
     }
     if (__builtin_expect(next->budget != NULL, 0)) {
         sched_budget_begin(cpu, next, now);
+    }
+    if (__builtin_expect(trace_on, 0)) {
+        trace_switch(self, next);
     }
     sched_publish(cpu);
     if (timer_is_late(cpu, next) || next == cpu->idle) {

@@ -14,6 +14,7 @@
 bool lock_checks;
 
 static const char *const class_names[LOCK_RANKS] = {
+    [LOCK_THREAD_LIST] = "list of threads",
     [LOCK_TASK_LIST] = "list of tasks",
     [LOCK_TASK] = "task",
     [LOCK_HANDLES] = "handle table",

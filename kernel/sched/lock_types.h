@@ -11,6 +11,7 @@
 
 /* The ranks, outermost first, with the reason for each place. */
 enum lock_rank {
+    LOCK_THREAD_LIST,   /* walking all threads looks at each */
     LOCK_TASK_LIST,     /* walking all tasks looks into each */
     LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
     LOCK_HANDLES,       /* a table of handles; closing one may release any object below */

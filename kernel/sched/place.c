@@ -4,6 +4,7 @@
 #include "kernel/sched/sched.h"
 
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 
 /* Turns of one rank are compared with those on other CPUs so often; and then a difference of one is evened by
  * taking turns in being the ones that share. */
@@ -104,6 +105,8 @@ static void enqueue(struct cpu *cpu, struct thread *thread)
     uint32_t rank = thread->entry.rank, running = cpu->current->entry.rank;
     thread->state = THREAD_READY;
     run_queue_append(&cpu->queue, &thread->entry);
+    trace(TRACE_READY, 0, thread->number | (uint64_t)cpu->number << 32,
+          rank | (thread->entry.movable ? 1u << 16 : 0));
     sched_publish(cpu);
     bool offered = rank <= running && thread->entry.movable && arch_cpu_count() > 1;
     if (rank > running) {
@@ -192,6 +195,7 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
     bool same = rank == thread->entry.rank && movable == thread->entry.movable;
     if (thread->state == THREAD_READY && !(same && thread_may_run_on(thread, home))) {
         run_queue_remove(&home->queue, &thread->entry);
+        trace(TRACE_UNREADY, 0, thread->number | (uint64_t)home->number << 32, 0);
         thread->entry.rank = rank;
         thread->entry.movable = movable;
         sched_publish(home);
@@ -202,6 +206,7 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
     thread->entry.rank = rank;
     thread->entry.movable = movable;
     if (thread->state == THREAD_RUNNING) {
+        trace(TRACE_RANK, 0, thread->number, rank);
         sched_publish(home);
         if (lower || !thread_may_run_on(thread, home)) {
             sched_request(home);
@@ -242,6 +247,7 @@ static struct thread *pull_from(struct cpu *victim, struct cpu *cpu, uint32_t ab
     if (entry != NULL) {
         found = thread_of_entry(entry);
         run_queue_remove(&victim->queue, entry);
+        trace(TRACE_UNREADY, 0, found->number | (uint64_t)victim->number << 32, 0);
         found->state = THREAD_MOVING;
         __atomic_store_n(&found->cpu, cpu, __ATOMIC_RELEASE);
         sched_publish(victim);

@@ -3,18 +3,27 @@
  */
 #include "kernel/sched/thread.h"
 
-#include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/sched.h"
+#include "lib/text.h"
 
-static uint32_t next_number; /* atomic */
-static uint32_t alive;       /* atomic */
+static struct spinlock all_lock = SPINLOCK("list of threads", LOCK_THREAD_LIST);
+
+/* Guarded by all_lock. All threads but the idle ones, in the order of their numbers. */
+static struct list all_threads = {&all_threads, &all_threads};
+static uint32_t next_number;
+
+static uint32_t alive; /* atomic */
 
 static void thread_destroy(struct object *object)
 {
     struct thread *thread = LIST_ENTRY(object, struct thread, object);
+    spin_lock(&all_lock);
+    list_remove(&thread->all_node);
+    spin_unlock(&all_lock);
     thread_budget_free(thread);
     heap_free(thread, sizeof(*thread));
 }
@@ -28,8 +37,10 @@ static void wait_timed_out(struct cpu *cpu, struct timer *timer)
 void thread_init(struct thread *thread, const char *name, uint8_t priority)
 {
     object_init(&thread->object, OBJECT_THREAD, thread_destroy);
-    thread->name = name;
-    thread->number = __atomic_add_fetch(&next_number, 1, __ATOMIC_RELAXED);
+    for (unsigned i = 0; name[i] != 0 && i + 1 < sizeof(thread->name); i++) {
+        thread->name[i] = name[i];
+    }
+    list_init(&thread->all_node);
     thread->priority = priority;
     thread->entry.rank = rank_of_priority(priority);
     thread->slice = THREAD_SLICE_NS;
@@ -56,6 +67,10 @@ static enum error thread_make(const char *name, struct thread **out)
         return error;
     }
     thread_init(thread, name, PRIORITY_DEFAULT);
+    spin_lock(&all_lock);
+    thread->number = ++next_number;
+    list_append(&all_threads, &thread->all_node);
+    spin_unlock(&all_lock);
     __atomic_fetch_add(&alive, 1, __ATOMIC_RELAXED);
     *out = thread;
     return ERR_NONE;
@@ -100,6 +115,7 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
     thread->user_argument = argument;
     thread->task = task;
     thread->space = &task->space;
+    thread->task_number = task->number;
     task_retain(task);
     arch_thread_prepare(thread, user_begin, thread);
     *out = thread;
@@ -113,10 +129,7 @@ static void give_back(struct thread *thread)
     arch_thread_user_free(thread);
     stack_free(thread->stack_top);
     thread->task = NULL;
-    spin_lock(&thread->end_lock);
-    thread->over = true;
-    wait_wake_all(&thread->joiners, ERR_NONE);
-    spin_unlock(&thread->end_lock);
+    __atomic_store_n(&thread->given_back, true, __ATOMIC_RELEASE);
     if (task != NULL) {
         task_release(task);
     }
@@ -141,6 +154,9 @@ uint32_t thread_count(void)
 
 void thread_start(struct thread *thread)
 {
+    uint64_t name;
+    memcpy(&name, thread->name, sizeof(name));
+    trace(TRACE_THREAD, 0, thread->number | (uint64_t)thread->task_number << 32, name);
     sched_place_new(thread);
 }
 
@@ -156,6 +172,8 @@ void thread_exit(void)
     if (self->end.kind == 0) {
         self->end.kind = END_EXIT;
     }
+    self->over = true;
+    wait_wake_all(&self->joiners, ERR_NONE);
     spin_unlock(&self->end_lock);
     sched_leave();
 }
@@ -172,17 +190,62 @@ enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_e
     } else {
         error = wait_on(&thread->joiners, &thread->end_lock, "a thread's end", deadline, 0);
     }
+    /* It leaves its CPU just now, with interrupts off: on this CPU before this, on another one at the same
+     * time. */
+    while (error == ERR_NONE && !__atomic_load_n(&thread->given_back, __ATOMIC_ACQUIRE)) {
+        arch_spin_wait();
+    }
     *end = thread->end; /* once it is over it does not change */
     return error;
+}
+
+static uint64_t run_time_locked(const struct cpu *cpu, const struct thread *thread)
+{
+    return thread->run_time + (cpu->current == thread ? arch_clock() - cpu->switched : 0);
+}
+
+static void describe(struct thread *thread, struct system_thread *out)
+{
+    struct cpu *cpu = sched_lock_of(thread);
+    const char *waits_for = __atomic_load_n(&thread->waits_for, __ATOMIC_RELAXED);
+    uint16_t rank = thread->entry.rank;
+    *out = (struct system_thread){
+        .number = thread->number,
+        .task = thread->task_number,
+        .cpu = cpu->number,
+        .state = thread->state,
+        .priority = thread->priority,
+        .counted = rank > RANK_EXHAUSTED ? rank - rank_of_priority(0) : UINT32_MAX,
+        .cpu_time = run_time_locked(cpu, thread),
+        .switches = thread->switches,
+    };
+    sched_unlock(cpu);
+    text_format(out->waits_for, sizeof(out->waits_for), "%s", waits_for != NULL ? waits_for : "");
+    memcpy(out->name, thread->name, sizeof(out->name));
+}
+
+bool thread_describe(uint64_t *number, struct system_thread *out)
+{
+    bool found = false;
+    spin_lock(&all_lock);
+    LIST_FOR_EACH(node, &all_threads)
+    {
+        struct thread *thread = LIST_ENTRY(node, struct thread, all_node);
+        if (thread->number >= *number) {
+            describe(thread, out);
+            *number = thread->number;
+            found = true;
+            break;
+        }
+    }
+    spin_unlock(&all_lock);
+    return found;
 }
 
 uint64_t thread_run_time(struct thread *thread)
 {
     struct cpu *cpu = sched_lock_of(thread);
-    uint64_t time = thread->run_time;
-    if (cpu->current == thread) {
-        time += arch_clock() - cpu->switched;
-    }
+    uint64_t time = run_time_locked(cpu, thread);
     sched_unlock(cpu);
     return time;
 }

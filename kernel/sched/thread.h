@@ -67,7 +67,8 @@ struct thread {
     struct aspace *space; /* the task's; NULL without */
     void *vectors;        /* wide registers while it does not run; NULL for a thread of the kernel */
     uint32_t number;
-    const char *name;
+    uint32_t task_number; /* 0 for a thread of the kernel */
+    char name[TASK_NAME];
 
     /* Guarded by the queue lock of its CPU. */
     struct cpu *cpu;        /* atomic to read; NULL before the start */
@@ -89,6 +90,9 @@ struct thread {
     uint64_t run_time; /* until it last left the CPU */
     uint64_t switches; /* how often it was switched to */
 
+    /* Guarded by the lock of the list of all threads. */
+    struct list all_node;
+
     uint32_t attention; /* ATTENTION_*; atomic */
 
     /* Guarded by the lock of the queue that it waits in. */
@@ -103,6 +107,7 @@ struct thread {
     struct wait_queue joiners;
     struct thread_end end; /* how it ends; kind 0 until that is known */
     bool over;             /* it has ended */
+    bool given_back;       /* its stack and registers, too; atomic */
 
     /* Guarded by the lock of lending. */
     struct lend_node lend;
@@ -148,8 +153,8 @@ void thread_start(struct thread *thread);
 _Noreturn void thread_exit(void);
 
 /*
- * Wait until the thread has ended, and its stacks and registers are given back; how it did comes in *end. ERR_TIMED_OUT; ERR_CANCELLED when the caller is
- * killed; ERR_BAD_ARGUMENT for the caller itself.
+ * Wait until the thread has ended, and its stacks and registers are given back; how it did comes in *end.
+ * ERR_TIMED_OUT; ERR_CANCELLED when the caller is killed; ERR_BAD_ARGUMENT for the caller itself.
  */
 enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_end *end) MUST_CHECK;
 
@@ -223,6 +228,9 @@ void thread_before_user(void);
 
 /* Threads that there are, idle ones apart; one counts until all that it held is given back. */
 uint32_t thread_count(void);
+
+/* The thread with this number, or the next one; false at the end. */
+bool thread_describe(uint64_t *number, struct system_thread *out);
 
 /* Time that the thread has run. Any CPU may ask. */
 uint64_t thread_run_time(struct thread *thread);

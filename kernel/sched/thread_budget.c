@@ -7,6 +7,7 @@
  */
 #include "kernel/sched/budget.h"
 
+#include "kernel/debug/trace.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/sched.h"
 
@@ -36,6 +37,7 @@ static void exhaust(struct cpu *cpu, struct thread *thread)
     struct budget *budget = thread->budget;
     thread->exhausted = true;
     thread->entry.rank = thread_rank(thread);
+    trace(TRACE_RANK, 0, thread->number, thread->entry.rank);
     cpu->budget_end = DEADLINE_NEVER;
     budget->timer_cpu = cpu;
     timer_start(cpu, &budget->timer, budget_next(&budget->account), 0);

@@ -113,7 +113,9 @@ enum error thread_park(uint64_t deadline)
         return killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
     }
     self->parked = true;
+    __atomic_store_n(&self->waits_for, "its permit", __ATOMIC_RELAXED);
     sched_block(cpu, THREAD_BLOCKED, deadline, 0);
+    __atomic_store_n(&self->waits_for, NULL, __ATOMIC_RELAXED);
     return self->wake_reason;
 }
 

@@ -4,12 +4,13 @@
  */
 #include "kernel/sys/dispatch.h"
 
+#include "kernel/debug/trace.h"
 #include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
 #include "syscall_numbers.h"
 #include "syscall_decode.inc"
 
-struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word)
+static inline struct syscall_result dispatch(uint64_t number, const uint64_t *word)
 {
     struct syscall_result result = {ERR_NO_CALL, 0};
     if (number < SYS_COUNT && sys_decoders[number] != NULL) {
@@ -19,4 +20,18 @@ struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word)
         result.value = error == ERR_NONE ? value : 0;
     }
     return result;
+}
+
+/* Apart, so that the common way need not keep the number. */
+static __attribute__((noinline)) struct syscall_result dispatch_traced(uint64_t number, const uint64_t *word)
+{
+    trace(TRACE_CALL, (uint16_t)number, 0, 0);
+    struct syscall_result result = dispatch(number, word);
+    trace(TRACE_CALL_END, (uint16_t)number, result.value, result.error);
+    return result;
+}
+
+struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word)
+{
+    return __builtin_expect(trace_on, 0) ? dispatch_traced(number, word) : dispatch(number, word);
 }

@@ -7,6 +7,7 @@
 #include "abi/system.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/init/main.h"
 #include "kernel/mm/frame.h"
 #include "kernel/sys/topics.h"
@@ -66,6 +67,11 @@ enum error sys_system_control(struct system *system, uint64_t action, uint64_t s
         return arch_restart();
     case ACTION_AUDIT:
         return audit();
+    case ACTION_TRACE_ON:
+        return trace_start();
+    case ACTION_TRACE_OFF:
+        trace_stop();
+        return ERR_NONE;
     case ACTION_PANIC:
         panic("asked for by task %u '%s'", caller()->number, caller()->name);
     default:

@@ -6,6 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/machine.h"
 #include "kernel/debug/log.h"
+#include "kernel/debug/trace.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/node.h"
@@ -60,6 +61,8 @@ static bool read_cpu(uint64_t *index, union topic_record *out)
         .interrupts = cpu->interrupts,
         .timer_ticks = cpu->timer_ticks,
         .switches = cpu->switches,
+        .kicks = cpu->kicks,
+        .steals = cpu->steals,
         .task = task,
     };
     return true;
@@ -73,6 +76,16 @@ static bool read_feature(uint64_t *index, union topic_record *out)
 static bool read_lock(uint64_t *index, union topic_record *out)
 {
     return lock_describe(*index, &out->lock);
+}
+
+static bool read_thread(uint64_t *index, union topic_record *out)
+{
+    return thread_describe(index, &out->thread);
+}
+
+static bool read_trace(uint64_t *index, union topic_record *out)
+{
+    return trace_read(index, &out->trace);
 }
 
 static bool read_log(uint64_t *index, union topic_record *out)
@@ -196,6 +209,8 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
         {TOPIC_NODES, sizeof(struct system_node), read_node},
+        {TOPIC_THREADS, sizeof(struct system_thread), read_thread},
+        {TOPIC_TRACE, sizeof(struct system_trace), read_trace},
         {TOPIC_LOCKS, sizeof(struct system_lock), read_lock},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
     };

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "abi/system.h"
+#include "abi/trace.h"
 
 union topic_record {
     struct system_memory memory;
@@ -21,6 +22,8 @@ union topic_record {
     struct system_frame_map frame_map;
     struct system_node node;
     struct system_lock lock;
+    struct system_thread thread;
+    struct system_trace trace;
 };
 
 struct topic {

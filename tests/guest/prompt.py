@@ -6,14 +6,16 @@ usage: prompt.py [--quick] [WORD...]
 With words, only checks whose name contains one of them run. --quick leaves out the slow ones.
 """
 
+import json
 import re
 import sys
 import time
 
-from driver import TOP, GuestError, Machine, clean, qemu
+from driver import LOGS, TOP, GuestError, Machine, clean, qemu
 from screen import Font
 
 sys.path.insert(0, str(TOP / "tests"))
+import timeline  # noqa: E402
 from report import Suite, conclude  # noqa: E402
 
 IMAGE = TOP / "build/quire.img"
@@ -23,7 +25,8 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = "help mem frames cpus features uptime log ls cat run ps kill fault panic reboot poweroff".split()
+COMMANDS = ("help mem frames cpus features uptime log ls cat run tasks ps top trace locks kill fault panic reboot "
+            "poweroff").split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
 FAULTS_NOT_EMULATED = {"sse"}
@@ -77,8 +80,8 @@ class Console:
         return classes, orders
 
     def tasks(self):
-        """The rows of `ps`: (id, state, cpu, name)."""
-        rows = (re.match(r" *(\d+) +(\w+) +\d+ +(\d+) +[\d.]+ s +\d+ KiB +(\S+)", line) for line in self.command("ps"))
+        """The rows of `tasks`: (id, state, cpu, name)."""
+        rows = (re.match(r" *(\d+) +(\w+) +\d+ +(\d+) +[\d.]+ s +\d+ KiB +(\S+)", line) for line in self.command("tasks"))
         return [(int(row[1]), row[2], int(row[3]), row[4]) for row in rows if row]
 
     def ready(self):
@@ -276,6 +279,49 @@ def draws_frames(console):
 def runs_threads(console):
     answer = console.command("run threads 8", 60)
     expect(any(f"8 threads on {CPUS} CPUs" in line for line in answer), f"it says {answer}")
+
+
+@check("ps tells of each thread where it runs, its priority and what it waits for")
+def tells_threads(console):
+    console.command("run sleep 3 &")
+    time.sleep(0.5)
+    rows = [match.groups() for line in console.command("ps")
+            if (match := re.match(r" *(\d+) +(\d+) +(\d+)  (\w+) +(\d+). +[\d.]+ s  (.{16}) (\S+)", line))]
+    states = {row[6]: (row[3], int(row[4]), row[5].strip()) for row in rows}
+    expect(states.get("sleep") == ("waiting", 128, "the time"), f"sleep is {states.get('sleep')} in {rows}")
+    expect(states.get("root", ("", 0))[:2] == ("running", 192), f"root is {states.get('root')}")
+    time.sleep(3)
+    console.command("echo")
+
+
+@check("top shows who has the CPUs, and ends at a key")
+def shows_top(console):
+    console.command("run spin 4 &")
+    console.machine.send("top\r")
+    for _ in range(3):
+        console.machine.expect("any key ends it", 10)
+    picture = clean(console.machine.process.before)
+    console.machine.send("q")
+    console.wait()
+    time.sleep(3)
+    console.command("echo")
+    expect(re.search(r"\d+ +\d+ +\d+ +128 +\d\d+\.\d %  spin", picture), f"it shows {picture[-300:]!r}")
+
+
+@check("what is traced becomes a timeline, in which nothing lower runs before something higher for long")
+def traces(console):
+    console.command("trace on")
+    console.command("run threads 8", 60)
+    dump = console.command("trace dump", 120)
+    events, names = timeline.read(dump)
+    kinds = {event.kind for event in events}
+    expect({"SWITCH", "READY", "CALL", "CALL_END", "FRAME_TAKE", "THREAD"} <= kinds, f"it has only {sorted(kinds)}")
+    expect("threads" in names.values(), f"no thread of the program is named: {sorted(set(names.values()))}")
+    out = LOGS / "prompt-trace.json"
+    timeline.decode(dump, out)
+    expect(len(json.loads(out.read_text())["traceEvents"]) > 100, "the timeline is nearly empty")
+    checker, _ = timeline.check(dump)
+    expect(not checker.wrong, "; ".join(checker.wrong[:3]))
 
 
 @check("the screen shows the same text as the serial line")

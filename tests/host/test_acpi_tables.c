@@ -24,11 +24,11 @@ static void a_madt_names_processors_controllers_and_overrides(void **state)
     (void)state;
     uint8_t table[44 + 8 + 8 + 16 + 12 + 10] = {0};
     uint8_t *e = table + 44;
-    e[0] = 0, e[1] = 8, e[4] = 1; /* enabled */
+    e[0] = 0, e[1] = 8, e[3] = 7, e[4] = 1; /* enabled */
     e += 8;
     e[0] = 0, e[1] = 8, e[4] = 0; /* not */
     e += 8;
-    e[0] = 9, e[1] = 16, e[8] = 1; /* x2APIC, enabled */
+    e[0] = 9, e[1] = 16, e[4] = 1, e[5] = 1, e[8] = 1; /* x2APIC, enabled */
     e += 16;
     e[0] = 1, e[1] = 12;
     put32(e + 4, 0xfec00000);
@@ -37,6 +37,10 @@ static void a_madt_names_processors_controllers_and_overrides(void **state)
     e[0] = 2, e[1] = 10, e[3] = 9, e[4] = 20, e[8] = 0x0d;
     struct acpi_machine m = {0};
     acpi_parse_madt(table, sizeof(table), &m);
+    assert_int_equal(m.processors, 2);
+    assert_int_equal(m.processor[0], 7);
+    assert_int_equal(m.processor[1], 257);
+    acpi_parse_madt(table, 44 + 8, &m); /* the first one again: it is known */
     assert_int_equal(m.processors, 2);
     assert_int_equal(m.ioapics, 1);
     assert_int_equal(m.ioapic[0].address, 0xfec00000);

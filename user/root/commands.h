@@ -14,15 +14,19 @@ typedef void command_function(size_t count, char **words);
 void commands_execute(char *line);
 
 /* commands_machine.c */
-command_function command_mem, command_cpus, command_features, command_uptime, command_log;
+command_function command_mem, command_features, command_uptime, command_log;
 /* commands_cpus.c */
-command_function command_locks;
+command_function command_cpus, command_ps, command_locks;
+/* commands_top.c */
+command_function command_top;
+/* commands_trace.c */
+command_function command_trace;
 /* commands_frames.c */
 command_function command_frames;
 /* commands_files.c */
 command_function command_ls, command_cat;
 /* commands_programs.c */
-command_function command_run, command_ps, command_kill, command_fault;
+command_function command_run, command_tasks, command_kill, command_fault;
 /* commands_console.c */
 command_function command_echo, command_clear;
 /* commands_power.c */

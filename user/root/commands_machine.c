@@ -1,4 +1,4 @@
-/* Commands that show the machine: mem, cpus, features, uptime, log. */
+/* Commands that show the machine: mem, features, uptime, log. */
 #include "lib/text.h"
 #include "lib/units.h"
 #include "user/libq/clock.h"
@@ -47,30 +47,6 @@ void command_mem(size_t count, char **words)
     print_class("page tables", memory.page_tables);
     print_class("reserved", memory.reserved);
     print_blocks(&memory);
-}
-
-static const char *cpu_state(const struct system_cpu *cpu)
-{
-    if (!(cpu->flags & CPU_ONLINE)) {
-        return "offline";
-    }
-    return cpu->flags & CPU_BOOT ? "online, boot" : "online";
-}
-
-void command_cpus(size_t count, char **words)
-{
-    (void)count;
-    struct system_cpu cpu;
-    if (!read_record(words[0], TOPIC_CPUS, &cpu, sizeof cpu)) {
-        return;
-    }
-    print("  cpu  apic  state         busy  threads  task    switches  interrupts       ticks\n");
-    for (uint64_t i = 0; system_record(TOPIC_CPUS, i, &cpu, sizeof cpu) == ERR_NONE; i++) {
-        uint64_t busy = cpu.up_time > cpu.idle_time ? cpu.up_time - cpu.idle_time : 0;
-        print("  %3u  %4u  %-12s %4lu %% %8u %5u  %10lu  %10lu  %10lu\n", cpu.number, cpu.apic_id,
-              cpu_state(&cpu), cpu.up_time > 0 ? busy * 100 / cpu.up_time : 0, cpu.runnable, cpu.task,
-              cpu.switches, cpu.interrupts, cpu.timer_ticks);
-    }
 }
 
 static const char *feature_state(const struct system_feature *feature)

@@ -1,4 +1,4 @@
-/* Commands on programs and tasks: run, ps, kill, fault. */
+/* Commands on programs and tasks: run, tasks, kill, fault. */
 #include "lib/text.h"
 #include "lib/units.h"
 #include "user/libq/clock.h"
@@ -39,7 +39,7 @@ static const char *task_state(uint32_t state)
     }
 }
 
-void command_ps(size_t count, char **words)
+void command_tasks(size_t count, char **words)
 {
     (void)count;
     (void)words;
@@ -57,8 +57,8 @@ void command_kill(size_t count, char **words)
     (void)count;
     uint64_t number;
     if (!text_to_number(words[1], strlen(words[1]), &number)) {
-        print("kill: '%s' is not the number of a task; `ps` lists them\n", words[1]);
+        print("kill: '%s' is not the number of a task; `tasks` lists them\n", words[1]);
     } else if (!jobs_kill(number)) {
-        print("kill: task %lu was not started from this prompt; `ps` lists all tasks\n", number);
+        print("kill: task %lu was not started from this prompt; `tasks` lists all tasks\n", number);
     }
 }

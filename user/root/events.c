@@ -18,9 +18,14 @@ enum error events_watch_task(uint32_t task)
     return sys_task_watch(task, notification, EVENT_TASK);
 }
 
-void events_wait(uint64_t mask)
+void events_wait_until(uint64_t mask, uint64_t deadline)
 {
     uint64_t bits;
-    enum error error = sys_notification_wait(notification, mask, DEADLINE_NEVER, &bits);
+    enum error error = sys_notification_wait(notification, mask, deadline, &bits);
     (void)error; /* whatever ended the wait, the caller looks at what it waited for */
+}
+
+void events_wait(uint64_t mask)
+{
+    events_wait_until(mask, DEADLINE_NEVER);
 }

@@ -21,4 +21,7 @@ enum error events_watch_task(uint32_t task) MUST_CHECK;
 /* Wait until one of these events came since it was last waited for. */
 void events_wait(uint64_t mask);
 
+/* The same, but not beyond the deadline. */
+void events_wait_until(uint64_t mask, uint64_t deadline);
+
 #endif

@@ -79,3 +79,16 @@ bool input_interrupted(void)
     }
     return false;
 }
+
+bool input_waiting(void)
+{
+    read_more();
+    return taken != filled;
+}
+
+void input_drop(void)
+{
+    while (input_waiting()) {
+        taken = filled;
+    }
+}

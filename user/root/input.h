@@ -19,4 +19,10 @@ char *input_line(void);
  */
 bool input_interrupted(void);
 
+/* Has anything been typed that nobody has read yet? Does not wait. */
+bool input_waiting(void);
+
+/* Drop all that has been typed. */
+void input_drop(void);
+
 #endif

@@ -15,6 +15,7 @@
 #include "kernel/arch/x86_64/start.h"
 #include "kernel/arch/x86_64/tsc_sync.h"
 #include "kernel/debug/log.h"
+#include "kernel/debug/trace.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/node.h"
@@ -62,6 +63,7 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
         return NULL;
     }
     cpu_set_kernel_stack(cpu, cpu->kernel_stack);
+    trace_add_cpu(cpu);
     return cpu;
 }
 

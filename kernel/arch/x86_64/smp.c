@@ -10,6 +10,7 @@
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/trap.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/mm/frame_platform.h"
 #include "kernel/sched/cpu.h"
 #include "lib/text.h"
@@ -103,6 +104,7 @@ void arch_flush_remote(const uint64_t *mask)
     for (unsigned i = 0; i < count; i++) {
         if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
             requests[i] = __atomic_add_fetch(&cpus[i]->arch.flush_wanted, 1, __ATOMIC_ACQ_REL);
+            trace(TRACE_SEND, VECTOR_FLUSH, i, 0);
             apic_send(cpus[i]->apic_id, VECTOR_FLUSH);
         }
     }
@@ -130,6 +132,7 @@ void arch_spin_wait(void)
 
 void arch_cpu_kick(struct cpu *cpu)
 {
+    trace(TRACE_SEND, VECTOR_KICK, cpu->number, 0);
     apic_send(cpu->apic_id, VECTOR_KICK);
 }
 

@@ -10,6 +10,7 @@
 #include "kernel/arch/x86_64/smp.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
+#include "kernel/debug/trace.h"
 #include "kernel/mm/frame_table.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/sched.h"
@@ -142,12 +143,17 @@ static void interrupt(const struct trap_frame *frame)
 
 void trap_dispatch(struct trap_frame *frame)
 {
-    if (frame->vector < VECTOR_EXCEPTIONS) {
-        exception(frame);
-    } else {
-        interrupt(frame);
-    }
     bool nested = frame->vector == VECTOR_NMI || frame->vector == VECTOR_MACHINE_CHECK;
+    if (frame->vector >= VECTOR_EXCEPTIONS) {
+        trace(TRACE_INTERRUPT, 0, frame->vector, frame->rip);
+        interrupt(frame);
+        trace(TRACE_INTERRUPT_END, 0, frame->vector, 0);
+    } else {
+        if (!nested) {
+            trace(TRACE_FAULT, (uint16_t)frame->vector, frame->rip, cr2_read());
+        }
+        exception(frame);
+    }
     if (trap_from_user(frame) && !nested && arch_this_cpu()->pending != 0) {
         thread_before_user();
     }

@@ -1,0 +1,37 @@
+/*
+ * Taking and giving back page frames, traced: the linker puts these in front of the allocator's own (--wrap),
+ * so that the allocator, which is a library of its own, knows nothing of tracing.
+ */
+#include "kernel/debug/trace.h"
+#include "kernel/mm/frame.h"
+
+enum error __real_frame_alloc(unsigned order, enum frame_class class, pfn_t *out);
+enum error __real_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out);
+enum error __real_frame_free(pfn_t first, unsigned order);
+enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out);
+enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out);
+enum error __wrap_frame_free(pfn_t first, unsigned order);
+
+enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
+{
+    enum error error = __real_frame_alloc(order, class, out);
+    if (error == ERR_NONE) {
+        trace(TRACE_FRAME_TAKE, (uint16_t)order, out->value, class);
+    }
+    return error;
+}
+
+enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    enum error error = __real_frame_alloc_for(order, class, account, out);
+    if (error == ERR_NONE) {
+        trace(TRACE_FRAME_TAKE, (uint16_t)order, out->value, class);
+    }
+    return error;
+}
+
+enum error __wrap_frame_free(pfn_t first, unsigned order)
+{
+    trace(TRACE_FRAME_GIVE, (uint16_t)order, first.value, 0);
+    return __real_frame_free(first, order);
+}
