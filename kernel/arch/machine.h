@@ -43,6 +43,9 @@ void machine_start_cores(unsigned came, unsigned most);
 /* Processors that the firmware says are there and can be used; 0 when it does not tell. */
 unsigned machine_processors(void);
 
+/* watchdog=SECONDS: report a CPU that hangs for so long, if the machine has what it takes. */
+void machine_watch(uint64_t seconds);
+
 /* Let serial port and keyboard be heard. */
 void machine_listen(void);
 

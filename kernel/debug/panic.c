@@ -38,22 +38,22 @@ void panic_print(const char *format, ...)
     console_write(text, length + 1);
 }
 
-static void print_location(unsigned index, uint64_t address)
+static void print_location(unsigned index, uint64_t address, void (*print)(const char *format, ...))
 {
     uint64_t offset;
     const char *name = symbol_find(address, &offset);
     if (name != NULL) {
-        panic_print("  #%-2u %016lx %s+0x%lx", index, address, name, offset);
+        print("  #%-2u %016lx %s+0x%lx", index, address, name, offset);
     } else {
-        panic_print("  #%-2u %016lx", index, address);
+        print("  #%-2u %016lx", index, address);
     }
 }
 
 /* Frame pointers lead from frame to frame; each must lie higher, and be mapped. */
-void panic_backtrace(uint64_t instruction, uint64_t frame)
+void backtrace_print(uint64_t instruction, uint64_t frame, void (*print)(const char *format, ...))
 {
-    panic_print("backtrace:");
-    print_location(0, instruction);
+    print("backtrace:");
+    print_location(0, instruction, print);
     for (unsigned i = 1; i < FRAMES_MAX && frame != 0 && frame % 8 == 0; i++) {
         struct arch_translation low = arch_translate(arch_kernel_root(), frame);
         struct arch_translation high = arch_translate(arch_kernel_root(), frame + 8);
@@ -64,12 +64,17 @@ void panic_backtrace(uint64_t instruction, uint64_t frame)
         if (words[1] == 0) {
             break;
         }
-        print_location(i, words[1]);
+        print_location(i, words[1], print);
         if (words[0] <= frame) {
             break;
         }
         frame = words[0];
     }
+}
+
+void panic_backtrace(uint64_t instruction, uint64_t frame)
+{
+    backtrace_print(instruction, frame, panic_print);
 }
 
 /* One CPU panics; a second one stops, and a panic inside a panic halts at once. */

@@ -11,8 +11,9 @@ struct trap_frame;
 /* One line to the console. */
 void panic_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Names from this instruction on, up the chain of frame pointers. */
+/* Names from this instruction on, up the chain of frame pointers, a line each. */
 void panic_backtrace(uint64_t instruction, uint64_t frame);
+void backtrace_print(uint64_t instruction, uint64_t frame, void (*print)(const char *format, ...));
 
 /* The line that says what happened; then registers, address translation and backtrace. */
 void panic_arch_describe(const struct trap_frame *frame);

@@ -84,26 +84,26 @@ static void open_screen(void)
     log_info("screen: %ux%u, %ux%u characters", mode.width, mode.height, screen_columns(), screen_rows());
 }
 
-/* cpus=N: no more than that. */
-static unsigned cores_wanted(void)
+/* A number in the environment, from 1 to `most`; `otherwise` when there is none, or none that makes sense. */
+static uint64_t number_option(const char *key, uint64_t most, uint64_t otherwise)
 {
     const char *text;
     size_t length;
     uint64_t number;
-    if (!handover_option("cpus", &text, &length)) {
-        return CPU_MAX;
+    if (!handover_option(key, &text, &length)) {
+        return otherwise;
     }
-    if (!text_to_number(text, length, &number) || number == 0) {
-        log_warn("cpus=%.*s: expected how many CPUs to use at most", (int)length, text);
-        return CPU_MAX;
+    if (!text_to_number(text, length, &number) || number == 0 || number > most) {
+        log_warn("%s=%.*s: expected a number from 1 to %lu", key, (int)length, text, most);
+        return otherwise;
     }
-    return number < CPU_MAX ? (unsigned)number : CPU_MAX;
+    return number;
 }
 
 static void bring_up_cores(unsigned came)
 {
     unsigned counted = handover.info.numcores, known = machine_processors();
-    machine_start_cores(came, cores_wanted());
+    machine_start_cores(came, (unsigned)number_option("cpus", CPU_MAX, CPU_MAX));
     log_info("cpu: %u of %u cores are up", arch_cpu_count(), known > counted ? known : counted);
     if (came < counted) {
         log_warn("cpu: %u cores that the loader counted did not come by themselves", counted - came);
@@ -139,6 +139,9 @@ void kernel_entry(uint64_t entry_stamp)
     }
     bring_up_cores(came);
     machine_listen();
+    if (number_option("watchdog", 60, 0) != 0) {
+        machine_watch(number_option("watchdog", 60, 0));
+    }
     if (clock_page_make(machine_wall_time(handover_time())) != ERR_NONE) {
         panic("boot: no memory for the clock page");
     }

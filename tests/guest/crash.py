@@ -30,12 +30,15 @@ KINDS = {
     "lock-open": [r"PANIC: lock 'lock of the test' taken with interrupts on", r"crash(_lock_open)?\+0x",
                   "the system is stopped"],
 }
-# What a machine says that does not end by itself.
+# What a machine says, one after the other, that does not end by itself.
 REPORTS = {
-    "lock-stall": r"cpu \d+ waits \d+ ms for lock 'stalled lock': cpu \d+ took it at crash_hold_for_ever\+0x",
+    "lock-stall": [r"cpu \d+ waits \d+ ms for lock 'stalled lock': cpu \d+ took it at crash_hold_for_ever\+0x"],
 }
+# The watchdog names the CPU that hangs, and what it does.
+REPORTS["hang"] = [r"cpu 3 hangs", r"backtrace:", r"crash_hang\+0x"]
+REPORTS["hang-first"] = [r"cpu 0 hangs", r"backtrace:", r"crash_hang\+0x"]
 # What else a kind needs in the environment.
-CONFIG = {"lock-open": ["lock=debug"]}
+CONFIG = {"lock-open": ["lock=debug"], "hang": ["watchdog=2"], "hang-first": ["watchdog=2"]}
 
 
 def missing(lines, patterns):
@@ -74,7 +77,8 @@ def report(suite, kind):
     try:
         with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
                      config=["test=1", f"crash={kind}", *CONFIG.get(kind, [])]) as machine:
-            machine.expect(REPORTS[kind])
+            for pattern in REPORTS[kind]:
+                machine.expect(pattern)
         suite.ok(name)
     except GuestError as error:
         suite.fail(name, str(error))

@@ -81,7 +81,8 @@ class Console:
 
     def tasks(self):
         """The rows of `tasks`: (id, state, cpu, name)."""
-        rows = (re.match(r" *(\d+) +(\w+) +\d+ +(\d+) +[\d.]+ s +\d+ KiB +(\S+)", line) for line in self.command("tasks"))
+        rows = (re.match(r" *(\d+) +(\w+) +\d+ +(\d+) +[\d.]+ s +\d+ KiB +(\S+)", line)
+                for line in self.command("tasks"))
         return [(int(row[1]), row[2], int(row[3]), row[4]) for row in rows if row]
 
     def ready(self):

@@ -1,4 +1,4 @@
-/* The command trace: switching it on and off, and printing what was recorded, for tools/timeline.py to read. */
+/* The command trace: on, off, and printing what was recorded, for tools/timeline.py to read. */
 #include "abi/trace.h"
 #include "lib/text.h"
 #include "syscalls.h"

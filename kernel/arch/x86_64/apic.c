@@ -126,6 +126,27 @@ void apic_send_nmi(uint32_t id)
     command(id, COMMAND_ASSERT | COMMAND_NMI);
 }
 
+/* The half of the command that names the destination is put back as it was found. */
+static void command_in_nmi(uint32_t id, uint32_t low)
+{
+    bool by_memory = !feature_used(FEATURE_x2apic);
+    uint32_t high = by_memory ? registers[APIC_COMMAND_HIGH / 4] : 0;
+    command(id, low);
+    if (by_memory) {
+        registers[APIC_COMMAND_HIGH / 4] = high;
+    }
+}
+
+void apic_send_in_nmi(uint32_t id, uint8_t vector)
+{
+    command_in_nmi(id, COMMAND_ASSERT | vector);
+}
+
+void apic_send_nmi_in_nmi(uint32_t id)
+{
+    command_in_nmi(id, COMMAND_ASSERT | COMMAND_NMI);
+}
+
 void apic_send_init(uint32_t id)
 {
     command(id, COMMAND_ASSERT | COMMAND_INIT);

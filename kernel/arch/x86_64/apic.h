@@ -22,6 +22,12 @@ void apic_end_of_interrupt(void);
 void apic_send(uint32_t id, uint8_t vector);
 void apic_send_nmi(uint32_t id);
 
+/* The same from an NMI handler, which may have struck in the middle of one of the above: that one is not
+ * disturbed.
+ */
+void apic_send_in_nmi(uint32_t id, uint8_t vector);
+void apic_send_nmi_in_nmi(uint32_t id);
+
 /* Reset a core to where it waits for a start-up interrupt; let it begin in real mode at this page below 1
  * MiB. */
 void apic_send_init(uint32_t id);
@@ -43,5 +49,8 @@ void apic_timer_deadline(uint64_t stamp);
 
 /* Route an ISA interrupt line to a vector on the CPU with this local APIC id, per the MADT. */
 enum error ioapic_route_isa(unsigned line, uint8_t vector, uint32_t id) MUST_CHECK;
+
+/* Let edges of a global interrupt be NMIs of that CPU. ERR_NOT_FOUND. */
+enum error ioapic_route_nmi(uint32_t global, uint32_t id) MUST_CHECK;
 
 #endif

@@ -30,7 +30,8 @@ struct arch_cpu {
     /* Owning CPU only. */
     uint64_t gdt[GDT_ENTRIES];
     struct tss tss;
-    uint32_t nmi_count; /* NMIs without a purpose, and how many of them the log has told */
+    uint32_t hang_asked; /* the next NMI asks where this CPU hangs; atomic */
+    uint32_t nmi_count;  /* NMIs without a purpose, and how many of them the log has told */
     uint32_t nmi_told;
     uint32_t bad_count; /* addresses in `bad`, which machine checks named */
     uint64_t bad[8];

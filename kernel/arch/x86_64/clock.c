@@ -92,6 +92,11 @@ const char *clock_source(void)
     return source_name;
 }
 
+volatile uint64_t *clock_hpet(void)
+{
+    return hpet;
+}
+
 static uint64_t hpet_read(void)
 {
     return hpet[HPET_COUNTER / 8];

@@ -12,6 +12,7 @@
 #define REGISTER_ENTRY  0x10
 #define ENTRY_LOW_LEVEL (1u << 13)
 #define ENTRY_LEVEL     (1u << 15)
+#define ENTRY_NMI       (4u << 8)
 
 /* Polarity and trigger in MADT flags, ACPI 6.4 table 5.25. */
 #define FLAGS_POLARITY   3u
@@ -31,29 +32,49 @@ static void ioapic_write(volatile uint32_t *base, uint32_t number, uint32_t valu
     base[WINDOW] = value;
 }
 
+/* Which I/O APIC has this global interrupt, and at which pin; its registers, or NULL. */
+static volatile uint32_t *find_pin(uint32_t global, uint32_t *pin)
+{
+    for (unsigned i = 0; i < acpi_machine.ioapics; i++) {
+        const struct acpi_ioapic *ioapic = &acpi_machine.ioapic[i];
+        volatile uint32_t *base = global < ioapic->first ? NULL
+                                                         : device_map(paddr(ioapic->address), PAGE_SIZE,
+                                                                      MAP_READ | MAP_WRITE | MAP_UNCACHED);
+        if (base != NULL && global - ioapic->first <= (ioapic_read(base, REGISTER_COUNT) >> 16 & 0xff)) {
+            *pin = global - ioapic->first;
+            return base;
+        }
+    }
+    return NULL;
+}
+
+static void route(volatile uint32_t *base, uint32_t pin, uint32_t low, uint32_t id)
+{
+    ioapic_write(base, REGISTER_ENTRY + 2 * pin + 1, id << 24);
+    ioapic_write(base, REGISTER_ENTRY + 2 * pin, low);
+}
+
 enum error ioapic_route_isa(unsigned line, uint8_t vector, uint32_t id)
 {
     struct acpi_interrupt interrupt = acpi_isa_interrupt(line);
-    for (unsigned i = 0; i < acpi_machine.ioapics; i++) {
-        const struct acpi_ioapic *ioapic = &acpi_machine.ioapic[i];
-        if (interrupt.global < ioapic->first) {
-            continue;
-        }
-        volatile uint32_t *base =
-            device_map(paddr(ioapic->address), PAGE_SIZE, MAP_READ | MAP_WRITE | MAP_UNCACHED);
-        if (base == NULL) {
-            return ERR_NO_MEMORY;
-        }
-        uint32_t pin = interrupt.global - ioapic->first;
-        uint32_t last = ioapic_read(base, REGISTER_COUNT) >> 16 & 0xff;
-        if (pin <= last) {
-            uint32_t low = vector;
-            low |= (interrupt.flags & FLAGS_POLARITY) == FLAGS_ACTIVE_LOW ? ENTRY_LOW_LEVEL : 0;
-            low |= (interrupt.flags & FLAGS_TRIGGER) == FLAGS_LEVEL ? ENTRY_LEVEL : 0;
-            ioapic_write(base, REGISTER_ENTRY + 2 * pin + 1, id << 24);
-            ioapic_write(base, REGISTER_ENTRY + 2 * pin, low);
-            return ERR_NONE;
-        }
+    uint32_t pin, low = vector;
+    volatile uint32_t *base = find_pin(interrupt.global, &pin);
+    if (base == NULL) {
+        return ERR_NOT_FOUND;
     }
-    return ERR_NOT_FOUND;
+    low |= (interrupt.flags & FLAGS_POLARITY) == FLAGS_ACTIVE_LOW ? ENTRY_LOW_LEVEL : 0;
+    low |= (interrupt.flags & FLAGS_TRIGGER) == FLAGS_LEVEL ? ENTRY_LEVEL : 0;
+    route(base, pin, low, id);
+    return ERR_NONE;
+}
+
+enum error ioapic_route_nmi(uint32_t global, uint32_t id)
+{
+    uint32_t pin;
+    volatile uint32_t *base = find_pin(global, &pin);
+    if (base == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    route(base, pin, ENTRY_NMI, id);
+    return ERR_NONE;
 }

@@ -17,6 +17,7 @@
 #include "kernel/arch/x86_64/serial.h"
 #include "kernel/arch/x86_64/rtc.h"
 #include "kernel/arch/x86_64/smp.h"
+#include "kernel/arch/x86_64/watchdog.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/node.h"
@@ -120,6 +121,11 @@ void machine_listen(void)
 {
     serial_listen();
     keyboard_listen();
+}
+
+void machine_watch(uint64_t seconds)
+{
+    watchdog_start(seconds);
 }
 
 bool machine_feature(uint64_t index, struct system_feature *out)

@@ -8,6 +8,7 @@
 #include "kernel/arch/x86_64/machine_check.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/smp.h"
+#include "kernel/arch/x86_64/watchdog.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
@@ -77,6 +78,9 @@ static void exception(struct trap_frame *frame)
     if (frame->vector == VECTOR_NMI) {
         if (panic_in_progress()) {
             smp_stop_here();
+        }
+        if (watchdog_nmi(frame)) {
+            return;
         }
         if (arch_this_cpu()->current != NULL) { /* else it is the one that woke this core, once more */
             arch_this_cpu()->arch.nmi_count++;  /* locks may be held: told at the next interrupt */

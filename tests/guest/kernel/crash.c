@@ -81,6 +81,25 @@ static const char *crash_stall(void)
     return "the lock was taken";
 }
 
+static __attribute__((noinline)) void crash_hang(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        arch_spin_wait();
+    }
+}
+
+/* This CPU, or another one, does nothing any more, with interrupts off. */
+static const char *crash_hang_on(unsigned number)
+{
+    struct thread *thread;
+    EXPECT(thread_create("hanging", crash_hang, NULL, number, &thread) == ERR_NONE);
+    thread_set_priority(thread, PRIORITY_HIGHEST);
+    thread_start(thread);
+    enum error error = wait_until(arch_clock() + 30000000000u, 0);
+    return error == ERR_NONE ? "nobody reported it" : "the wait was cancelled";
+}
+
 SELFTEST(crash, "panic: nothing crashes that is not asked to")
 {
     if (handover_option_is("crash", "unmapped")) {
@@ -97,6 +116,10 @@ SELFTEST(crash, "panic: nothing crashes that is not asked to")
         crash_lock_open();
     } else if (handover_option_is("crash", "lock-stall")) {
         return crash_stall();
+    } else if (handover_option_is("crash", "hang")) {
+        return crash_hang_on(arch_cpu_count() - 1);
+    } else if (handover_option_is("crash", "hang-first")) {
+        return crash_hang_on(0);
     }
     return NULL;
 }
