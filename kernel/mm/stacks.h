@@ -11,9 +11,18 @@
 
 #define STACK_SIZE 16384u
 
-/* The address behind the highest byte of a stack; ERR_NO_MEMORY. Stacks given back are kept and handed out
- * again. */
+/* As many there can be at a time. */
+#define STACKS_MOST 65536u
+
+/* Free ones that are kept mapped for whoever comes next; beyond these, memory goes back, STACKS_BATCH at a
+ * time, so that the CPUs need to flush once for all of them. */
+#define STACKS_KEPT  64u
+#define STACKS_BATCH 32u
+
+/* The address behind the highest byte of a stack. ERR_NO_MEMORY; ERR_LIMIT. */
 enum error stack_alloc(uint64_t *top) MUST_CHECK;
+
+/* May make the other CPUs flush; no lock is held. */
 void stack_free(uint64_t top);
 
 #endif

@@ -56,6 +56,8 @@ MACHINES = [
     Kind("5,maxcpus=9", "192M", config=("nosmp=1", "cpus=4")),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
+    # Ten thousand threads at once.
+    Kind("2", "1G", program="crowd 10000"),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
 ]
