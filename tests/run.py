@@ -70,6 +70,10 @@ def guest(quick):
     return run_suite("guest", [PYTHON, "tests/guest/run.py", *(["--quick"] if quick else [])], 1500)
 
 
+def soak(_):
+    return run_suite("soak", [PYTHON, "tests/guest/soak.py", "60"], 900)
+
+
 def crash(_):
     return run_suite("crash", [PYTHON, "tests/guest/crash.py"], 600)
 
@@ -84,7 +88,7 @@ def prompt(quick):
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "sched": sched,
           "fuzz": fuzz,
-          "boot": boot, "guest": guest, "crash": crash, "machine-check": machine_check, "prompt": prompt}
+          "boot": boot, "guest": guest, "soak": soak, "crash": crash, "machine-check": machine_check, "prompt": prompt}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

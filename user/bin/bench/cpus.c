@@ -1,6 +1,7 @@
 /* What going from one thread to another costs, both in one task on one CPU. */
 #include <stdatomic.h>
 
+#include "abi/handle.h"
 #include "syscalls.h"
 #include "user/bin/bench/measure.h"
 #include "user/libq/clock.h"
@@ -70,14 +71,14 @@ static bool round_trip(void *context)
            sys_notification_wait(pair->back, 1, DEADLINE_NEVER, &bits) == ERR_NONE;
 }
 
-static void measure_yield(void)
+static void measure_yield(const char *name)
 {
     stop = false;
     struct thread *thread = start(yield_until_stopped, NULL);
     while (turns == 0) {
         sys_thread_yield();
     }
-    measure_row("cpus.thread-yield", measure("thread_yield", yield_twice, NULL, TIMES) / 2);
+    measure_row(name, measure("thread_yield", yield_twice, NULL, TIMES) / 2);
     stop = true;
     join(thread);
 }
@@ -102,6 +103,7 @@ static void measure_round_trip(void)
 struct partners {
     uint32_t first;
     uint32_t second;
+    uint64_t deadline;
 };
 
 static void answer_permit(void *argument)
@@ -111,28 +113,121 @@ static void answer_permit(void *argument)
     }
 }
 
+/* The same with a timer, that is set and cancelled. */
+static bool exchange_in_time(void *context)
+{
+    const struct partners *partners = context;
+    return sys_thread_exchange(partners->second, partners->deadline) == ERR_NONE;
+}
+
 static bool exchange(void *context)
 {
     return sys_thread_exchange(((const struct partners *)context)->second, DEADLINE_NEVER) == ERR_NONE;
 }
 
-static void measure_exchange(void)
+static uint64_t measure_exchange_with(void (*partner)(void *argument), operation *operation)
 {
-    struct partners partners;
+    struct partners partners = {.deadline = clock_after(3600 * SECOND)};
     stop = false;
     if (sys_thread_self(&partners.first) != ERR_NONE) {
         program_fail("cpus: no handle to its own thread");
     }
-    struct thread *thread = start(answer_permit, &partners);
+    struct thread *thread = start(partner, &partners);
     partners.second = thread->handle;
     if (sys_thread_park(DEADLINE_NEVER) != ERR_NONE) {
         program_fail("cpus: the second thread does not answer");
     }
-    measure_row("cpus.block-wake-round-trip", measure("thread_exchange", exchange, &partners, TIMES));
+    uint64_t cost = measure("thread_exchange", operation, &partners, TIMES);
     stop = true;
     sys_thread_unpark(thread->handle);
     join(thread);
     sys_handle_close(partners.first);
+    return cost;
+}
+
+static void measure_exchange(void)
+{
+    uint64_t plain = measure_exchange_with(answer_permit, exchange);
+    uint64_t timed = measure_exchange_with(answer_permit, exchange_in_time);
+    measure_row("cpus.block-wake-round-trip", plain);
+    measure_row("cpus.timer-set-cancel", timed > plain ? timed - plain : 0);
+}
+
+/* Threads that are ready and never run, since they are lower: what do they cost the others? */
+static void never(void *argument)
+{
+    (void)argument;
+}
+
+#define READY      10000u
+#define READY_SIZE 4096u
+
+static void measure_yield_in_crowd(void)
+{
+    uint32_t memory;
+    uint64_t where;
+    if (sys_memory_create(READY_SIZE, &memory) != ERR_NONE ||
+        sys_memory_map(startup->self, memory, 0, 0, READY_SIZE, ACCESS_READ | ACCESS_WRITE, &where) !=
+            ERR_NONE) {
+        program_fail("cpus: no memory for a stack");
+    }
+    uint32_t task;
+    if (sys_task_create("crowd", 5, &task) != ERR_NONE || sys_task_ceiling(task, 100) != ERR_NONE) {
+        program_fail("cpus: no task for a crowd");
+    }
+    for (unsigned i = 0; i < READY; i++) {
+        uint64_t number;
+        if (sys_thread_start(task, (uint64_t)never, where + READY_SIZE, 0, &number) != ERR_NONE) {
+            program_fail("cpus: no thread %u of a crowd", i);
+        }
+    }
+    measure_yield("cpus.thread-yield-10000-ready");
+    sys_task_kill(task, 0);
+    sys_handle_close(task);
+    sys_memory_unmap(startup->self, where);
+    sys_handle_close(memory);
+}
+
+/* One that sleeps a little again and again, lower than the one that measures. */
+static void doze(void *argument)
+{
+    (void)argument;
+    while (!stop) {
+        clock_sleep(100 * MICROSECOND);
+    }
+}
+
+/* Read the clock over and over: the longest time between two readings, of many, is what an interrupt takes.
+ */
+static uint64_t longest_gap(void)
+{
+    uint64_t longest = 0;
+    uint64_t last = __builtin_ia32_rdtsc();
+    for (unsigned i = 0; i < 200000; i++) {
+        uint64_t now = __builtin_ia32_rdtsc();
+        longest = now - last > longest ? now - last : longest;
+        last = now;
+    }
+    return longest;
+}
+
+/* The timer's interrupt while the caller runs: it makes a lower thread ready, and the caller goes on. */
+static void measure_interrupt(void)
+{
+    struct thread *thread;
+    uint64_t least = ~0ull;
+    stop = false;
+    thread = start(doze, NULL);
+    for (unsigned i = 0; i < 20; i++) {
+        clock_sleep(MILLISECOND); /* it dozes off meanwhile */
+        sys_thread_priority(thread->handle, 100);
+        uint64_t gap = longest_gap();
+        least = gap < least ? gap : least;
+        sys_thread_priority(thread->handle, 128);
+    }
+    measure_row("cpus.timer-interrupt", least);
+    stop = true;
+    join(thread);
 }
 
 static bool read_clock(void *context)
@@ -155,10 +250,12 @@ static bool live(void *context)
 
 void area_cpus(void)
 {
-    measure_yield();
+    measure_yield("cpus.thread-yield");
     measure_round_trip();
     measure_exchange();
+    measure_yield_in_crowd();
     uint64_t now;
     measure_row("cpus.clock-read-user", measure("clock_now", read_clock, &now, TIMES));
+    measure_interrupt();
     measure_row("cpus.thread-create-run-join", measure("the life of a thread", live, NULL, 200));
 }
