@@ -191,7 +191,6 @@ struct system_thread {
     uint32_t priority; /* its own */
     uint32_t counted;  /* the priority that counts: more if lent; ~0 when its budget is used up */
     uint64_t cpu_time;
-    uint64_t switches;  /* how often it was switched to */
     char waits_for[24]; /* in a word; empty when it does not wait */
     char name[TASK_NAME];
 };

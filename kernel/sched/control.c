@@ -119,6 +119,7 @@ void thread_set_slice(struct thread *thread, uint64_t nanoseconds)
 {
     struct cpu *home = sched_lock_of(thread);
     thread->slice = nanoseconds;
+    thread->slice_left = nanoseconds;
     sched_unlock(home);
 }
 

@@ -39,11 +39,13 @@ static inline void finish_switch(struct thread *from)
 {
     struct cpu *cpu = arch_this_cpu();
     uint32_t after = cpu->after;
-    cpu->after = 0;
-    sched_unlock(cpu);
     if (__builtin_expect(after != 0, 0)) {
+        cpu->after = 0;
+        sched_unlock_here(cpu);
         after_switch(from, after);
+        return;
     }
+    sched_unlock_here(cpu);
 }
 
 void thread_arrived(struct thread *from)
@@ -51,23 +53,33 @@ void thread_arrived(struct thread *from)
     finish_switch(from);
 }
 
-static inline void begin_turn(struct cpu *cpu, struct thread *next, uint64_t now)
-{
-    if (next->slice_left == 0) {
-        next->slice_left = next->slice;
-    }
-    cpu->slice_end = now + next->slice_left;
-    next->switches++;
-    cpu->switches++;
-}
-
 /* Would something come before the hardware timer does? */
 static inline bool timer_is_late(const struct cpu *cpu, const struct thread *current)
 {
     const struct leftist *first = cpu->timers.root;
     return (first != NULL && first->key < cpu->timer_armed) ||
-           (cpu->slice_end < cpu->timer_armed && cpu->queue.counts[current->entry.rank] != 0) ||
-           current->budget != NULL;
+           (cpu->slice_end < cpu->timer_armed && cpu->queue.counts[current->entry.rank] != 0);
+}
+
+/* What is seldom to be seen to when a thread begins to run. */
+static __attribute__((noinline)) void begin_with_attention(struct cpu *cpu, struct thread *next, uint64_t now)
+{
+    if ((__atomic_load_n(&next->attention, __ATOMIC_RELAXED) & ~ATTENTION_BUDGET) != 0) {
+        __atomic_fetch_or(&cpu->pending, PENDING_ATTENTION, __ATOMIC_RELAXED);
+    }
+    if (next->budget != NULL) {
+        sched_budget_begin(cpu, next, now);
+        timer_program(cpu);
+    }
+}
+
+/* What is to be told to other CPUs, and asked of them. */
+static inline void tell_others(struct cpu *cpu, const struct thread *self, const struct thread *next)
+{
+    if (__builtin_expect(arch_cpu_count() > 1, 0)) {
+        cpu->after |= next->entry.rank < self->entry.rank ? AFTER_PULL : 0;
+        sched_publish_to_others(cpu);
+    }
 }
 
 static __attribute__((noinline)) void trace_switch(const struct thread *self, const struct thread *next)
@@ -76,9 +88,12 @@ static __attribute__((noinline)) void trace_switch(const struct thread *self, co
                  self->number | (uint64_t)self->entry.rank << 32 | (uint64_t)self->state << 48);
 }
 
-/* Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. */
+/*
+ * Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. `plain`: nothing
+ * is pending, and it is not the idle thread that follows.
+ */
 static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, struct thread *self,
-                                                            struct thread *next, uint64_t now)
+                                                            struct thread *next, uint64_t now, bool plain)
 {
     if (__builtin_expect(self->budget != NULL, 0)) {
         sched_budget_pause(self, now);
@@ -87,25 +102,20 @@ static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, str
     cpu->switched = now;
     cpu->current = next;
     next->state = THREAD_RUNNING;
-    begin_turn(cpu, next, now);
-    if (next->entry.rank < self->entry.rank && arch_cpu_count() > 1) {
-        cpu->after |= AFTER_PULL;
-    }
-    if (__builtin_expect(cpu->pending != 0, 0)) {
+    cpu->slice_end = now + next->slice_left;
+    cpu->switches++;
+    if (!plain && cpu->pending != 0) {
         __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_RELAXED);
-    }
-    if (__builtin_expect(__atomic_load_n(&next->attention, __ATOMIC_SEQ_CST) != 0, 0)) {
-        __atomic_fetch_or(&cpu->pending, PENDING_ATTENTION, __ATOMIC_RELAXED);
-    }
-    if (__builtin_expect(next->budget != NULL, 0)) {
-        sched_budget_begin(cpu, next, now);
     }
     if (__builtin_expect(trace_on, 0)) {
         trace_switch(self, next);
     }
-    sched_publish(cpu);
-    if (timer_is_late(cpu, next) || next == cpu->idle) {
+    tell_others(cpu, self, next);
+    if (timer_is_late(cpu, next) || (!plain && next == cpu->idle)) {
         timer_program(cpu);
+    }
+    if (__builtin_expect(__atomic_load_n(&next->attention, __ATOMIC_SEQ_CST) != 0, 0)) {
+        begin_with_attention(cpu, next, now);
     }
     if (next->space != cpu->space) {
         aspace_load(next->space);
@@ -120,14 +130,14 @@ static inline struct thread *take_next(struct cpu *cpu)
 
 void sched_switch_away(struct cpu *cpu)
 {
-    switch_to(cpu, cpu->current, take_next(cpu), arch_clock());
+    switch_to(cpu, cpu->current, take_next(cpu), arch_clock(), false);
 }
 
 void sched_block(struct cpu *cpu, enum thread_state state, uint64_t deadline, uint64_t slack)
 {
     struct thread *self = cpu->current;
     self->state = state;
-    self->slice_left = 0;
+    self->slice_left = self->slice;
     if (deadline != DEADLINE_NEVER) {
         timer_start(cpu, &self->timer, deadline, slack);
     }
@@ -140,17 +150,18 @@ static inline bool may_hand_over(const struct cpu *cpu, const struct thread *sel
 {
     return thread->cpu == cpu && thread->state == THREAD_BLOCKED && thread->parked && !self->permit &&
            cpu->pending == 0 && thread->entry.rank >= run_queue_top(&cpu->queue) &&
-           __atomic_load_n(&self->attention, __ATOMIC_SEQ_CST) == 0 && thread_may_run_on(thread, cpu);
+           (__atomic_load_n(&self->attention, __ATOMIC_SEQ_CST) & ~ATTENTION_BUDGET) == 0 &&
+           thread_may_run_on(thread, cpu);
 }
 
 bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reason)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock(cpu);
+    sched_lock_here(cpu);
     uint64_t now = arch_clock();
     if (!may_hand_over(cpu, self, thread) || deadline <= now) {
-        sched_unlock(cpu);
+        sched_unlock_here(cpu);
         return false;
     }
     timer_stop(cpu, &thread->timer);
@@ -158,11 +169,11 @@ bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reaso
     thread->parked = false;
     self->parked = true;
     self->state = THREAD_BLOCKED;
-    self->slice_left = 0;
+    self->slice_left = self->slice;
     if (deadline != DEADLINE_NEVER) {
         timer_start(cpu, &self->timer, deadline, 0);
     }
-    switch_to(cpu, self, thread, now);
+    switch_to(cpu, self, thread, now, true);
     *reason = self->wake_reason;
     return true;
 }
@@ -199,35 +210,35 @@ static void move_away(struct cpu *cpu, struct thread *self)
 /* Something higher is ready here. The turn of this thread is not over. */
 static void give_way(struct cpu *cpu, struct thread *self, uint64_t now)
 {
-    self->slice_left = cpu->slice_end > now ? cpu->slice_end - now : 0;
+    self->slice_left = cpu->slice_end > now ? cpu->slice_end - now : self->slice;
     if (self->entry.movable && sched_better_place(self, cpu)) {
         move_away(cpu, self);
         return;
     }
     self->state = THREAD_READY;
     run_queue_prepend(&cpu->queue, &self->entry);
-    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now);
+    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now, false);
 }
 
 /* Let the next one of the same rank run; there is one, and nothing higher. */
 static inline __attribute__((always_inline)) void rotate(struct cpu *cpu, struct thread *self, uint64_t now)
 {
-    self->slice_left = 0;
+    self->slice_left = self->slice;
     self->state = THREAD_READY;
-    switch_to(cpu, self, thread_of_entry(run_queue_rotate(&cpu->queue, &self->entry)), now);
+    switch_to(cpu, self, thread_of_entry(run_queue_rotate(&cpu->queue, &self->entry)), now, true);
 }
 
 void thread_yield(void)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock(cpu);
+    sched_lock_here(cpu);
     if (cpu->queue.counts[self->entry.rank] == 0) { /* also in the idle thread */
-        sched_unlock(cpu);
+        sched_unlock_here(cpu);
         return;
     }
     if (__builtin_expect(cpu->pending != 0, 0)) { /* something higher may be ready */
-        self->slice_left = 0;
+        self->slice_left = self->slice;
         self->state = THREAD_READY;
         run_queue_append(&cpu->queue, &self->entry);
         sched_switch_away(cpu);
@@ -239,7 +250,7 @@ void thread_yield(void)
 /* The turn of this thread is over. */
 static void end_turn(struct cpu *cpu, struct thread *self, uint64_t now)
 {
-    self->slice_left = 0;
+    self->slice_left = self->slice;
     if (self->entry.movable && sched_should_move(cpu, self, now)) {
         move_away(cpu, self);
     } else {
@@ -256,7 +267,7 @@ void sched_reschedule(void)
     uint32_t top = run_queue_top(&cpu->queue), rank = self->entry.rank;
     uint64_t now = arch_clock();
     if (self != cpu->idle && !thread_may_run_on(self, cpu)) {
-        self->slice_left = 0;
+        self->slice_left = self->slice;
         move_away(cpu, self);
     } else if (self == cpu->idle && top != 0) {
         sched_switch_away(cpu);

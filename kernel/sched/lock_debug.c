@@ -11,7 +11,7 @@
 /* The clock is read once in so many turns. */
 #define SPINS_A_LOOK 1024
 
-bool lock_checks;
+uint32_t lock_checks;
 
 static const char *const class_names[LOCK_RANKS] = {
     [LOCK_THREAD_LIST] = "list of threads",
@@ -33,7 +33,7 @@ static const char *const class_names[LOCK_RANKS] = {
 
 void lock_debug_enable(void)
 {
-    lock_checks = true;
+    lock_checks = 1;
 }
 
 void lock_order_violation(uint32_t rank, const char *name)

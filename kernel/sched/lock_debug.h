@@ -22,7 +22,7 @@
 #define LOCK_STALL_NS 2000000000u
 
 /* lock=debug; set once at boot. */
-extern bool lock_checks;
+extern uint32_t lock_checks;
 void lock_debug_enable(void);
 
 /* The figures of the class with this index, over all CPUs; false at the end. */

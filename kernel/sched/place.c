@@ -191,7 +191,7 @@ bool sched_should_move(struct cpu *cpu, struct thread *thread, uint64_t now)
 
 void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
 {
-    bool movable = cpu_mask_several(&thread->affinity);
+    bool movable = arch_cpu_count() > 1 && cpu_mask_several(&thread->affinity);
     bool same = rank == thread->entry.rank && movable == thread->entry.movable;
     if (thread->state == THREAD_READY && !(same && thread_may_run_on(thread, home))) {
         run_queue_remove(&home->queue, &thread->entry);

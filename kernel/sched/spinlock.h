@@ -47,7 +47,7 @@ static inline void spin_lock_ranked(struct cpu *cpu, struct spinlock *lock, enum
                                     const void *site)
 {
     uint64_t bit = (uint64_t)1 << rank;
-    if (__builtin_expect(cpu->locks_held >= bit || lock_checks, 0)) {
+    if (__builtin_expect(cpu->locks_held >= bit, 0) || __builtin_expect(lock_checks != 0, 0)) {
         spin_lock_checked(lock, site);
         return;
     }
@@ -61,7 +61,7 @@ static inline void spin_lock_ranked(struct cpu *cpu, struct spinlock *lock, enum
 
 static inline void spin_unlock_ranked(struct cpu *cpu, struct spinlock *lock, enum lock_rank rank)
 {
-    if (__builtin_expect(lock_checks, 0)) {
+    if (__builtin_expect(lock_checks != 0, 0)) {
         spin_unlock_checked(lock);
         return;
     }

@@ -44,8 +44,9 @@ void thread_init(struct thread *thread, const char *name, uint8_t priority)
     thread->priority = priority;
     thread->entry.rank = rank_of_priority(priority);
     thread->slice = THREAD_SLICE_NS;
+    thread->slice_left = THREAD_SLICE_NS;
     thread->affinity = cpu_mask_all();
-    thread->entry.movable = true;
+    thread->entry.movable = arch_cpu_count() > 1;
     thread->cpu = arch_this_cpu();
     lend_init(&thread->lend, thread->entry.rank);
     timer_init(&thread->timer, wait_timed_out);
@@ -217,7 +218,6 @@ static void describe(struct thread *thread, struct system_thread *out)
         .priority = thread->priority,
         .counted = rank > RANK_EXHAUSTED ? rank - rank_of_priority(0) : UINT32_MAX,
         .cpu_time = run_time_locked(cpu, thread),
-        .switches = thread->switches,
     };
     sched_unlock(cpu);
     text_format(out->waits_for, sizeof(out->waits_for), "%s", waits_for != NULL ? waits_for : "");

@@ -54,6 +54,7 @@ enum thread_state {
 /* What a thread has to see to on its way to user mode. */
 #define ATTENTION_KILLED  1u
 #define ATTENTION_SUSPEND 2u
+#define ATTENTION_BUDGET  4u /* not that: it has a budget, so its turns begin the long way */
 
 struct thread {
     /* Known to assembly. Owning CPU only. */
@@ -88,7 +89,6 @@ struct thread {
     struct budget *budget; /* NULL until it is given one */
     uint32_t suspensions;
     uint64_t run_time; /* until it last left the CPU */
-    uint64_t switches; /* how often it was switched to */
 
     /* Guarded by the lock of the list of all threads. */
     struct list all_node;

@@ -116,6 +116,7 @@ enum error thread_set_budget(struct thread *thread, uint64_t period, uint64_t qu
     struct cpu *home = sched_lock_of(thread);
     if (thread->budget == NULL) {
         thread->budget = fresh;
+        __atomic_fetch_or(&thread->attention, ATTENTION_BUDGET, __ATOMIC_SEQ_CST);
         fresh = NULL;
     }
     bool was_exhausted = thread->exhausted;

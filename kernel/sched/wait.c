@@ -22,7 +22,7 @@ static inline enum error sleep_here(uint64_t deadline, uint64_t slack)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock(cpu);
+    sched_lock_here(cpu);
     if (self->woken || killed(self) || is_past(deadline)) {
         enum error reason = self->woken ? self->wake_reason : killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
         self->woken = false;
@@ -102,7 +102,7 @@ enum error thread_park(uint64_t deadline)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock(cpu);
+    sched_lock_here(cpu);
     if (self->permit) {
         self->permit = false;
         sched_unlock(cpu);

@@ -45,6 +45,15 @@ static inline void vectors_load(const void *state)
 /* Save the registers of one thread and load those of the next, if they have any. */
 static inline void vectors_switch(void *from, const void *to)
 {
+    if (from != NULL && to != NULL && vectors.by == SAVE_XSAVEOPT) {
+        uint32_t low = (uint32_t)vectors.mask, high = (uint32_t)(vectors.mask >> 32);
+        __asm__ volatile("xsaveopt64 (%0)\n\t"
+                         "xrstor64 (%1)"
+                         :
+                         : "r"(from), "r"(to), "a"(low), "d"(high)
+                         : "memory");
+        return;
+    }
     if (from != NULL) {
         vectors_save(from);
     }
