@@ -206,6 +206,8 @@ struct system_boot {
     uint32_t cpus_expected;
     uint32_t cpus_online;
     uint64_t kernel_bytes; /* of the kernel image in memory */
+    uint64_t first_user;   /* when the first thread went to user mode */
+    uint64_t waited;       /* time until then that went into waiting for hardware clocks */
     char clock_source[16]; /* what the time stamp counter was measured against */
     char loader[32];
 };

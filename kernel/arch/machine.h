@@ -67,6 +67,9 @@ struct clock_page;
 /* Fill in how user space can read the clock, but for the sequence and the wall time. */
 void machine_clock_describe(struct clock_page *out);
 
+/* Nanoseconds of the boot that went into waiting for hardware clocks. */
+uint64_t machine_waited(void);
+
 uint64_t machine_clock_hz(void);
 const char *machine_clock_source(void);
 

@@ -91,10 +91,20 @@ enum error thread_create(const char *name, void (*start)(void *), void *argument
     return error;
 }
 
+static uint64_t first_user; /* atomic */
+
+uint64_t thread_first_user(void)
+{
+    return __atomic_load_n(&first_user, __ATOMIC_RELAXED);
+}
+
 static void user_begin(void *argument)
 {
     struct thread *thread = argument;
     thread_before_user();
+    if (thread_first_user() == 0) {
+        __atomic_store_n(&first_user, arch_clock(), __ATOMIC_RELAXED);
+    }
     arch_enter_user(thread->user_entry, thread->user_stack, thread->user_argument);
 }
 

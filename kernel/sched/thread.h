@@ -229,6 +229,9 @@ void thread_before_user(void);
 /* Threads that there are, idle ones apart; one counts until all that it held is given back. */
 uint32_t thread_count(void);
 
+/* When the first thread of all went to user mode; 0 before. */
+uint64_t thread_first_user(void);
+
 /* The thread with this number, or the next one; false at the end. */
 bool thread_describe(uint64_t *number, struct system_thread *out);
 

@@ -187,6 +187,8 @@ static bool read_boot(uint64_t *index, union topic_record *out)
     out->boot = (struct system_boot){
         .clock_hz = machine_clock_hz(),
         .wall_time = clock_page_wall_time(),
+        .first_user = thread_first_user(),
+        .waited = machine_waited(),
         .cpus_expected =
             machine_processors() > handover.info.numcores ? machine_processors() : handover.info.numcores,
         .cpus_online = arch_cpu_count(),

@@ -38,7 +38,8 @@ def soak(suite, seconds):
         if checker.wrong or count < 1000:
             suite.fail("no priority inversion", "; ".join(checker.wrong[:3]) or f"only {count} events were traced")
         else:
-            suite.ok(f"no priority inversion in {count} events: at most {checker.latest / 1e6:.1f} ms after a CPU noticed")
+            longest = f"{checker.latest / 1e6:.1f} ms"
+            suite.ok(f"no priority inversion in {count} events: at most {longest} after a CPU noticed")
         audit = command(machine, "frames audit")
         if any("agree" in line for line in audit):
             suite.ok("the books of the frames are right")

@@ -52,6 +52,7 @@ struct reference {
 
 struct clock_scale clock_scale;
 
+static uint64_t measured_for; /* stamps */
 static uint64_t tsc_hz;
 static uint64_t timer_hz; /* ticks of the local APIC's timer */
 static enum { PREFER_BEST, PREFER_HPET, PREFER_TSC } preferred;
@@ -90,6 +91,11 @@ uint64_t clock_hz(void)
 const char *clock_source(void)
 {
     return source_name;
+}
+
+uint64_t clock_waited(void)
+{
+    return (uint64_t)((unsigned __int128)measured_for * clock_scale.multiplier >> 32);
 }
 
 volatile uint64_t *clock_hpet(void)
@@ -243,6 +249,7 @@ static struct pair pair_read(const struct reference *r)
 
 void clock_measure(void)
 {
+    uint64_t start = tsc_read();
     struct reference r = reference_find();
     uint64_t wanted = r.hz * (MEASURE_NS / 1000) / (NS_PER_SECOND / 1000);
     apic_timer_count_start();
@@ -252,6 +259,7 @@ void clock_measure(void)
     }
     struct pair last = pair_read(&r);
     apic_timer_once(0);
+    measured_for = tsc_read() - start;
     uint64_t elapsed = (last.reference - first.reference) & r.mask;
     tsc_hz = mul_div(last.stamp - first.stamp, r.hz, elapsed);
     timer_hz = mul_div(last.ticks - first.ticks, r.hz, elapsed);

@@ -24,6 +24,9 @@ bool clock_prefer(const char *name, size_t length);
  */
 bool clock_distrust_tsc(const char *why);
 
+/* Nanoseconds that measuring took. */
+uint64_t clock_waited(void);
+
 /* The registers of the HPET, for its timers; NULL when there is none. */
 volatile uint64_t *clock_hpet(void);
 

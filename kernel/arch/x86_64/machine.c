@@ -145,6 +145,11 @@ unsigned machine_processors(void)
     return acpi_machine.processors;
 }
 
+uint64_t machine_waited(void)
+{
+    return clock_waited();
+}
+
 uint64_t machine_clock_hz(void)
 {
     return clock_hz();

@@ -4,9 +4,12 @@
 #include "abi/handle.h"
 #include "syscalls.h"
 #include "user/bin/bench/measure.h"
+#include "user/libq/bundle_map.h"
 #include "user/libq/clock.h"
 #include "user/libq/errors.h"
+#include "user/libq/process.h"
 #include "user/libq/program.h"
+#include "user/libq/system.h"
 #include "user/libq/thread.h"
 
 #define TIMES 1000
@@ -248,8 +251,108 @@ static bool live(void *context)
     return true;
 }
 
+/* The same between two tasks: a copy of this program, which does nothing but yield, on a page that both see.
+ */
+static bool yield_to_task(void *context)
+{
+    volatile uint64_t *their_turns = context;
+    uint64_t before = *their_turns;
+    return sys_thread_yield() == ERR_NONE && *their_turns != before;
+}
+
+void yield_for_ever(void)
+{
+    volatile uint64_t *mine = (volatile uint64_t *)BENCH_SHARED_AT;
+    for (;;) {
+        ++*mine;
+        sys_thread_yield();
+    }
+}
+
+static void measure_yield_to_task(void)
+{
+    uint32_t memory;
+    uint64_t here;
+    uint64_t there;
+    struct process process;
+    static const char *const argv[] = {"bench", "yield"};
+    struct bundle bundle;
+    struct bundle_member program;
+    if (sys_memory_create(4096, &memory) != ERR_NONE || bundle_map(&bundle) != ERR_NONE ||
+        bundle_find(&bundle, "bin/bench", 9, &program) != ERR_NONE) {
+        program_fail("cpus: no program for a second task");
+    }
+    struct process_request request = {
+        .name = argv[0], .image = program.data, .image_bytes = program.size, .argc = 2, .argv = argv};
+    if (process_create(&request, &process) != ERR_NONE ||
+        sys_memory_map(startup->self, memory, 0, 0, 4096, ACCESS_READ, &here) != ERR_NONE ||
+        sys_memory_map(process.task, memory, 0, BENCH_SHARED_AT, 4096, ACCESS_READ | ACCESS_WRITE, &there) !=
+            ERR_NONE ||
+        process_start(&process) != ERR_NONE) {
+        program_fail("cpus: no second task");
+    }
+    while (*(volatile uint64_t *)here == 0) {
+        sys_thread_yield();
+    }
+    measure_row("cpus.task-yield", measure("thread_yield", yield_to_task, (void *)here, TIMES) / 2);
+    process_discard(&process);
+    sys_memory_unmap(startup->self, here);
+    sys_handle_close(memory);
+}
+
+/* On a machine of two CPUs: what it costs to wake a thread on the other one, which idles. */
+static void park_for_ever(void *argument)
+{
+    uint8_t cpus[32] = {2};
+    sys_thread_cpus(*(uint32_t *)argument, cpus, sizeof cpus);
+    while (!stop) {
+        if (sys_thread_park(DEADLINE_NEVER) == ERR_NONE) {
+            turns++;
+        }
+    }
+}
+
+static bool unpark(void *context)
+{
+    return sys_thread_unpark(*(uint32_t *)context) == ERR_NONE;
+}
+
+void area_wake(void)
+{
+    uint64_t least = ~0ull;
+    static uint32_t handle;
+    if (sys_thread_affinity(1) != ERR_NONE || sys_thread_affinity(0) != ERR_NONE) {
+        return; /* there is one CPU */
+    }
+    stop = false;
+    struct thread *thread = start(park_for_ever, &handle);
+    handle = thread->handle;
+    for (unsigned i = 0; i < 200; i++) {
+        clock_sleep(MILLISECOND); /* it parks, and its CPU goes to sleep */
+        uint64_t cost = measure("thread_unpark", unpark, &handle, 1);
+        least = cost < least ? cost : least;
+    }
+    measure_row("cpus.wake-other-cpu", least);
+    stop = true;
+    sys_thread_unpark(handle);
+    join(thread);
+}
+
+/* Kernel entry to the first instruction of user mode, without the time in which it waited for hardware
+ * clocks. */
+static void measure_boot(void)
+{
+    struct system_boot boot;
+    if (system_record(TOPIC_BOOT, 0, &boot, sizeof boot) != ERR_NONE) {
+        program_fail("cpus: the kernel does not tell of its boot");
+    }
+    measure_row("cpus.entry-to-user", boot.first_user - boot.waited);
+}
+
 void area_cpus(void)
 {
+    measure_boot();
+    measure_yield_to_task();
     measure_yield("cpus.thread-yield");
     measure_round_trip();
     measure_exchange();

@@ -12,10 +12,8 @@ struct area {
 };
 
 static const struct area areas[] = {
-    {"authority", area_authority},
-    {"aspace", area_aspace},
-    {"cpus", area_cpus},
-    {"programs", area_programs},
+    {"authority", area_authority}, {"aspace", area_aspace}, {"cpus", area_cpus},
+    {"programs", area_programs},   {"wake", area_wake},
 };
 
 int main(int argc, char **argv)
@@ -23,6 +21,9 @@ int main(int argc, char **argv)
     unsigned measured = 0;
     if (argc > 2) {
         program_fail("expected: bench [AREA]");
+    }
+    if (argc == 2 && text_equal(argv[1], "yield")) {
+        yield_for_ever();
     }
     if (!calibrate()) {
         return 1;

@@ -28,5 +28,10 @@ void area_authority(void);
 void area_aspace(void);
 void area_cpus(void);
 void area_programs(void);
+void area_wake(void); /* on two CPUs; prints nothing on one */
+
+/* What `bench yield` does, in a task beside the one that measures: count at BENCH_SHARED_AT, and yield. */
+#define BENCH_SHARED_AT 0x0000300000000000ull
+_Noreturn void yield_for_ever(void);
 
 #endif
