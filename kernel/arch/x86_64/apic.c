@@ -39,11 +39,13 @@
 #define BASE_ENABLE       (1u << 11)
 #define BASE_X2APIC       (1u << 10)
 
+/* Set once at boot. */
 static volatile uint32_t *registers;
+static bool by_msr; /* x2APIC */
 
 static uint32_t apic_read(unsigned offset)
 {
-    if (feature_used(FEATURE_x2apic)) {
+    if (by_msr) {
         return (uint32_t)msr_read(0x800 + offset / 16);
     }
     return registers[offset / 4];
@@ -51,7 +53,7 @@ static uint32_t apic_read(unsigned offset)
 
 static void apic_write(unsigned offset, uint32_t value)
 {
-    if (feature_used(FEATURE_x2apic)) {
+    if (by_msr) {
         msr_write(0x800 + offset / 16, value);
     } else {
         registers[offset / 4] = value;
@@ -66,7 +68,8 @@ enum error apic_find(void)
         log_warn("nofeature: the firmware has switched x2apic on already; it stays on");
         features[FEATURE_x2apic].masked = false;
     }
-    if (feature_used(FEATURE_x2apic)) {
+    by_msr = feature_used(FEATURE_x2apic);
+    if (by_msr) {
         return ERR_NONE;
     }
     registers = device_map(paddr(base), PAGE_SIZE, MAP_READ | MAP_WRITE | MAP_UNCACHED);
@@ -77,7 +80,7 @@ void apic_setup(void)
 {
     uint64_t base = msr_read(MSR_APIC_BASE) | BASE_ENABLE;
     msr_write(MSR_APIC_BASE, base);
-    if (feature_used(FEATURE_x2apic)) {
+    if (by_msr) {
         msr_write(MSR_APIC_BASE, base | BASE_X2APIC);
     }
     apic_write(APIC_TASK_PRIORITY, 0);
@@ -93,7 +96,7 @@ void apic_setup(void)
 uint32_t apic_id(void)
 {
     uint32_t id = apic_read(APIC_ID);
-    return feature_used(FEATURE_x2apic) ? id : id >> 24;
+    return by_msr ? id : id >> 24;
 }
 
 void apic_end_of_interrupt(void)
@@ -103,17 +106,18 @@ void apic_end_of_interrupt(void)
 
 static void command(uint32_t id, uint32_t low)
 {
-    if (feature_used(FEATURE_x2apic)) {
+    if (by_msr) {
         /* One MSR; it does not order earlier stores by itself (SDM vol. 3A 10.12.3). */
         __asm__ volatile("mfence; lfence" : : : "memory");
         msr_write(0x800 + APIC_COMMAND / 16, (uint64_t)id << 32 | low);
         return;
     }
-    registers[APIC_COMMAND_HIGH / 4] = id << 24;
-    registers[APIC_COMMAND / 4] = low;
+    /* The one before may be on its way still. */
     while ((registers[APIC_COMMAND / 4] & COMMAND_PENDING) != 0) {
         cpu_pause();
     }
+    registers[APIC_COMMAND_HIGH / 4] = id << 24;
+    registers[APIC_COMMAND / 4] = low;
 }
 
 void apic_send(uint32_t id, uint8_t vector)
@@ -129,10 +133,9 @@ void apic_send_nmi(uint32_t id)
 /* The half of the command that names the destination is put back as it was found. */
 static void command_in_nmi(uint32_t id, uint32_t low)
 {
-    bool by_memory = !feature_used(FEATURE_x2apic);
-    uint32_t high = by_memory ? registers[APIC_COMMAND_HIGH / 4] : 0;
+    uint32_t high = !by_msr ? registers[APIC_COMMAND_HIGH / 4] : 0;
     command(id, low);
-    if (by_memory) {
+    if (!by_msr) {
         registers[APIC_COMMAND_HIGH / 4] = high;
     }
 }
