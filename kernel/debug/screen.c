@@ -67,6 +67,7 @@ static void clear_pixels(void)
     uint32_t paper = pixel_of(palette[0]);
     for (uint32_t y = 0; y < mode.height; y++) {
         volatile uint32_t *line = mode.pixels + (uint64_t)y * mode.line;
+#pragma clang loop unroll_count(16) /* a boot waits for this */
         for (uint32_t x = 0; x + 1 < mode.width; x += 2) {
             *(volatile uint64_t *)(volatile void *)(line + x) = (uint64_t)paper << 32 | paper;
         }
