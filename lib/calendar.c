@@ -23,5 +23,5 @@ uint64_t calendar_seconds(const struct moment *m)
     uint64_t month = m->month > 2 ? m->month - 3 : m->month + 9;
     uint64_t days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + m->day - 1;
     const uint64_t epoch = 719468;
-    return (days - epoch) * 86400 + m->hour * 3600 + m->minute * 60 + m->second;
+    return (days - epoch) * 86400 + (uint64_t)m->hour * 3600 + (uint64_t)m->minute * 60 + m->second;
 }

@@ -57,14 +57,16 @@ struct lend_node *lend_settle(struct lend_node *node)
 enum error lend_begin(struct lend_node *from, struct lend_node *to)
 {
     unsigned steps = 0;
-    for (const struct lend_node *node = to; node != NULL; node = node->to) {
+    const struct lend_node *node = to;
+    do {
         if (node == from) {
             return ERR_BAD_ARGUMENT;
         }
         if (++steps > LEND_CHAIN_MAX) {
             return ERR_LIMIT;
         }
-    }
+        node = node->to;
+    } while (node != NULL);
     if (to->gone || from->gone) {
         return ERR_DEAD;
     }

@@ -157,8 +157,11 @@ void sched_wake_locked(struct cpu *home, struct thread *thread, enum error reaso
 void sched_place_new(struct thread *thread)
 {
     struct cpu *home = sched_lock_of(thread);
-    struct cpu *cpu = arch_cpu_count() == 1 ? home : lowest_cpu(thread, home);
-    settle(home, cpu != NULL ? cpu : least_loaded(thread, home), thread);
+    struct cpu *cpu = lowest_cpu(thread, home);
+    if (cpu == NULL) {
+        cpu = least_loaded(thread, home);
+    }
+    settle(home, cpu, thread);
 }
 
 void sched_place_moving(struct thread *thread)

@@ -50,7 +50,7 @@ static bool wait_for(_Atomic uint64_t *count, uint64_t wanted)
 static uint64_t stacks_make(uint64_t count)
 {
     uint32_t memory;
-    uint64_t where;
+    uint64_t where = 0;
     enum error error = sys_memory_create(count * STACK_BYTES, &memory);
     if (error == ERR_NONE) {
         error = sys_memory_map(startup->self, memory, 0, 0, count * STACK_BYTES, ACCESS_READ | ACCESS_WRITE,
@@ -86,6 +86,6 @@ int main(int argc, char **argv)
     sys_notification_signal(gate, 1);
     all = wait_for(&left, count) && all;
     print("%lu threads lived at once%s, %lu bytes of memory each\n", count, all ? "" : ": not all of them",
-          before > 0 ? taken / count : 0);
+          taken / (count > 0 ? count : 1));
     return all ? 0 : 1;
 }
