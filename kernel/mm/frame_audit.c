@@ -35,24 +35,26 @@ static void mark_block(struct audit *audit, uint64_t index, unsigned order, bool
     }
 }
 
-static void mark_stack(struct audit *audit, const struct frame_stack *stack, unsigned order, bool mark)
+static void mark_items(struct audit *audit, const uint32_t *items, uint32_t count, unsigned order, bool mark)
 {
-    for (uint32_t k = 0; k < stack->count; k++)
-        mark_block(audit, stack->item[k], order, mark);
-    for (uint32_t k = 0; k < stack->spares; k++)
-        mark_block(audit, stack->spare[k], order, mark);
+    for (uint32_t k = 0; k < count; k++)
+        mark_block(audit, items[k], order, mark);
 }
 
 static void mark_cache(struct audit *audit, struct frame_cpu *cpu, bool mark)
 {
+    for (unsigned at = 0; at < CACHE_WORDS; at++) {
+        struct frame_word word = frame_cache_word(cpu, at);
+        for (; word.bits; word.bits &= word.bits - 1)
+            mark_block(audit, word.number * 64ul + bit_lowest(word.bits), 0, mark);
+    }
     for (unsigned group = 0; group < GROUPS; group++) {
-        for (uint32_t k = 0; k < cpu->hand[group].returned; k++)
-            mark_block(audit, cpu->returns[group][k], 0, mark);
-        for (unsigned order = 0; order < CACHED_ORDERS; order++)
-            mark_stack(audit, frame_cpu_stack(cpu, order, group), order, mark);
-        for (unsigned bit = 0; bit < CHUNK_FRAMES; bit++)
-            if (cpu->open[group][bit / 64] >> bit % 64 & 1)
-                mark_block(audit, cpu->hand[group].open_first + bit, 0, mark);
+        uint32_t freed, *items = frame_hand_freed(&cpu->hand[group], &freed);
+        mark_items(audit, items, freed, 0, mark);
+        for (unsigned order = 1; order < CHUNK_ORDER + !group; order++) {
+            const struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+            mark_items(audit, stack->item, stack->count, order, mark);
+        }
     }
 }
 
@@ -62,7 +64,8 @@ static void audit_chunk(struct audit *audit, uint64_t c)
     unsigned free = 0, set = chunk->bucket * CHUNK_ORDER + chunk->order;
     for (unsigned w = 0; w < BITS_WORDS; w++)
         free += bits_count(frames.map[c][w]);
-    claim(audit, free == chunk->free, "a chunk's count of free frames is wrong", c * CHUNK_FRAMES);
+    claim(audit, free == frame_chunk_free(chunk), "a chunk's count of free frames is wrong",
+          c * CHUNK_FRAMES);
     claim(audit, free < CHUNK_FRAMES, "a chunk that is all free is kept in pieces", c * CHUNK_FRAMES);
     claim(audit, chunk->indexed == (free != 0), "a chunk is in a set without free frames, or the reverse",
           c * CHUNK_FRAMES);

@@ -18,18 +18,21 @@ static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDE
 
 static void tally_cache(struct frame_cpu *cpu, struct frame_counts *out)
 {
+    for (unsigned at = 0; at < CACHE_WORDS; at++) {
+        uint64_t map[BITS_WORDS] = {frame_cache_word(cpu, at).bits};
+        tally_map(map, out->free_blocks);
+        out->cached += bits_count(map[0]);
+    }
     for (unsigned group = 0; group < GROUPS; group++) {
-        out->free_blocks[0] += cpu->hand[group].returned;
-        out->cached += cpu->hand[group].returned;
-        for (unsigned order = 0; order < CACHED_ORDERS; order++) {
-            const struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
-            uint64_t blocks = stack->count + stack->spares;
+        uint32_t freed;
+        frame_hand_freed(&cpu->hand[group], &freed);
+        out->free_blocks[0] += freed;
+        out->cached += freed;
+        for (unsigned order = 1; order < CHUNK_ORDER + !group; order++) {
+            uint64_t blocks = frame_cpu_stack(cpu, order, group)->count;
             out->free_blocks[order] += blocks;
             out->cached += blocks << order;
         }
-        tally_map(cpu->open[group], out->free_blocks);
-        for (unsigned w = 0; w < BITS_WORDS; w++)
-            out->cached += bits_count(cpu->open[group][w]);
     }
 }
 
@@ -52,7 +55,7 @@ void frame_count(struct frame_counts *out)
         out->free_blocks[CHUNK_ORDER + k] += frames.block_counts[k];
     frame_cache_resume();
     for (uint64_t c = 0; c < frames.chunk_shape.limit; c++)
-        if (frames.chunk[c].free)
+        if (frame_chunk_free(&frames.chunk[c]))
             tally_map(frames.map[c], out->free_blocks);
     frame_unlock(&frames.lock);
     out->classes[FRAME_FREE] = out->free;

@@ -113,6 +113,7 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
     state->map = carve(&at, chunks * sizeof *state->map);
     state->chunk = carve(&at, chunks * sizeof *state->chunk);
+    state->filed = carve(&at, chunks * sizeof *state->filed);
     state->sets = carve(&at, set_bytes * GROUPS * BUCKETS * CHUNK_ORDER);
     state->stale = carve(&at, set_bytes);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
@@ -192,25 +193,31 @@ static void record_absent(const struct memory_range *ram, size_t count)
     }
 }
 
-/* Half a stack is a 64th of the CPU's share of memory for single frames, a 128th for each larger order. */
+/* Half a stack is a 128th of the CPU's share of memory, for whole chunks a 32nd; or one block. */
+static uint32_t stack_capacity(uint64_t share, unsigned order)
+{
+    uint64_t most = order == CHUNK_ORDER ? HALF_CHUNKS : HALF_BLOCKS;
+    uint64_t half = share / (order == CHUNK_ORDER ? 32 : 128) >> order;
+    half = half < 1 ? 1 : half > most ? most : half;
+    return 2u << (63 - __builtin_clzll(half));
+}
+
 static void start_cache(struct frame_cpu *cpu, uint64_t share)
 {
-    uint64_t half = align_down(share / 64, 64);
-    half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
+    frame_cache_allow(cpu, true);
     for (unsigned group = 0; group < GROUPS; group++) {
-        cpu->hand[group] = (struct frame_hand){.stack = {.capacity = (uint32_t)half,
-                                                         .item = cpu->frames[group][0],
-                                                         .spare = cpu->frames[group][1]},
-                                               .returns = cpu->returns[group]};
-        for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
-            uint64_t blocks = (share / 128) >> (k + 1);
-            blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;
-            blocks = (uint64_t)1 << (63 - __builtin_clzll(blocks));
-            cpu->stack[k][group] = (struct frame_stack){.capacity = (uint32_t)blocks,
-                                                        .item = cpu->blocks[k][group][0],
-                                                        .spare = cpu->blocks[k][group][1]};
-        }
+        struct frame_hand *hand = &cpu->hand[group];
+        hand->freed = hand->mark = hand->begin = -(int64_t)FREED;
+        hand->open = NO_WORD;
+        hand->filed = group << FILED_GROUP;
+        hand->keep = &frames.keep[group];
+        hand->group = group;
+        for (unsigned order = 1; order < CHUNK_ORDER; order++)
+            *frame_cpu_stack(cpu, order, group) =
+                (struct frame_stack){0, stack_capacity(share, order), cpu->blocks[order - 1][group]};
     }
+    *frame_cpu_stack(cpu, CHUNK_ORDER, 0) =
+        (struct frame_stack){0, stack_capacity(share, CHUNK_ORDER), cpu->chunks};
 }
 
 static void start_caches(unsigned cpus)
@@ -219,7 +226,7 @@ static void start_caches(unsigned cpus)
         frames.cpus = cpus;
     for (uint32_t n = 0; n < frames.cpus; n++)
         start_cache(&frames.cpu[n], frames.total / frames.cpus);
-    frame_no_cache.stolen = 1;
+    frame_cache_allow(&frame_no_cache, false);
     for (uint32_t n = 0; n < FRAME_CPUS; n++)
         frame_cache_of[n] = n < frames.cpus ? &frames.cpu[n] : &frame_no_cache;
 }
@@ -238,10 +245,10 @@ enum error frame_init(const struct memory_range *ram, size_t count, void *metada
     number_sections(ram, usable);
     number_regions(ram, usable);
     record_absent(ram, usable);
+    frames.filed[0] = FILED_NEVER;
     for (size_t i = 0; i < usable; i++)
         add_range(ram[i].first.value, range_end(&ram[i]));
-    for (unsigned group = 0; group < GROUPS; group++)
-        frame_chunk_update_keep(group);
+    frame_chunk_update_keep();
     start_caches(cpus);
     return ERR_NONE;
 }

@@ -123,7 +123,8 @@ static uint64_t find_run(uint64_t count)
             if (end - begin >= count)
                 return begin;
         }
-        bool skip = i % CHUNK_FRAMES == 0 && order == 0 && frames.chunk[i / CHUNK_FRAMES].free == 0;
+        bool skip =
+            i % CHUNK_FRAMES == 0 && order == 0 && frame_chunk_free(&frames.chunk[i / CHUNK_FRAMES]) == 0;
         i += skip ? CHUNK_FRAMES : (uint64_t)1 << order;
     }
     return NO_INDEX;
