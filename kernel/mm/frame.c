@@ -9,6 +9,7 @@
 
 #define RARELY(condition)     __builtin_expect((condition), 0)
 #define CLASS_CAN_HOLD(class) ((unsigned)(class) - FRAME_KERNEL <= FRAME_RESERVED - FRAME_KERNEL)
+#define CLASS_CACHED(class)   ((unsigned)(class) - FRAME_KERNEL <= FRAME_USER_SHARED - FRAME_KERNEL)
 #define SLOW                  __attribute__((noinline))
 
 /* By class: where in a cache the hand is, and the record of a single frame. */
@@ -19,8 +20,7 @@ static const struct {
     uint16_t hand;
     uint8_t record;
 } of_class[FRAME_CLASSES] = {
-    OF(FRAME_KERNEL),      OF(FRAME_PAGE_TABLE), OF(FRAME_STACK),    OF(FRAME_USER_ANONYMOUS),
-    OF(FRAME_USER_SHARED), OF(FRAME_DEVICE),     OF(FRAME_METADATA), OF(FRAME_RESERVED),
+    OF(FRAME_KERNEL), OF(FRAME_PAGE_TABLE), OF(FRAME_STACK), OF(FRAME_USER_ANONYMOUS), OF(FRAME_USER_SHARED),
 };
 
 /* The hand at this offset in the cache. */
@@ -44,22 +44,25 @@ static void hold(struct request request, uint64_t index, pfn_t *out)
     *out = frame_at(index);
 }
 
-/* The last resort: bring everything together, then look everywhere. No other CPU can take anything meanwhile.
- */
-static enum error take_exhaustively(struct request request, pfn_t *out)
+/* Bring everything together, then look everywhere. No other CPU can take anything meanwhile. */
+static bool take_alone(struct request request, pfn_t *out)
 {
     uint64_t index;
-    frame_cache_quiesce();
-    frame_lock(&frames.lock);
-    for (uint32_t n = 0; n < frames.cpus; n++)
-        frame_cache_empty(&frames.cpu[n]);
+    frame_alone_begin();
     bool taken = frame_pool_take_mixed(request.order, CLASS_GROUP(request.class), &index);
     if (taken)
         hold(request, index, out);
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
-    frame_cache_resume();
-    return taken ? ERR_NONE : ERR_NO_MEMORY;
+    frame_alone_end();
+    return taken;
+}
+
+/* The last resort, and the very last: what others keep. */
+static enum error take_exhaustively(struct request request, pfn_t *out)
+{
+    while (!take_alone(request, out))
+        if (!frames.give_back || !frames.give_back())
+            return ERR_NO_MEMORY;
+    return ERR_NONE;
 }
 
 /* Without a cache: large blocks, and CPUs that have none. */
@@ -118,7 +121,9 @@ static bool next_block(struct frame_cpu *cpu, unsigned order, unsigned group, ui
 static SLOW enum error take(struct request request, pfn_t *out)
 {
     unsigned order = request.order, group = CLASS_GROUP(request.class);
-    struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
+    bool cached =
+        order < CHUNK_ORDER ? group < CACHED_GROUPS : order == CHUNK_ORDER && !frame_is_apart(group);
+    struct frame_cpu *cpu = cached ? frame_cache_enter() : NULL;
     uint64_t index;
     if (cpu == NULL)
         return take_from_pool(request, out);
@@ -176,6 +181,8 @@ static SLOW enum error take_block(unsigned order, uint64_t class, pfn_t *out)
                    ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
                    : ERR_BAD_ARGUMENT;
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    if (order == CHUNK_ORDER && RARELY(frame_is_apart(CLASS_GROUP(class))))
+        return take((struct request){CHUNK_ORDER, (uint8_t) class, 0}, out);
     if (order == CHUNK_ORDER)
         return take_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), CHUNK_ORDER, class, out);
     return take_top(cpu, &cpu->stack[order - 1][CLASS_GROUP(class)], order, class, out);
@@ -232,10 +239,18 @@ static inline enum error take_freed(struct frame_cpu *cpu, struct frame_hand *ha
     return ERR_NONE;
 }
 
+/* What stays where it is comes straight from the pool. */
+static SLOW enum error take_pinned(unsigned order, uint64_t class, pfn_t *out)
+{
+    if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS)
+        return ERR_BAD_ARGUMENT;
+    return take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out);
+}
+
 enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
 {
-    if (RARELY(!CLASS_CAN_HOLD(class)))
-        return ERR_BAD_ARGUMENT;
+    if (RARELY(!CLASS_CACHED(class)))
+        return take_pinned(order, class, out);
     if (RARELY(order != 0))
         return take_block(order, class, out);
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
@@ -274,7 +289,7 @@ static void give_around_bad(uint64_t index, unsigned order, unsigned group, bool
             continue;
         }
         if (order >= CHUNK_ORDER && i % CHUNK_FRAMES == 0)
-            frame_chunk_assign(i, group);
+            frame_chunk_assign(i, group); /* shown already, if it is the kernel's */
         frame_set_record(i, 0);
         frame_chunk_give(i, 0);
     }
@@ -285,7 +300,7 @@ static enum error give_to_pool(uint64_t index, unsigned order)
 {
     frame_lock(&frames.lock);
     uint8_t record = frame_record(index);
-    bool held = order < FRAME_ORDERS && frame_is_held(index, order);
+    bool held = order < FRAME_ORDERS && frame_is_held(index, order) && record_class(record) != FRAME_RESERVED;
     if (held) {
         enum frame_class class = record_class(record);
         frames.classes[class] -= (int64_t)1 << order;
@@ -293,7 +308,7 @@ static enum error give_to_pool(uint64_t index, unsigned order)
         if (record_shape(record) == SHAPE_RETIRE)
             give_around_bad(index, order, CLASS_GROUP(class), (frame_note(index) & NOTE_FIRST_BAD) != 0);
         else
-            frame_pool_give(index, order);
+            frame_pool_give(index, order, CLASS_GROUP(class));
         frame_chunk_update_keep();
     }
     frame_unlock(&frames.lock);
@@ -324,7 +339,10 @@ static SLOW enum error give(uint64_t index, unsigned order)
     if (cpu == NULL)
         return give_to_pool(index, order);
     uint8_t record = frame_record(index);
-    if (record_shape(record) != SHAPE_HELD(order)) {
+    unsigned group = frame_group_at(index);
+    /* A block for users can lie among pinned ones, when there was no other. */
+    if (record_shape(record) != SHAPE_HELD(order) ||
+        (order != 0 && order < CHUNK_ORDER && group >= CACHED_GROUPS)) {
         frame_cache_leave(cpu);
         return give_to_pool(index, order);
     }
@@ -333,7 +351,7 @@ static SLOW enum error give(uint64_t index, unsigned order)
     cpu->given[kind] += (uint64_t)1 << order;
     if (order == 0)
         return put_frame(index, cpu, &cpu->hand[CLASS_GROUP(record_class(record))]);
-    frame_stack_put(cpu, index, order, frame_group_at(index));
+    frame_stack_put(cpu, index, order, group);
     frame_cache_leave(cpu);
     return ERR_NONE;
 }
@@ -387,8 +405,8 @@ static inline enum error give_frame(uint64_t index)
     cpu->given[record - RECORD_SINGLE]++;
     /* Not an address computed from the record, for which the next allocation would have to wait. */
     if (RARELY(record < RECORD_USER))
-        return put_frame(index, cpu, &cpu->hand[0]);
-    return put_frame(index, cpu, &cpu->hand[1]);
+        return put_frame(index, cpu, &cpu->hand[GROUP_KERNEL]);
+    return put_frame(index, cpu, &cpu->hand[GROUP_USER]);
 }
 
 enum error frame_free(pfn_t first, unsigned order)
@@ -409,10 +427,11 @@ size_t frame_free_batch(unsigned order, const pfn_t *blocks, size_t count)
 
 void frame_drain(void)
 {
-    frame_cache_quiesce();
-    frame_lock(&frames.lock);
-    for (uint32_t n = 0; n < frames.cpus; n++)
-        frame_cache_empty(&frames.cpu[n]);
-    frame_unlock(&frames.lock);
-    frame_cache_resume();
+    frame_alone_begin();
+    frame_alone_end();
+}
+
+void frame_ask_before_refusing(bool (*give_back)(void))
+{
+    frames.give_back = give_back;
 }

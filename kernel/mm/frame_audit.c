@@ -48,7 +48,7 @@ static void mark_cache(struct audit *audit, struct frame_cpu *cpu, bool mark)
         for (; word.bits; word.bits &= word.bits - 1)
             mark_block(audit, word.number * 64ul + bit_lowest(word.bits), 0, mark);
     }
-    for (unsigned group = 0; group < GROUPS; group++) {
+    for (unsigned group = 0; group < CACHED_GROUPS; group++) {
         uint32_t freed, *items = frame_hand_freed(&cpu->hand[group], &freed);
         mark_items(audit, items, freed, 0, mark);
         for (unsigned order = 1; order < CHUNK_ORDER + !group; order++) {
@@ -88,9 +88,13 @@ static void audit_free_frame(struct audit *audit, uint64_t index)
     bool cached = frame_record(index) == MARK_CACHED;
     bool in_map = frames.map[index / CHUNK_FRAMES][index % CHUNK_FRAMES / 64] >> index % 64 & 1;
     bool in_block = frame_blocks_order_at(frame_at(index).value) >= 0;
+    bool stocked = frame_set_has(frames.stock, index / CHUNK_FRAMES);
     claim(audit, cached || frame_record(index) == 0, "a free frame has a record", index);
-    claim(audit, cached + in_map + in_block > 0, "a frame is neither held nor free", index);
-    claim(audit, cached + in_map + in_block <= 1, "a frame is free in two places", index);
+    claim(audit, cached + in_map + in_block + stocked > 0, "a frame is neither held nor free", index);
+    claim(audit, cached + in_map + in_block + stocked <= 1, "a frame is free in two places", index);
+    claim(audit, !stocked || frame_is_apart(frame_group_at(index)), "a stocked chunk is not the kernel's",
+          index);
+    claim(audit, !in_block || !frame_is_apart(frame_group_at(index)), "a free block is the kernel's", index);
     audit->free++;
 }
 
@@ -100,6 +104,7 @@ static void audit_held_block(struct audit *audit, uint64_t index, uint8_t record
     uint64_t first = frame_at(index).value;
     bool bad = (frame_note(index) & NOTE_FIRST_BAD) && record_shape(record) == SHAPE_RETIRE;
     audit->classes[record_class(record)] += (uint64_t)1 << order;
+    unsigned group = CLASS_GROUP(record_class(record));
     claim(audit, is_aligned(first, (uint64_t)1 << order), "a held block is not aligned", index);
     for (uint64_t k = 0; k < (uint64_t)1 << order; k++) {
         uint64_t i = frame_index(pfn(first + k));
@@ -107,12 +112,15 @@ static void audit_held_block(struct audit *audit, uint64_t index, uint8_t record
         bad |= inner == RECORD_INSIDE_BAD;
         claim(audit, inner == 0 || inner == RECORD_INSIDE_BAD, "a frame inside a held block has a record", i);
         claim(audit, !frame_pool_is_free(i, 0), "a held frame is free in the pool", i);
+        claim(audit, !frames.watch || frame_is_apart(frame_group_at(i)) == frame_is_apart(group),
+              "a frame is in a chunk that is not its group's", i);
     }
     claim(audit, bad == (record_shape(record) == SHAPE_RETIRE), "a block's mark of bad frames is wrong",
           index);
     claim(audit,
           record_shape(record) > SHAPE_LARGE || record_shape(record) == SHAPE_RETIRE ||
-              order > RECORD_MAX_SHAPED,
+              order > RECORD_MAX_SHAPED || group == GROUP_PINNED ||
+              (order == CHUNK_ORDER && frame_is_apart(group)),
           "a record is malformed", index);
 }
 

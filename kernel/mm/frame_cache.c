@@ -96,7 +96,7 @@ static unsigned close_chunk(struct frame_cpu *cpu, struct frame_hand *hand)
     hand->closing[hand->open % BITS_WORDS] = hand->word;
     for (unsigned w = 0; w < BITS_WORDS; w++)
         count += bits_count(hand->closing[w]);
-    if (count == CHUNK_FRAMES) {
+    if (count == CHUNK_FRAMES && !frame_is_apart(hand->group)) {
         frame_stack_put(cpu, first, CHUNK_ORDER, 0);
     } else {
         frame_lock(&frames.lock);
@@ -149,16 +149,17 @@ enum error frame_cache_make_room(uint64_t index, struct frame_cpu *cpu, struct f
     return ERR_NONE;
 }
 
+static const uint64_t all_free[BITS_WORDS] = {~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul};
+
 /* Open a whole chunk of those at hand. */
 static bool open_whole(struct frame_cpu *cpu, struct frame_hand *hand)
 {
-    static const uint64_t all[BITS_WORDS] = {~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul, ~0ul};
     struct frame_stack *chunks = frame_cpu_stack(cpu, CHUNK_ORDER, 0);
     if (chunks->count == 0 && !frame_stack_refill(cpu, CHUNK_ORDER, 0))
         return false;
     uint64_t first = chunks->item[--chunks->count];
-    frame_chunk_assign(first, hand->group);
-    add_map(hand, first, all);
+    frame_whole_assign(first, 1, hand->group);
+    add_map(hand, first, all_free);
     return true;
 }
 
@@ -174,6 +175,51 @@ static bool gather(struct frame_cpu *cpu, struct frame_hand *hand)
     frame_chunk_update_keep();
     frame_unlock(&frames.lock);
     return got || open_whole(cpu, hand);
+}
+
+/*
+ * For a group that is kept apart: so few frames of a chunk that the other CPUs need not break into another
+ * one, which would be lost to everybody else. Under the lock.
+ */
+static unsigned add_some(struct frame_hand *hand, uint64_t first, const uint64_t map[BITS_WORDS])
+{
+    uint64_t some[BITS_WORDS] = {0}, rest[BITS_WORDS] = {0};
+    unsigned got = 0;
+    for (unsigned w = 0; w < BITS_WORDS; w++) {
+        (got < GATHER ? some : rest)[w] = map[w];
+        got += got < GATHER ? bits_count(map[w]) : 0;
+    }
+    add_map(hand, first, some);
+    frame_chunk_give_map(first, rest);
+    return got;
+}
+
+/* Whole chunks are not at hand then: they are the kernel's, or become so, only when they are needed. */
+static bool gather_apart(struct frame_hand *hand)
+{
+    uint64_t map[BITS_WORDS], first;
+    unsigned got = 0;
+    frame_lock(&frames.lock);
+    give_freed(hand);
+    while (got < GATHER && frame_chunk_borrow(hand->group, map, &first) != 0)
+        got += add_some(hand, first, map);
+    if (got == 0 && frame_whole_take(CHUNK_ORDER, hand->group, &first)) {
+        frame_whole_assign(first, 1, hand->group);
+        got = add_some(hand, first, all_free);
+    }
+    frame_chunk_update_keep();
+    frame_unlock(&frames.lock);
+    return got != 0;
+}
+
+/* Let free frames wait to be opened; false when there are none. */
+static bool fetch(struct frame_cpu *cpu, struct frame_hand *hand)
+{
+    if (frame_is_apart(hand->group))
+        return gather_apart(hand);
+    if (__atomic_load_n(&frames.keep[hand->group], __ATOMIC_RELAXED) == FILED_MOST && open_whole(cpu, hand))
+        return true; /* the pool has nothing better */
+    return gather(cpu, hand);
 }
 
 /*
@@ -203,8 +249,7 @@ bool frame_cache_prepare(struct frame_cpu *cpu, struct frame_hand *hand)
         return true;
     if (hand->next == hand->words) {
         hand->next = hand->words = 0;
-        bool pool_has = __atomic_load_n(&frames.keep[hand->group], __ATOMIC_RELAXED) != FILED_MOST;
-        if ((pool_has || !open_whole(cpu, hand)) && !gather(cpu, hand))
+        if (!fetch(cpu, hand))
             return false;
     }
     const struct frame_word *word = &hand->waiting[hand->next++];
@@ -233,7 +278,7 @@ void frame_cache_empty(struct frame_cpu *cpu)
         if (word.bits)
             frame_chunk_give_map(align_down(word.number, BITS_WORDS) * 64, map);
     }
-    for (unsigned group = 0; group < GROUPS; group++) {
+    for (unsigned group = 0; group < CACHED_GROUPS; group++) {
         struct frame_hand *hand = &cpu->hand[group];
         give_freed(hand);
         close_word(hand);
@@ -258,6 +303,28 @@ void frame_cache_quiesce(void)
     for (uint32_t n = 0; n < frames.cpus; n++)
         while (__atomic_load_n(&frames.cpu[n].busy, __ATOMIC_ACQUIRE))
             __builtin_ia32_pause();
+}
+
+void frame_alone_begin(void)
+{
+    frame_cache_quiesce();
+    frame_lock(&frames.lock);
+    for (;;) {
+        for (uint32_t n = 0; n < frames.cpus; n++)
+            frame_cache_empty(&frames.cpu[n]);
+        if (frames.stocked == 0)
+            return;
+        frame_unlock(&frames.lock);
+        frame_stock_give_up();
+        frame_lock(&frames.lock);
+    }
+}
+
+void frame_alone_end(void)
+{
+    frame_chunk_update_keep();
+    frame_unlock(&frames.lock);
+    frame_cache_resume();
 }
 
 void frame_cache_resume(void)

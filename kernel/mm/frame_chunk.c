@@ -124,7 +124,7 @@ static void update(uint64_t c, unsigned order)
         return;
     }
     forget(c);
-    frame_blocks_give(frame_at(c * CHUNK_FRAMES).value, CHUNK_ORDER);
+    frame_whole_give(c * CHUNK_FRAMES, CHUNK_ORDER, frames.chunk[c].group);
 }
 
 /* Look at up to `limit` stale chunks until one of the group turns out to have a block of this order. */
@@ -201,25 +201,22 @@ void frame_chunk_assign(uint64_t index, unsigned group)
     publish(index / CHUNK_FRAMES);
 }
 
-/* Make the chunk at this frame, taken from the blocks of whole chunks, a chunk that is all free. */
-static uint64_t open_chunk(uint64_t frame, unsigned group)
+/* Make a whole chunk one that is all free. */
+static uint64_t open_chunk(uint64_t index, unsigned group)
 {
-    uint64_t c = frame_index_mapped(frame) / CHUNK_FRAMES;
+    uint64_t c = index / CHUNK_FRAMES;
     for (unsigned w = 0; w < BITS_WORDS; w++)
         frames.map[c][w] = ~(uint64_t)0;
-    frame_chunk_assign(c * CHUNK_FRAMES, group);
+    frame_chunk_assign(index, group);
     set_free(&frames.chunk[c], CHUNK_FRAMES);
     return c;
 }
 
 bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index)
 {
-    uint64_t frame;
-    if (!frame_blocks_take(CHUNK_ORDER, &frame))
+    if (!frame_whole_take(CHUNK_ORDER, group, index))
         return false;
-    uint64_t c = open_chunk(frame, group);
-    *index = c * CHUNK_FRAMES;
-    take_bits(c, 0, order);
+    take_bits(open_chunk(*index, group), 0, order);
     return true;
 }
 
@@ -284,7 +281,7 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
 
 void frame_chunk_update_keep(void)
 {
-    for (unsigned group = 0; group < GROUPS; group++) {
+    for (unsigned group = 0; group < CACHED_GROUPS; group++) {
         unsigned keep = FILED_MOST;
         for (unsigned n = NONEMPTY; n-- > 0;) {
             uint64_t sets = frames.nonempty[group][n];
@@ -347,10 +344,10 @@ static bool take_in_whole(uint64_t frame, unsigned order, unsigned group, uint64
     if (frame_index_mapped(frame) < SECTION_FRAMES || at >= end || end - at < 1u << order ||
         frame_blocks_order_at(frame) < 0)
         return false;
-    if (!frame_blocks_take_within(CHUNK_ORDER, begin, begin + CHUNK_FRAMES, &begin))
+    if (!frame_whole_take_within(CHUNK_ORDER, group, begin, begin + CHUNK_FRAMES, &begin))
         return false;
     *index = frame_index_mapped(at);
-    take_bits(open_chunk(begin, group), (unsigned)(at - begin), order);
+    take_bits(open_chunk(frame_index_mapped(begin), group), (unsigned)(at - begin), order);
     return true;
 }
 
@@ -358,16 +355,16 @@ bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint6
 {
     refresh(CHUNK_ORDER, group, UINT64_MAX);
     for (unsigned set = 0; set < CHUNK_SETS * GROUPS; set++) {
-        unsigned g = set < CHUNK_SETS ? group : !group, s = set % CHUNK_SETS;
+        unsigned g = (group + set / CHUNK_SETS) % GROUPS, s = set % CHUNK_SETS; /* its own group first */
         if (s % CHUNK_ORDER >= order && frames.nonempty[g][s / SETS_WORD] >> s % SETS_WORD & 1 &&
+            (g == group || frame_groups_mix(g, group)) &&
             take_in_set(chunk_set(g, s), order, low, high, index))
             return true;
     }
     uint64_t frame;
-    if (frame_blocks_take_within(CHUNK_ORDER, low, high, &frame)) {
-        uint64_t c = open_chunk(frame, group);
-        *index = c * CHUNK_FRAMES;
-        take_bits(c, 0, order);
+    if (frame_whole_take_within(CHUNK_ORDER, group, low, high, &frame)) {
+        *index = frame_index_mapped(frame);
+        take_bits(open_chunk(*index, group), 0, order);
         return true;
     }
     return take_in_whole(low, order, group, low, high, index) ||

@@ -116,6 +116,7 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->filed = carve(&at, chunks * sizeof *state->filed);
     state->sets = carve(&at, set_bytes * GROUPS * BUCKETS * CHUNK_ORDER);
     state->stale = carve(&at, set_bytes);
+    state->stock = carve(&at, set_bytes);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
     state->index_delta = carve(&at, 4 * state->mapped);
@@ -142,7 +143,9 @@ static void add_ragged(uint64_t first, uint64_t end)
     uint64_t map[BITS_WORDS] = {0};
     for (uint64_t frame = first; frame < end; frame++)
         map[frame % CHUNK_FRAMES / 64] |= (uint64_t)1 << frame % 64;
-    frame_chunk_give_map(align_down(frame_index_mapped(first), CHUNK_FRAMES), map);
+    uint64_t index = align_down(frame_index_mapped(first), CHUNK_FRAMES);
+    frame_chunk_assign(index, GROUP_PINNED); /* it can never become whole: best for what stays */
+    frame_chunk_give_map(index, map);
 }
 
 /* Whole chunks become free, as the largest blocks. */
@@ -205,7 +208,7 @@ static uint32_t stack_capacity(uint64_t share, unsigned order)
 static void start_cache(struct frame_cpu *cpu, uint64_t share)
 {
     frame_cache_allow(cpu, true);
-    for (unsigned group = 0; group < GROUPS; group++) {
+    for (unsigned group = 0; group < CACHED_GROUPS; group++) {
         struct frame_hand *hand = &cpu->hand[group];
         hand->freed = hand->mark = hand->begin = -(int64_t)FREED;
         hand->open = NO_WORD;

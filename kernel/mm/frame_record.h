@@ -19,7 +19,7 @@
 #define RECORD_SHAPE_SHIFT 4
 #define RECORD_KIND_MASK   0xfu /* of a held block */
 #define RECORD_KINDS       16u
-#define RECORD_KIND(class) ((((class) - FRAME_DEVICE) & 7u) << 1)
+#define RECORD_KIND(class) (((class) - FRAME_KERNEL) << 1)
 #define RECORD_NOTED       1u                                    /* in the kind */
 #define RECORD_SINGLE      (SHAPE_HELD(0) << RECORD_SHAPE_SHIFT) /* this and above: held single frames */
 #define RECORD_USER        (RECORD_SINGLE | RECORD_KIND(FRAME_USER_ANONYMOUS)) /* the same, those of users */
@@ -59,7 +59,7 @@ static inline enum frame_class record_class(uint8_t record)
 {
     if (record_shape(record) == SHAPE_OUT)
         return record == RECORD_RETIRED ? FRAME_BAD : FRAME_ABSENT;
-    return FRAME_KERNEL + (((record >> 1) + FRAME_DEVICE - FRAME_KERNEL) & 7u);
+    return FRAME_KERNEL + (record >> 1 & 7u);
 }
 
 static inline uint32_t record_account(uint8_t record, uint32_t note)

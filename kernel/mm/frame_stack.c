@@ -108,7 +108,7 @@ void frame_stack_give_all(struct frame_stack *stack, unsigned order)
 {
     for (uint32_t at = 0; at < stack->count;) {
         struct piece piece = piece_at(stack, order, at);
-        frame_pool_give(piece.index, piece.order);
+        frame_pool_give(piece.index, piece.order, GROUP_USER);
         at += 1u << (piece.order - order);
     }
     stack->count = 0;
@@ -123,7 +123,7 @@ static void give_half(struct frame_stack *stack, unsigned order)
         pieces[count] = piece_at(stack, order, given);
     frame_lock(&frames.lock);
     for (uint32_t p = 0; p < count; p++)
-        frame_pool_give(pieces[p].index, pieces[p].order);
+        frame_pool_give(pieces[p].index, pieces[p].order, GROUP_USER);
     frame_chunk_update_keep();
     frame_unlock(&frames.lock);
     stack->count -= given;

@@ -31,7 +31,16 @@
 #define CACHED_ORDERS 10u
 
 /* Frames for the kernel and frames for users come from different chunks. */
-#define GROUPS 2u
+#define GROUPS       3u
+#define GROUP_USER   0u
+#define GROUP_KERNEL 1u
+#define GROUP_PINNED 2u
+
+/* The first of them have caches: what is pinned is taken and given back rarely. */
+#define CACHED_GROUPS 2u
+
+/* Chunks that leave the kernel at once. */
+#define STOCK_BATCH 32u
 
 /* Chunks with free frames are indexed by how many are free (the bucket) and their largest free block. */
 #define BUCKETS     14u
@@ -47,7 +56,7 @@
 #define WAITING     (GATHER + BITS_WORDS)
 #define NO_WORD     UINT32_MAX
 #define HAND_WORDS  (1 + WAITING + BITS_WORDS)
-#define CACHE_WORDS (GROUPS * HAND_WORDS)
+#define CACHE_WORDS (CACHED_GROUPS * HAND_WORDS)
 
 /* What the pool knows of a chunk beside its map. Guarded by the pool's lock; `group` is also read without it.
  */
@@ -119,9 +128,9 @@ struct frame_cpu {
     uint32_t least;
     uint64_t given[RECORD_KINDS];  /* frames given back, by the low half of their record */
     uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
-    struct frame_hand hand[GROUPS];
-    struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher */
-    uint32_t blocks[CHUNK_ORDER - 1][GROUPS][2 * HALF_BLOCKS];
+    struct frame_hand hand[CACHED_GROUPS];
+    struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher; no pinned ones */
+    uint32_t blocks[CHUNK_ORDER - 1][CACHED_GROUPS][2 * HALF_BLOCKS];
     uint32_t chunks[2 * HALF_CHUNKS];
 } __attribute__((aligned(2 * CACHE_LINE)));
 
@@ -152,6 +161,9 @@ struct frame_state {
     uint64_t total; /* frames of RAM */
     struct frame_set_shape chunk_shape;
     struct frame_set_shape block_shape[BLOCK_ORDERS];
+    const struct frame_watch *watch; /* NULL when the kernel's frames are not kept apart */
+    uint64_t kernel_end;             /* its frames are below this one, when they are */
+    bool (*give_back)(void);         /* what to ask before a request is refused; NULL */
 
     /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h.
      */
@@ -160,7 +172,7 @@ struct frame_state {
 
     /* Atomic, written under lock when it changes, which is not often. By chunk: see frame_filed. */
     uint8_t *filed;
-    uint32_t keep[GROUPS] __attribute__((aligned(2 * CACHE_LINE)));
+    uint32_t keep[CACHED_GROUPS] __attribute__((aligned(2 * CACHE_LINE)));
 
     /* Guarded by lock. */
     uint32_t lock __attribute__((aligned(2 * CACHE_LINE)));
@@ -168,8 +180,10 @@ struct frame_state {
     uint64_t nonempty[GROUPS][NONEMPTY]; /* bit: that set of chunks is not empty */
     uint64_t (*map)[BITS_WORDS];         /* by chunk */
     struct frame_chunk *chunk;
-    uint64_t *sets;  /* GROUPS x CHUNK_SETS sets of chunks, by chunk_shape */
-    uint64_t *stale; /* one more such set */
+    uint64_t *sets;   /* GROUPS x CHUNK_SETS sets of chunks, by chunk_shape */
+    uint64_t *stale;  /* one more such set */
+    uint64_t *stock;  /* and another one: whole chunks that are still the kernel's: see frame_apart.c */
+    uint32_t stocked; /* how many are in it; also read without the lock */
     uint64_t
         *blocks[BLOCK_ORDERS]; /* free blocks of whole chunks: members are region-wise numbers >> order */
     uint64_t block_counts[BLOCK_ORDERS];
@@ -192,10 +206,10 @@ static inline unsigned frame_chunk_free(const struct frame_chunk *chunk)
 extern struct frame_cpu *frame_cache_of[FRAME_CPUS] __attribute__((visibility("hidden")));
 extern struct frame_cpu frame_no_cache __attribute__((visibility("hidden")));
 
-#define FILED_GROUP        7    /* the bit of `filed` that is the chunk's group */
-#define FILED_NEARLY_WHOLE 14u  /* BUCKETS: in the last bucket */
-#define FILED_MOST         15u  /* of `keep`: no chunk of the group has free frames in the pool */
-#define FILED_NEVER        127u /* of what is no chunk: for no group the best */
+#define FILED_GROUP        6   /* the bits of `filed` from this one on are the chunk's group */
+#define FILED_NEARLY_WHOLE 14u /* BUCKETS: in the last bucket */
+#define FILED_MOST         15u /* of `keep`: no chunk of the group has free frames in the pool */
+#define FILED_NEVER        63u /* of what is no chunk: for no group the best */
 
 /* The group of the chunk that this index is in. */
 static inline unsigned frame_group_at(uint64_t index)
@@ -261,13 +275,9 @@ static inline uint64_t frame_cpu_class(const struct frame_cpu *cpu, unsigned cla
     return cpu->taken[class] - cpu->given[RECORD_KIND(class)] - cpu->given[RECORD_KIND(class) | RECORD_NOTED];
 }
 
-/* Which group a class belongs to: 1 for user frames, 0 for the kernel's. */
-#define CLASS_GROUP(class) ((class) == FRAME_USER_ANONYMOUS || (class) == FRAME_USER_SHARED)
-
-static inline unsigned frame_class_group(enum frame_class class)
-{
-    return CLASS_GROUP(class);
-}
+/* Which group a class belongs to. */
+#define CLASS_GROUP(class)                                                                                   \
+    ((class) <= FRAME_STACK ? GROUP_KERNEL : (class) <= FRAME_USER_SHARED ? GROUP_USER : GROUP_PINNED)
 
 /* The index of a frame below the last RAM; in section 0, whose frames are all OUT, when it is no RAM. */
 static inline uint64_t frame_index_mapped(uint64_t frame)
@@ -373,6 +383,31 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
  */
 void frame_chunk_assign(uint64_t index, unsigned group);
 
+/*
+ * Whole chunks for a group, and from it: order 9 and up, by index, or by frame number within [low, high). All
+ * but assign under the pool's lock. See frame_apart.c.
+ */
+bool frame_whole_take(unsigned order, unsigned group, uint64_t *index);
+bool frame_whole_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *first);
+void frame_whole_give(uint64_t index, unsigned order, unsigned group);
+/* Whole chunks that the caller has, this many from an index on, are used for the group from now on. */
+void frame_whole_assign(uint64_t index, uint64_t chunks, unsigned group);
+
+/* May a frame for one of the groups come out of a chunk of the other? */
+bool frame_groups_mix(unsigned a, unsigned b);
+
+/* Are frames of the group kept apart from all others? */
+static inline bool frame_is_apart(unsigned group)
+{
+    return group == GROUP_KERNEL && frames.watch;
+}
+
+/* Can the group have what is free in the pool at this index? Under the pool's lock. */
+bool frame_is_for(uint64_t index, unsigned group);
+
+/* The stock goes to the blocks of whole chunks. With the drain lock, without the pool's. */
+void frame_stock_give_up(void);
+
 /* Bring frames.keep up to date after chunks have changed their sets. */
 void frame_chunk_update_keep(void);
 
@@ -383,7 +418,8 @@ void frame_chunk_update_keep(void);
 bool frame_pool_take(unsigned order, unsigned group, uint64_t *index);
 bool frame_pool_take_mixed(unsigned order, unsigned group, uint64_t *index);
 bool frame_pool_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index);
-void frame_pool_give(uint64_t index, unsigned order);
+/* The group of the class that the block was held for; smaller blocks go by the group of their chunk. */
+void frame_pool_give(uint64_t index, unsigned order, unsigned group);
 
 /* Is this whole block free in the pool? */
 bool frame_pool_is_free(uint64_t index, unsigned order);
@@ -408,6 +444,13 @@ void frame_stack_give_all(struct frame_stack *stack, unsigned order);
 struct frame_word frame_cache_word(const struct frame_cpu *cpu, unsigned at);
 /* Everything goes to the pool. Under the lock. */
 void frame_cache_empty(struct frame_cpu *cpu);
+
+/*
+ * All to itself, with all free memory in the pool, until the end: the drain lock, everybody out of the
+ * caches, these and the stock empty, and the pool's lock.
+ */
+void frame_alone_begin(void);
+void frame_alone_end(void);
 
 /* Keep all CPUs out of all caches until resumed. The caller is not in a cache and holds no lock. */
 void frame_cache_quiesce(void);

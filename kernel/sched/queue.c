@@ -410,7 +410,7 @@ void thread_become_idle(struct cpu *cpu)
         __atomic_store_n(&cpu->pending, 0, __ATOMIC_RELAXED);
         steal(cpu);
         queue_yield();
-        while (nothing_to_do(cpu) && zeroed_refill()) {
+        while (nothing_to_do(cpu) && (zeroed_refill() || frame_tidy())) {
             arch_interrupt_window();
         }
         if (nothing_to_do(cpu)) {
