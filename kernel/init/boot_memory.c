@@ -87,6 +87,7 @@ void boot_memory_start(unsigned cpus)
         frame_keep_apart(&aperture_watch, pfn(APERTURE_SIZE >> PAGE_SHIFT));
     }
     frame_ask_before_refusing(zeroed_give_back);
+    frame_tell_untouched(frame_table_untouched);
     hold_all(records);
     check(safe);
     log_info("memory: %lu MiB of frames are free; %lu KiB set aside for records of frames",

@@ -50,9 +50,6 @@ const struct frame_watch aperture_watch = {enter, leave, left};
 static void look(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags, void *context)
 {
     struct aperture_view *view = context;
-    if (virtual - APERTURE_BASE >= APERTURE_SIZE) {
-        return;
-    }
     view->bytes += bytes;
     bool sound = virtual - APERTURE_BASE == physical.value && bytes == CHUNK &&
                  (flags & (MAP_WRITE | MAP_EXECUTE | MAP_USER | MAP_UNCACHED | MAP_COMBINE)) == MAP_WRITE;
@@ -69,5 +66,5 @@ static void look(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned fl
 void aperture_look(struct aperture_view *out)
 {
     *out = (struct aperture_view){0};
-    paging_visit_leaves(arch_kernel_root(), look, out);
+    paging_visit_leaves(arch_kernel_root(), APERTURE_BASE, APERTURE_BASE + APERTURE_SIZE, look, out);
 }

@@ -206,4 +206,11 @@ bool frame_find_ram(pfn_t from, pfn_t *out);
  */
 bool frame_audit(const char **what, pfn_t *where) MUST_CHECK;
 
+/*
+ * For metadata that is made when it is touched: a function that says whether the 4 KiB page of an address has
+ * never been, so that the auditor need not touch it to find zeros. Once, at start; without it everything is
+ * looked at.
+ */
+void frame_tell_untouched(bool (*untouched)(const void *at));
+
 #endif

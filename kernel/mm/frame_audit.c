@@ -124,10 +124,39 @@ static void audit_held_block(struct audit *audit, uint64_t index, uint8_t record
           "a record is malformed", index);
 }
 
+void frame_tell_untouched(bool (*untouched)(const void *at))
+{
+    frames.untouched = untouched;
+}
+
+/* How many elements of this size, from one on, lie in a page that was never touched. */
+static uint64_t untouched(const void *at, size_t size)
+{
+    uint64_t left = (PAGE_SIZE - (uintptr_t)at % PAGE_SIZE) / size;
+    return frames.untouched && frames.untouched(at) ? left : 0;
+}
+
+/* Frames from this one on that are free in a block of whole chunks, and whose records were never touched. */
+static uint64_t never_used(uint64_t index)
+{
+    uint64_t frame = frame_at(index).value, count = untouched(&frames.record[index], 1);
+    int order = count ? frame_blocks_order_at(frame) : -1;
+    if (order < 0)
+        return 0;
+    uint64_t left = ((uint64_t)1 << order) - frame % ((uint64_t)1 << order);
+    return count < left ? count : left;
+}
+
 /* Walk the frames in order. A held block can reach over several sections, and these are adjacent. */
 static void audit_frames(struct audit *audit)
 {
     for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER && audit->what == NULL;) {
+        uint64_t skip = never_used(i);
+        if (skip) {
+            audit->free += skip;
+            i += skip;
+            continue;
+        }
         uint8_t record = frame_record(i);
         if (record == RECORD_ABSENT || record == RECORD_RETIRED) {
             audit->classes[record_class(record)]++;
@@ -190,8 +219,13 @@ bool frame_audit(const char **what, pfn_t *where)
         mark_cache(&audit, &frames.cpu[n], true);
     if (audit.what == NULL) {
         audit_frames(&audit);
-        for (uint64_t c = SECTION_FRAMES / CHUNK_FRAMES; c < frames.chunk_shape.limit; c++)
-            audit_chunk(&audit, c);
+        for (uint64_t c = SECTION_FRAMES / CHUNK_FRAMES; c < frames.chunk_shape.limit; c++) {
+            uint64_t skip = untouched(&frames.map[c], sizeof frames.map[c]);
+            if (skip)
+                c += skip - 1;
+            else
+                audit_chunk(&audit, c);
+        }
         audit_blocks(&audit);
         audit_counts(&audit);
         for (uint32_t n = 0; n < frames.cpus; n++)

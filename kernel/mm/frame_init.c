@@ -34,26 +34,32 @@ static size_t usable_ranges(const struct memory_range *ram, size_t count)
     return usable;
 }
 
-/* The next cell of 2^order frames, at or after `next`, that a range touches, from range `*i` on. */
-static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order,
-                          uint64_t next)
+/* Cells of 2^order frames that ranges touch: [first, end), the longest run of them. */
+struct cells {
+    uint64_t first, end;
+};
+
+/* The next run at or after cell `next`, from range `*i` on; false when there is none. */
+static bool next_cells(const struct memory_range *ram, size_t count, size_t *i, unsigned order, uint64_t next,
+                       struct cells *out)
 {
     while (*i < count && (range_end(&ram[*i]) - 1) >> order < next)
         (*i)++;
     if (*i == count)
-        return UINT64_MAX;
+        return false;
     uint64_t first = ram[*i].first.value >> order;
-    return first > next ? first : next;
+    *out = (struct cells){first > next ? first : next, ((range_end(&ram[*i]) - 1) >> order) + 1};
+    return true;
 }
 
 static uint64_t count_cells(const struct memory_range *ram, size_t count, unsigned order)
 {
-    uint64_t cells = 0;
+    uint64_t sum = 0;
     size_t i = 0;
-    for (uint64_t cell = next_cell(ram, count, &i, order, 0); cell != UINT64_MAX;
-         cell = next_cell(ram, count, &i, order, cell + 1))
-        cells++;
-    return cells;
+    struct cells cells = {0, 0};
+    for (; next_cells(ram, count, &i, order, cells.end, &cells); sum += cells.end - cells.first)
+        continue;
+    return sum;
 }
 
 /* Number the sections from 1; all others are section 0. */
@@ -61,13 +67,15 @@ static void number_sections(const struct memory_range *ram, size_t count)
 {
     uint64_t section = 1, at = 0;
     size_t i = 0;
-    while (at < frames.mapped) {
-        uint64_t cell = next_cell(ram, count, &i, SECTION_ORDER, at);
-        for (; at < cell; at++)
+    struct cells cells;
+    while (next_cells(ram, count, &i, SECTION_ORDER, at, &cells)) {
+        for (; at < cells.first; at++)
             frames.index_delta[at] = (uint32_t) - (at << SECTION_ORDER);
-        frames.index_delta[at++] = (uint32_t)((section - cell) << SECTION_ORDER);
-        frames.frame_delta[section] = (int64_t)((cell - section) << SECTION_ORDER);
-        section++;
+        uint64_t delta = (section - at) << SECTION_ORDER;
+        for (; at < cells.end; at++, section++) {
+            frames.index_delta[at] = (uint32_t)delta;
+            frames.frame_delta[section] = -(int64_t)delta;
+        }
     }
 }
 
@@ -75,11 +83,12 @@ static void number_regions(const struct memory_range *ram, size_t count)
 {
     uint64_t region = 0;
     size_t i = 0;
-    for (uint64_t cell = next_cell(ram, count, &i, REGION_ORDER, 0); cell != UINT64_MAX;
-         cell = next_cell(ram, count, &i, REGION_ORDER, cell + 1)) {
-        frames.region_of[cell] = (uint32_t)region;
-        frames.region_frame[region++] = (uint32_t)cell;
-    }
+    struct cells cells = {0, 0};
+    while (next_cells(ram, count, &i, REGION_ORDER, cells.end, &cells))
+        for (uint64_t cell = cells.first; cell < cells.end; cell++) {
+            frames.region_of[cell] = (uint32_t)region;
+            frames.region_frame[region++] = (uint32_t)cell;
+        }
 }
 
 /* What does not depend on where the metadata is. */

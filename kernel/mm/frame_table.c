@@ -82,7 +82,7 @@ uint64_t frame_table_bytes(void)
     return __atomic_load_n(&made, __ATOMIC_RELAXED);
 }
 
-bool frame_table_touched(const void *at)
+bool frame_table_untouched(const void *at)
 {
-    return arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)at).present;
+    return !arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)at).present;
 }

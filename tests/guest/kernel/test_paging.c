@@ -55,7 +55,7 @@ SELFTEST(kernel_map,
          "paging: the kernel's half has only its own regions, none writable and executable, none for users")
 {
     struct findings f = {0};
-    paging_visit_leaves(arch_kernel_root(), look, &f);
+    paging_visit_leaves(arch_kernel_root(), 0, 0, look, &f);
     EXPECT(f.writable_and_executable == 0);
     EXPECT(f.executable_outside_text == 0);
     EXPECT(f.lower_half == 0); /* the null page and the loader's identity map are gone */
@@ -124,7 +124,7 @@ SELFTEST(aperture_full, "aperture: with aperture=full it shows all RAM but the k
     if (!handover_option_is("aperture", "full")) {
         return NULL;
     }
-    paging_visit_leaves(arch_kernel_root(), look, &f);
+    paging_visit_leaves(arch_kernel_root(), 0, 0, look, &f);
     frame_count(&counts);
     uint64_t image = align_up((uint64_t)(image_end - text_start), PAGE_SIZE);
     EXPECT(f.aperture_bytes <= counts.total * PAGE_SIZE);
