@@ -9,14 +9,14 @@
 static void begin_alone(void)
 {
     frame_cache_quiesce();
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     for (uint32_t n = 0; n < frames.cpus; n++)
         frame_cache_empty(&frames.cpu[n]);
 }
 
 static void end_alone(void)
 {
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     frame_cache_resume();
 }
 
@@ -27,11 +27,16 @@ static bool class_can_hold(enum frame_class class)
 
 static bool take_within(unsigned order, enum frame_class class, uint64_t low, uint64_t high, uint64_t *index)
 {
-    if (!frame_pool_take_within(order, CLASS_GROUP(class), low, high, index))
-        return false;
-    frame_hold(*index, order, class, 0, 0);
-    frames.classes[class] += (int64_t)1 << order;
-    return true;
+    while (frame_pool_take_within(order, CLASS_GROUP(class), low, high, index)) {
+        if (frame_record(*index) != 0) {
+            frames.damaged++;
+            continue;
+        }
+        frame_hold(*index, order, class, 0, 0);
+        frames.classes[class] += (int64_t)1 << order;
+        return true;
+    }
+    return false;
 }
 
 enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low, pfn_t high, pfn_t *out)
@@ -39,9 +44,9 @@ enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low,
     if (order >= FRAME_ORDERS || !class_can_hold(class))
         return ERR_BAD_ARGUMENT;
     uint64_t index;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool taken = take_within(order, class, low.value, high.value, &index);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     if (!taken) {
         begin_alone();
         taken = take_within(order, class, low.value, high.value, &index);
@@ -164,7 +169,7 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         part.value >= end || !is_aligned(part.value, (uint64_t)1 << part_order))
         return ERR_BAD_FREE;
     uint64_t part_end = part.value + ((uint64_t)1 << part_order);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     uint8_t record = frame_record(index);
     uint32_t note = frame_note(index);
     bool held = frame_is_held(index, order);
@@ -173,7 +178,7 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         cut(part.value, part_end, index, record, note);
         cut(part_end, end, index, record, note);
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return held ? frame_free(part, part_order) : ERR_BAD_FREE;
 }
 
@@ -196,9 +201,9 @@ enum error frame_free_run(pfn_t first, pages_t count)
     if (!frames_are_mapped(first.value, count.value))
         return ERR_BAD_FREE;
     uint64_t end = first.value + count.value;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool held = run_is_held(first.value, end);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     if (!held)
         return ERR_BAD_FREE;
     for (uint64_t at = first.value; at < end;) {
@@ -223,12 +228,12 @@ static enum error take_run_of_block(uint64_t count, enum frame_class class, pfn_
     if (error != ERR_NONE || spare == 0)
         return error;
     uint64_t middle = out->value + count, index = frame_index_mapped(out->value);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     uint8_t record = frame_record(index);
     uint32_t note = frame_note(index);
     cut(out->value, middle, index, record, note);
     cut(middle, middle + spare, index, record, note);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return frame_free_run(pfn(middle), (pages_t){spare});
 }
 

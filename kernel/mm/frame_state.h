@@ -19,6 +19,9 @@
 #include "kernel/mm/frame_set.h"
 #include "lib/bits.h"
 
+#define RARELY(condition) __builtin_expect((condition), 0)
+#define SLOW              __attribute__((noinline))
+
 #define SECTION_ORDER  13u
 #define SECTION_FRAMES ((uint64_t)1 << SECTION_ORDER)
 #define CHUNK_ORDER    9u
@@ -31,7 +34,8 @@
 #define CACHED_ORDERS 10u
 
 /* Frames for the kernel and frames for users come from different chunks. */
-#define GROUPS 2u
+#define GROUPS       2u
+#define GROUP_KERNEL 0u
 
 /* Chunks with free frames are indexed by how many are free (the bucket) and their largest free block. */
 #define BUCKETS     14u
@@ -46,6 +50,7 @@
 #define GATHER      64u  /* the single frames to get at once from a pool in which chunks have few each */
 #define WAITING     (GATHER + BITS_WORDS)
 #define NO_WORD     UINT32_MAX
+#define NO_FRAME    0u /* an index in section 0 */
 #define HAND_WORDS  (1 + WAITING + BITS_WORDS)
 #define CACHE_WORDS (GROUPS * HAND_WORDS)
 
@@ -368,13 +373,25 @@ void frame_chunk_give_frames(const uint32_t *indices, uint32_t count);
 void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
 
 /*
- * The chunk with this index, free or held as a whole, is about to be used in pieces for the group. Needs no
- * lock: whoever has the whole chunk decides.
+ * The chunk with this index, free or held as a whole, is about to be used in pieces for the group. Under the
+ * lock for the kernel's group; for the users' it is enough to have the whole chunk.
  */
 void frame_chunk_assign(uint64_t index, unsigned group);
 
 /* Bring frames.keep up to date after chunks have changed their sets. */
 void frame_chunk_update_keep(void);
+
+/* The pool's lock. */
+static inline void frame_pool_lock(void)
+{
+    frame_lock(&frames.lock);
+}
+
+static inline void frame_pool_unlock(void)
+{
+    frame_chunk_update_keep();
+    frame_unlock(&frames.lock);
+}
 
 /*
  * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other
