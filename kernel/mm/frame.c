@@ -170,16 +170,22 @@ static inline enum error take_top(struct frame_cpu *cpu, struct frame_stack *sta
     return ERR_NONE;
 }
 
+/* Blocks of order 1 to 8. */
+static SLOW enum error take_piece(unsigned order, uint64_t class, pfn_t *out)
+{
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    return take_top(cpu, &cpu->stack[order - 1][CLASS_GROUP(class)], order, class, out);
+}
+
 static SLOW enum error take_block(unsigned order, uint64_t class, pfn_t *out)
 {
-    if (RARELY(order > CHUNK_ORDER))
-        return order < FRAME_ORDERS
-                   ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
-                   : ERR_BAD_ARGUMENT;
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     if (order == CHUNK_ORDER)
         return take_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), CHUNK_ORDER, class, out);
-    return take_top(cpu, &cpu->stack[order - 1][CLASS_GROUP(class)], order, class, out);
+    if (order < CHUNK_ORDER)
+        return take_piece(order, class, out);
+    return order < FRAME_ORDERS ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
+                                : ERR_BAD_ARGUMENT;
 }
 
 /* The lowest frame of the open word, of these bits. In the cache; leaves it. */

@@ -96,14 +96,19 @@ static inline enum error give_top(struct frame_cpu *cpu, struct frame_stack *sta
     return ERR_NONE;
 }
 
+/* Blocks of order 1 to 8. */
+static SLOW enum error give_piece(uint64_t index, unsigned order)
+{
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    return give_top(cpu, &cpu->stack[order - 1][frame_group_at(index)], index, order);
+}
+
 static SLOW enum error give_block(uint64_t index, unsigned order)
 {
-    if (RARELY(order > CHUNK_ORDER))
-        return give_to_pool(index, order);
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     if (order == CHUNK_ORDER)
         return give_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), index, CHUNK_ORDER);
-    return give_top(cpu, &cpu->stack[order - 1][frame_group_at(index)], index, order);
+    return order < CHUNK_ORDER ? give_piece(index, order) : give_to_pool(index, order);
 }
 
 /*
