@@ -1,16 +1,14 @@
 /*
- * Taking and giving back blocks: the fast paths, which touch the CPU's own cache and the record of the block,
- * and what they fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
+ * Taking blocks: the fast paths, which touch the CPU's own cache and the record of the block, and what they
+ * fall back to. Up to order 9 there is a cache; larger blocks come straight from the pool.
  *
- * The fast paths are leaf code: where something is not at hand they leave the cache again and start over in a
- * function of its own, so that no register has to be saved for a call that is rarely made.
+ * The fast paths are leaf code: what is not at hand is left to a function that is called last, so that no
+ * register has to be saved for a call that is rarely made.
  */
 #include "kernel/mm/frame_state.h"
 
-#define RARELY(condition)     __builtin_expect((condition), 0)
 #define CLASS_CAN_HOLD(class) ((unsigned)(class) - FRAME_KERNEL <= FRAME_RESERVED - FRAME_KERNEL)
 #define CLASS_CACHED(class)   ((unsigned)(class) - FRAME_KERNEL <= FRAME_USER_SHARED - FRAME_KERNEL)
-#define SLOW                  __attribute__((noinline))
 
 /* By class: where in a cache the hand is, and the record of a single frame. */
 #define OF(class)                                                                                            \
@@ -36,22 +34,33 @@ struct request {
     uint16_t account;
 };
 
-/* Note a block that the pool gave. Under the lock. */
-static void hold(struct request request, uint64_t index, pfn_t *out)
+/* A block was free and yet held: two CPUs gave it back at the same moment. It is left to its holder. */
+static void note_damage(void)
 {
+    __atomic_fetch_add(&frames.damaged, 1, __ATOMIC_RELAXED);
+}
+
+/* Note a block that the pool gave; false when it is damaged. Under the lock. */
+static bool hold(struct request request, uint64_t index, pfn_t *out)
+{
+    if (frame_record(index) != 0) {
+        note_damage();
+        return false;
+    }
     frame_hold(index, request.order, request.class, request.account, 0);
     frames.classes[request.class] += (int64_t)1 << request.order;
     *out = frame_at(index);
+    return true;
 }
 
 /* Bring everything together, then look everywhere. No other CPU can take anything meanwhile. */
 static bool take_alone(struct request request, pfn_t *out)
 {
     uint64_t index;
+    bool taken = false;
     frame_alone_begin();
-    bool taken = frame_pool_take_mixed(request.order, CLASS_GROUP(request.class), &index);
-    if (taken)
-        hold(request, index, out);
+    while (!taken && frame_pool_take_mixed(request.order, CLASS_GROUP(request.class), &index))
+        taken = hold(request, index, out);
     frame_alone_end();
     return taken;
 }
@@ -69,19 +78,12 @@ static enum error take_exhaustively(struct request request, pfn_t *out)
 static enum error take_from_pool(struct request request, pfn_t *out)
 {
     uint64_t index;
-    frame_lock(&frames.lock);
-    bool taken = frame_pool_take(request.order, CLASS_GROUP(request.class), &index);
-    if (taken)
-        hold(request, index, out);
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
+    bool taken = false;
+    frame_pool_lock();
+    while (!taken && frame_pool_take(request.order, CLASS_GROUP(request.class), &index))
+        taken = hold(request, index, out);
+    frame_pool_unlock();
     return taken ? ERR_NONE : take_exhaustively(request, out);
-}
-
-/* A block was in a cache and yet held: two CPUs gave it back at the same moment. It is left to its holder. */
-static void note_damage(void)
-{
-    __atomic_fetch_add(&frames.damaged, 1, __ATOMIC_RELAXED);
 }
 
 /* The frame given back last, when there is one and it is as good as any. */
@@ -174,18 +176,24 @@ static inline enum error take_top(struct frame_cpu *cpu, struct frame_stack *sta
     return ERR_NONE;
 }
 
+/* Blocks of order 1 to 8. */
+static SLOW enum error take_piece(unsigned order, uint64_t class, pfn_t *out)
+{
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    return take_top(cpu, &cpu->stack[order - 1][CLASS_GROUP(class)], order, class, out);
+}
+
 static SLOW enum error take_block(unsigned order, uint64_t class, pfn_t *out)
 {
-    if (RARELY(order > CHUNK_ORDER))
-        return order < FRAME_ORDERS
-                   ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
-                   : ERR_BAD_ARGUMENT;
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     if (order == CHUNK_ORDER && RARELY(frame_is_apart(CLASS_GROUP(class))))
         return take((struct request){CHUNK_ORDER, (uint8_t) class, 0}, out);
     if (order == CHUNK_ORDER)
         return take_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), CHUNK_ORDER, class, out);
-    return take_top(cpu, &cpu->stack[order - 1][CLASS_GROUP(class)], order, class, out);
+    if (order < CHUNK_ORDER)
+        return take_piece(order, class, out);
+    return order < FRAME_ORDERS ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
+                                : ERR_BAD_ARGUMENT;
 }
 
 /* The lowest frame of the open word, of these bits. In the cache; leaves it. */
@@ -277,158 +285,6 @@ size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, siz
     while (taken < count && frame_alloc(order, class, &out[taken]) == ERR_NONE)
         taken++;
     return taken;
-}
-
-/* A held block with bad frames in it comes back: the good ones are free, the bad ones never again. */
-static void give_around_bad(uint64_t index, unsigned order, unsigned group, bool first_bad)
-{
-    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++) {
-        if (i == index ? first_bad : record_shape(frame_record(i)) == SHAPE_BAD) {
-            frame_set_record(i, RECORD_RETIRED);
-            frames.classes[FRAME_BAD]++;
-            continue;
-        }
-        if (order >= CHUNK_ORDER && i % CHUNK_FRAMES == 0)
-            frame_chunk_assign(i, group); /* shown already, if it is the kernel's */
-        frame_set_record(i, 0);
-        frame_chunk_give(i, 0);
-    }
-}
-
-/* Give back without a cache: large blocks, blocks with bad frames, CPUs without a cache. */
-static enum error give_to_pool(uint64_t index, unsigned order)
-{
-    frame_lock(&frames.lock);
-    uint8_t record = frame_record(index);
-    bool held = order < FRAME_ORDERS && frame_is_held(index, order) && record_class(record) != FRAME_RESERVED;
-    if (held) {
-        enum frame_class class = record_class(record);
-        frames.classes[class] -= (int64_t)1 << order;
-        frame_set_record(index, 0);
-        if (record_shape(record) == SHAPE_RETIRE)
-            give_around_bad(index, order, CLASS_GROUP(class), (frame_note(index) & NOTE_FIRST_BAD) != 0);
-        else
-            frame_pool_give(index, order, CLASS_GROUP(class));
-        frame_chunk_update_keep();
-    }
-    frame_unlock(&frames.lock);
-    return held ? ERR_NONE : ERR_BAD_FREE;
-}
-
-/* A free frame, whose record is cleared. In the cache; leaves it. */
-static inline enum error put_frame(uint64_t index, struct frame_cpu *cpu, struct frame_hand *hand)
-{
-    if ((uint32_t)(index / 64) == hand->open) {
-        uint64_t word = __atomic_load_n(&hand->word, __ATOMIC_RELAXED);
-        bit_test_set(&word, index);
-        __atomic_store_n(&hand->word, word, __ATOMIC_RELAXED);
-        frame_cache_leave(cpu);
-        return ERR_NONE;
-    }
-    hand->item[FREED + hand->freed] = (uint32_t)index;
-    if (RARELY(++hand->freed == 0))
-        return frame_cache_make_room(index, cpu, hand);
-    frame_cache_leave(cpu);
-    return ERR_NONE;
-}
-
-/* Every case: any order, no cache, misuse. */
-static SLOW enum error give(uint64_t index, unsigned order)
-{
-    struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
-    if (cpu == NULL)
-        return give_to_pool(index, order);
-    uint8_t record = frame_record(index);
-    unsigned group = frame_group_at(index);
-    /* A block for users can lie among pinned ones, when there was no other. */
-    if (record_shape(record) != SHAPE_HELD(order) ||
-        (order != 0 && order < CHUNK_ORDER && group >= CACHED_GROUPS)) {
-        frame_cache_leave(cpu);
-        return give_to_pool(index, order);
-    }
-    unsigned kind = record & RECORD_KIND_MASK;
-    frame_set_record(index, 0);
-    cpu->given[kind] += (uint64_t)1 << order;
-    if (order == 0)
-        return put_frame(index, cpu, &cpu->hand[CLASS_GROUP(record_class(record))]);
-    frame_stack_put(cpu, index, order, group);
-    frame_cache_leave(cpu);
-    return ERR_NONE;
-}
-
-/* The fast path for blocks of order 1 and up, as give_frame below. */
-static inline enum error give_top(struct frame_cpu *cpu, struct frame_stack *stack, uint64_t index,
-                                  unsigned order)
-{
-    uint8_t record;
-    uint32_t count;
-    if (RARELY(!frame_cache_try(cpu)) ||
-        RARELY(record_shape(record = frame_record(index)) + order != SHAPE_HELD(0)) ||
-        RARELY((count = stack->count) == stack->capacity)) {
-        frame_cache_leave(cpu);
-        return give(index, order);
-    }
-    frame_set_record(index, 0);
-    cpu->given[record & RECORD_KIND_MASK] += (uint64_t)1 << order;
-    stack->item[count] = (uint32_t)index;
-    stack->count = count + 1;
-    frame_cache_leave(cpu);
-    return ERR_NONE;
-}
-
-static SLOW enum error give_block(uint64_t index, unsigned order)
-{
-    if (RARELY(order > CHUNK_ORDER))
-        return give_to_pool(index, order);
-    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
-    if (order == CHUNK_ORDER)
-        return give_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), index, CHUNK_ORDER);
-    return give_top(cpu, &cpu->stack[order - 1][frame_group_at(index)], index, order);
-}
-
-/*
- * The fast path for single frames: what is not plain sailing is left to the functions above. The record is
- * looked at when it is known that nobody drains the cache: from then on nobody writes it while it is held.
- */
-static inline enum error give_frame(uint64_t index)
-{
-    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
-    __atomic_store_n(&cpu->busy, 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint32_t least = __atomic_load_n(&cpu->least, __ATOMIC_ACQUIRE);
-    uint64_t record = frame_record(index);
-    if (RARELY(record < least)) {
-        frame_cache_leave(cpu);
-        return give(index, 0);
-    }
-    frame_set_record(index, 0);
-    cpu->given[record - RECORD_SINGLE]++;
-    /* Not an address computed from the record, for which the next allocation would have to wait. */
-    if (RARELY(record < RECORD_USER))
-        return put_frame(index, cpu, &cpu->hand[GROUP_KERNEL]);
-    return put_frame(index, cpu, &cpu->hand[GROUP_USER]);
-}
-
-enum error frame_free(pfn_t first, unsigned order)
-{
-    if (RARELY(first.value >> SECTION_ORDER >= frames.mapped))
-        return ERR_BAD_FREE;
-    uint64_t index = frame_index_mapped(first.value);
-    return RARELY(order != 0) ? give_block(index, order) : give_frame(index);
-}
-
-size_t frame_free_batch(unsigned order, const pfn_t *blocks, size_t count)
-{
-    size_t given = 0;
-    while (given < count && frame_free(blocks[given], order) == ERR_NONE)
-        given++;
-    return given;
-}
-
-void frame_drain(void)
-{
-    frame_alone_begin();
-    frame_alone_end();
 }
 
 void frame_ask_before_refusing(bool (*give_back)(void))

@@ -90,21 +90,21 @@ void frame_stock_give_up(void)
     uint64_t indices[STOCK_BATCH], index;
     unsigned count;
     do {
-        frame_lock(&frames.lock);
+        frame_pool_lock();
         for (count = 0; count < STOCK_BATCH && take_stock(&index); count++)
             indices[count] = index;
-        frame_unlock(&frames.lock);
+        frame_pool_unlock();
         for (unsigned k = 0; k < count; k++)
             frames.watch->leave(frame_at(indices[k]), (pages_t){CHUNK_FRAMES});
         if (count == 0)
             return;
         frames.watch->left();
-        frame_lock(&frames.lock);
+        frame_pool_lock();
         for (unsigned k = 0; k < count; k++) {
             frame_chunk_assign(indices[k], GROUP_USER);
             frame_blocks_give(frame_at(indices[k]).value, CHUNK_ORDER);
         }
-        frame_unlock(&frames.lock);
+        frame_pool_unlock();
     } while (count == STOCK_BATCH);
 }
 

@@ -70,6 +70,8 @@ static void audit_chunk(struct audit *audit, uint64_t c)
     claim(audit, chunk->indexed == (free != 0), "a chunk is in a set without free frames, or the reverse",
           c * CHUNK_FRAMES);
     claim(audit, frame_set_has(frames.stale, c) == chunk->stale, "the stale set is wrong", c * CHUNK_FRAMES);
+    claim(audit, frames.filed[c] == ((unsigned)chunk->group << FILED_GROUP | (free ? chunk->bucket + 1u : 0)),
+          "how a chunk is filed is not known", c * CHUNK_FRAMES);
     if (free == 0 || free == CHUNK_FRAMES || audit->what)
         return;
     unsigned largest = bits_largest(frames.map[c]);
@@ -201,20 +203,26 @@ static void audit_blocks(struct audit *audit)
         claim(audit, (frames.block_orders >> k & 1) == (count != 0), "the summary of orders is wrong",
               SECTION_FRAMES);
     }
+    unsigned fullest[GROUPS] = {FILED_MOST, FILED_MOST, FILED_MOST};
     for (unsigned s = 0; s < GROUPS * CHUNK_SETS; s++) {
         unsigned group = s / CHUNK_SETS, set = s % CHUNK_SETS;
         bool empty =
             frame_set_is_empty(&frames.chunk_shape, frames.sets + (uint64_t)s * frames.chunk_shape.words);
         claim(audit, (frames.nonempty[group][set / SETS_WORD] >> set % SETS_WORD & 1) == !empty,
               "the summary of chunks is wrong", SECTION_FRAMES);
+        if (!empty && fullest[group] > set / CHUNK_ORDER + 1)
+            fullest[group] = set / CHUNK_ORDER + 1;
     }
+    for (unsigned group = 0; group < CACHED_GROUPS; group++)
+        claim(audit, fullest[group] == frames.keep[group], "the fullest chunks are not known",
+              SECTION_FRAMES);
 }
 
 bool frame_audit(const char **what, pfn_t *where)
 {
     struct audit audit = {0};
     frame_cache_quiesce();
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     for (uint32_t n = 0; n < frames.cpus; n++)
         mark_cache(&audit, &frames.cpu[n], true);
     if (audit.what == NULL) {
@@ -231,7 +239,7 @@ bool frame_audit(const char **what, pfn_t *where)
         for (uint32_t n = 0; n < frames.cpus; n++)
             mark_cache(&audit, &frames.cpu[n], false);
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     frame_cache_resume();
     *what = audit.what;
     *where = frame_at(audit.where);

@@ -75,7 +75,10 @@ static void give_freed(struct frame_hand *hand)
     set_room(hand, FREED);
 }
 
-/* Frames of one chunk in a row: what comes next is gathered in a map. Under the lock. */
+/*
+ * Frames of one chunk in a row: what comes next is gathered in a map. An allocation finds a frame in the list
+ * that is none, and so ends the run. Under the lock.
+ */
 static void begin_run(struct frame_hand *hand)
 {
     uint64_t map[BITS_WORDS] = {0};
@@ -84,7 +87,7 @@ static void begin_run(struct frame_hand *hand)
         frame_chunk_give_map(align_down(hand->open, BITS_WORDS) * 64, map);
     close_word(hand);
     set_room(hand, 1);
-    hand->item[FREED - 2] = 0;
+    hand->item[FREED - 2] = NO_FRAME;
     hand->mark = 0;
 }
 
@@ -99,10 +102,9 @@ static unsigned close_chunk(struct frame_cpu *cpu, struct frame_hand *hand)
     if (count == CHUNK_FRAMES && !frame_is_apart(hand->group)) {
         frame_stack_put(cpu, first, CHUNK_ORDER, 0);
     } else {
-        frame_lock(&frames.lock);
+        frame_pool_lock();
         frame_chunk_give_map(first, hand->closing);
-        frame_chunk_update_keep();
-        frame_unlock(&frames.lock);
+        frame_pool_unlock();
     }
     for (unsigned w = 0; w < BITS_WORDS; w++)
         hand->closing[w] = 0;
@@ -138,12 +140,11 @@ enum error frame_cache_make_room(uint64_t index, struct frame_cpu *cpu, struct f
     if (frame_hand_closes(hand)) {
         follow_run(cpu, hand, (uint32_t)index);
     } else {
-        frame_lock(&frames.lock);
+        frame_pool_lock();
         give_freed(hand);
         if (index / CHUNK_FRAMES == hand->item[FREED - RUN] / CHUNK_FRAMES)
             begin_run(hand);
-        frame_chunk_update_keep();
-        frame_unlock(&frames.lock);
+        frame_pool_unlock();
     }
     frame_cache_leave(cpu);
     return ERR_NONE;
@@ -168,12 +169,11 @@ static bool gather(struct frame_cpu *cpu, struct frame_hand *hand)
 {
     uint64_t map[BITS_WORDS], first;
     unsigned got = 0, more;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     give_freed(hand);
     for (; got < GATHER && (more = frame_chunk_borrow(hand->group, map, &first)) != 0; got += more)
         add_map(hand, first, map);
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return got || open_whole(cpu, hand);
 }
 
@@ -199,7 +199,7 @@ static bool gather_apart(struct frame_hand *hand)
 {
     uint64_t map[BITS_WORDS], first;
     unsigned got = 0;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     give_freed(hand);
     while (got < GATHER && frame_chunk_borrow(hand->group, map, &first) != 0)
         got += add_some(hand, first, map);
@@ -207,8 +207,7 @@ static bool gather_apart(struct frame_hand *hand)
         frame_whole_assign(first, 1, hand->group);
         got = add_some(hand, first, all_free);
     }
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return got != 0;
 }
 
@@ -233,10 +232,9 @@ static void pass_over(struct frame_hand *hand)
     hand->mark = hand->freed;
     uint32_t index = hand->item[FREED + hand->freed - 1];
     if (frame_filed(index, hand) == FILED_NEARLY_WHOLE) {
-        frame_lock(&frames.lock);
+        frame_pool_lock();
         give_freed(hand);
-        frame_chunk_update_keep();
-        frame_unlock(&frames.lock);
+        frame_pool_unlock();
     }
 }
 
@@ -288,7 +286,6 @@ void frame_cache_empty(struct frame_cpu *cpu)
         for (unsigned order = 1; order < CACHED_ORDERS; order++)
             frame_stack_give_all(frame_cpu_stack(cpu, order, group), order);
     }
-    frame_chunk_update_keep();
 }
 
 void frame_cache_quiesce(void)
@@ -308,22 +305,21 @@ void frame_cache_quiesce(void)
 void frame_alone_begin(void)
 {
     frame_cache_quiesce();
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     for (;;) {
         for (uint32_t n = 0; n < frames.cpus; n++)
             frame_cache_empty(&frames.cpu[n]);
         if (frames.stocked == 0)
             return;
-        frame_unlock(&frames.lock);
+        frame_pool_unlock();
         frame_stock_give_up();
-        frame_lock(&frames.lock);
+        frame_pool_lock();
     }
 }
 
 void frame_alone_end(void)
 {
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     frame_cache_resume();
 }
 
@@ -332,4 +328,10 @@ void frame_cache_resume(void)
     for (uint32_t n = 0; n < frames.cpus; n++)
         frame_cache_allow(&frames.cpu[n], true);
     frame_unlock(&frames.drain);
+}
+
+void frame_drain(void)
+{
+    frame_alone_begin();
+    frame_alone_end();
 }

@@ -75,7 +75,7 @@ void frame_count(struct frame_counts *out)
 {
     *out = (struct frame_counts){.total = frames.total, .free = frames.total};
     frame_cache_quiesce();
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     for (uint32_t n = 0; n < frames.cpus; n++) {
         tally_cache(&frames.cpu[n], out);
         for (unsigned class = FRAME_KERNEL; class <= FRAME_BAD; class ++)
@@ -90,7 +90,7 @@ void frame_count(struct frame_counts *out)
         out->free_blocks[CHUNK_ORDER + k] += frames.block_counts[k];
     frame_cache_resume();
     tally_chunks(out);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     out->classes[FRAME_FREE] = out->free - out->classes[FRAME_SPARE];
 }
 

@@ -12,11 +12,16 @@ static bool class_can_hold(enum frame_class class)
 
 static bool take_within(unsigned order, enum frame_class class, uint64_t low, uint64_t high, uint64_t *index)
 {
-    if (!frame_pool_take_within(order, CLASS_GROUP(class), low, high, index))
-        return false;
-    frame_hold(*index, order, class, 0, 0);
-    frames.classes[class] += (int64_t)1 << order;
-    return true;
+    while (frame_pool_take_within(order, CLASS_GROUP(class), low, high, index)) {
+        if (frame_record(*index) != 0) {
+            frames.damaged++;
+            continue;
+        }
+        frame_hold(*index, order, class, 0, 0);
+        frames.classes[class] += (int64_t)1 << order;
+        return true;
+    }
+    return false;
 }
 
 enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low, pfn_t high, pfn_t *out)
@@ -24,9 +29,9 @@ enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low,
     if (order >= FRAME_ORDERS || !class_can_hold(class))
         return ERR_BAD_ARGUMENT;
     uint64_t index;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool taken = take_within(order, class, low.value, high.value, &index);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     if (!taken) {
         frame_alone_begin();
         taken = take_within(order, class, low.value, high.value, &index);
@@ -149,7 +154,7 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         part.value >= end || !is_aligned(part.value, (uint64_t)1 << part_order))
         return ERR_BAD_FREE;
     uint64_t part_end = part.value + ((uint64_t)1 << part_order);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     uint8_t record = frame_record(index);
     uint32_t note = frame_note(index);
     bool held = frame_is_held(index, order);
@@ -158,7 +163,7 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         cut(part.value, part_end, index, record, note);
         cut(part_end, end, index, record, note);
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return held ? frame_free(part, part_order) : ERR_BAD_FREE;
 }
 
@@ -188,9 +193,9 @@ enum error frame_free_run(pfn_t first, pages_t count)
     if (!frames_are_mapped(first.value, count.value))
         return ERR_BAD_FREE;
     uint64_t end = first.value + count.value;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool held = run_is_held(first.value, end, false);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     if (!held)
         return ERR_BAD_FREE;
     for (uint64_t at = first.value; at < end;) {
@@ -209,7 +214,7 @@ enum error frame_unreserve(pfn_t first, pages_t count)
     if (!frames_are_mapped(first.value, count.value))
         return ERR_BAD_FREE;
     uint64_t end = first.value + count.value;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool held = run_is_held(first.value, end, true);
     for (uint64_t at = first.value; held && at < end;) {
         uint64_t index = frame_index_mapped(at);
@@ -219,7 +224,7 @@ enum error frame_unreserve(pfn_t first, pages_t count)
         frame_hold(index, order, FRAME_DEVICE, 0, retire_again(index));
         at += (uint64_t)1 << order;
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return held ? frame_free_run(first, count) : ERR_BAD_FREE;
 }
 
@@ -234,12 +239,12 @@ static enum error take_run_of_block(uint64_t count, enum frame_class class, pfn_
     if (error != ERR_NONE || spare == 0)
         return error;
     uint64_t middle = out->value + count, index = frame_index_mapped(out->value);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     uint8_t record = frame_record(index);
     uint32_t note = frame_note(index);
     cut(out->value, middle, index, record, note);
     cut(middle, middle + spare, index, record, note);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return frame_free_run(pfn(middle), (pages_t){spare});
 }
 
@@ -263,14 +268,14 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
 /* With the pool's lock: every case. */
 static enum error assign_any(uint64_t index, unsigned order, enum frame_class class, uint32_t account)
 {
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool held = frame_is_held(index, order);
     if (held) {
         frames.classes[record_class(frame_record(index))] -= (int64_t)1 << order;
         frames.classes[class] += (int64_t)1 << order;
         frame_hold(index, order, class, account, retire_again(index));
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return held ? ERR_NONE : ERR_BAD_FREE;
 }
 

@@ -17,12 +17,11 @@ static bool refill_blocks(struct frame_stack *stack, unsigned order, unsigned gr
 {
     uint32_t pos = stack->capacity / 2, got = 0;
     uint64_t index;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     /* So that the lowest, which comes first, is given out first. */
     for (; pos > 0 && frame_pool_take(order, group, &index); got++)
         stack->item[--pos] = (uint32_t)index;
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     for (; stack->count < got; stack->count++)
         stack->item[stack->count] = stack->item[pos + stack->count];
     return got != 0;
@@ -33,7 +32,7 @@ static uint32_t take_pieces(struct piece *pieces, uint32_t want)
 {
     uint32_t count = 0;
     uint64_t first;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     while (want > 0) {
         unsigned order = frame_blocks_smallest(CHUNK_ORDER);
         unsigned most = CHUNK_ORDER + 31u - (unsigned)__builtin_clz(want);
@@ -43,7 +42,7 @@ static uint32_t take_pieces(struct piece *pieces, uint32_t want)
         pieces[count++] = (struct piece){(uint32_t)frame_index_mapped(first), order};
         want -= 1u << (order - CHUNK_ORDER);
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return count;
 }
 
@@ -121,11 +120,10 @@ static void give_half(struct frame_stack *stack, unsigned order)
     uint32_t half = stack->capacity / 2, given = 0, count = 0;
     for (; given < half; given += 1u << (pieces[count++].order - order))
         pieces[count] = piece_at(stack, order, given);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     for (uint32_t p = 0; p < count; p++)
         frame_pool_give(pieces[p].index, pieces[p].order, GROUP_USER);
-    frame_chunk_update_keep();
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     stack->count -= given;
     for (uint32_t k = 0; k < stack->count; k++)
         stack->item[k] = stack->item[given + k];

@@ -19,6 +19,9 @@
 #include "kernel/mm/frame_set.h"
 #include "lib/bits.h"
 
+#define RARELY(condition) __builtin_expect((condition), 0)
+#define SLOW              __attribute__((noinline))
+
 #define SECTION_ORDER  13u
 #define SECTION_FRAMES ((uint64_t)1 << SECTION_ORDER)
 #define CHUNK_ORDER    9u
@@ -55,6 +58,7 @@
 #define GATHER      64u  /* the single frames to get at once from a pool in which chunks have few each */
 #define WAITING     (GATHER + BITS_WORDS)
 #define NO_WORD     UINT32_MAX
+#define NO_FRAME    0u /* an index in section 0 */
 #define HAND_WORDS  (1 + WAITING + BITS_WORDS)
 #define CACHE_WORDS (CACHED_GROUPS * HAND_WORDS)
 
@@ -379,8 +383,8 @@ void frame_chunk_give_frames(const uint32_t *indices, uint32_t count);
 void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS]);
 
 /*
- * The chunk with this index, free or held as a whole, is about to be used in pieces for the group. Needs no
- * lock: whoever has the whole chunk decides.
+ * The chunk with this index, free or held as a whole, is about to be used in pieces for the group. Under the
+ * lock for the kernel's group; for the users' it is enough to have the whole chunk.
  */
 void frame_chunk_assign(uint64_t index, unsigned group);
 
@@ -411,6 +415,18 @@ void frame_stock_give_up(void);
 
 /* Bring frames.keep up to date after chunks have changed their sets. */
 void frame_chunk_update_keep(void);
+
+/* The pool's lock. */
+static inline void frame_pool_lock(void)
+{
+    frame_lock(&frames.lock);
+}
+
+static inline void frame_pool_unlock(void)
+{
+    frame_chunk_update_keep();
+    frame_unlock(&frames.lock);
+}
 
 /*
  * Chunks and whole chunks together: any order. Take keeps to the group; the others take from the other
