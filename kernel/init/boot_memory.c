@@ -9,9 +9,11 @@
 #include "kernel/init/boot_tables.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/aperture.h"
+#include "kernel/mm/frame_debug.h"
 #include "kernel/mm/frame_table.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/zeroed.h"
+#include "lib/text.h"
 
 /* A place for the records: the end of the largest free range, which leaves the rest of it in one piece and
  * low memory to those who need it. */
@@ -51,6 +53,22 @@ static void hold_all(struct memory_range records)
     hold(boot_tables_end(), FRAME_PAGE_TABLE, "the first page tables");
 }
 
+/* audit=SECONDS. */
+static void start_audits(void)
+{
+    const char *text;
+    size_t length;
+    uint64_t seconds;
+    if (!handover_option("audit", &text, &length)) {
+        return;
+    }
+    if (!text_to_number(text, length, &seconds) || seconds > 1000000) {
+        log_warn("audit: '%.*s' is no number of seconds; ignored", (int)length, text);
+        return;
+    }
+    frame_debug_audit(seconds * 1000000000);
+}
+
 /* What the aperture promises, by the page tables. */
 static void check(bool safe)
 {
@@ -86,6 +104,10 @@ void boot_memory_start(unsigned cpus)
     if (safe) {
         frame_keep_apart(&aperture_watch, pfn(APERTURE_SIZE >> PAGE_SHIFT));
     }
+    if (handover_option_is("frames", "debug")) {
+        frame_debug_start();
+    }
+    start_audits();
     frame_ask_before_refusing(zeroed_give_back);
     frame_tell_untouched(frame_table_untouched);
     hold_all(records);

@@ -69,9 +69,9 @@ static bool take_alone(struct request request, pfn_t *out)
 static enum error take_exhaustively(struct request request, pfn_t *out)
 {
     while (!take_alone(request, out))
-        if (!frames.give_back || !frames.give_back())
+        if (!frame_others_gave())
             return ERR_NO_MEMORY;
-    return ERR_NONE;
+    return frame_taken(*out, (uint64_t)1 << request.order);
 }
 
 /* Without a cache: large blocks, and CPUs that have none. */
@@ -83,7 +83,7 @@ static enum error take_from_pool(struct request request, pfn_t *out)
     while (!taken && frame_pool_take(request.order, CLASS_GROUP(request.class), &index))
         taken = hold(request, index, out);
     frame_pool_unlock();
-    return taken ? ERR_NONE : take_exhaustively(request, out);
+    return taken ? frame_taken(*out, (uint64_t)1 << request.order) : take_exhaustively(request, out);
 }
 
 /* The frame given back last, when there is one and it is as good as any. */
@@ -285,6 +285,13 @@ size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, siz
     while (taken < count && frame_alloc(order, class, &out[taken]) == ERR_NONE)
         taken++;
     return taken;
+}
+
+void frame_inspect(const struct frame_inspector *inspector)
+{
+    frames.inspector = inspector;
+    for (uint32_t n = 0; n < FRAME_CPUS; n++)
+        frame_cache_of[n] = &frame_no_cache;
 }
 
 void frame_ask_before_refusing(bool (*give_back)(void))

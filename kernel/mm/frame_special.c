@@ -32,14 +32,15 @@ enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low,
     frame_pool_lock();
     bool taken = take_within(order, class, low.value, high.value, &index);
     frame_pool_unlock();
-    if (!taken) {
+    for (bool again = true; !taken && again; again = !taken && frame_others_gave()) {
         frame_alone_begin();
         taken = take_within(order, class, low.value, high.value, &index);
         frame_alone_end();
     }
-    if (taken)
-        *out = frame_at(index);
-    return taken ? ERR_NONE : ERR_NO_MEMORY;
+    if (!taken)
+        return ERR_NO_MEMORY;
+    *out = frame_at(index);
+    return frame_taken(*out, (uint64_t)1 << order);
 }
 
 /* The largest order of an aligned block that begins at `at` and ends at or below `end`. */
@@ -95,7 +96,7 @@ enum error frame_take(pfn_t first, pages_t count, enum frame_class class)
     if (is_free)
         take_range(first.value, end, class);
     frame_alone_end();
-    return is_free ? ERR_NONE : ERR_NOT_READY;
+    return is_free ? frame_taken(first, count.value) : ERR_NOT_READY;
 }
 
 /* The lowest `count` contiguous frames that are free for the group; NO_INDEX when there are none. Alone. */
@@ -255,14 +256,18 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
     enum error error = take_run_of_block(count.value, class, out);
     if (error != ERR_NO_MEMORY)
         return error;
-    frame_alone_begin();
-    uint64_t first = find_run(count.value, CLASS_GROUP(class));
-    if (first != NO_INDEX) {
-        take_range(first, first + count.value, class);
-        *out = pfn(first);
-    }
-    frame_alone_end();
-    return first != NO_INDEX ? ERR_NONE : ERR_NO_MEMORY;
+    uint64_t first;
+    do {
+        frame_alone_begin();
+        first = find_run(count.value, CLASS_GROUP(class));
+        if (first != NO_INDEX)
+            take_range(first, first + count.value, class);
+        frame_alone_end();
+    } while (first == NO_INDEX && frame_others_gave());
+    if (first == NO_INDEX)
+        return ERR_NO_MEMORY;
+    *out = pfn(first);
+    return frame_taken(*out, count.value);
 }
 
 /* With the pool's lock: every case. */

@@ -168,6 +168,7 @@ struct frame_state {
     const struct frame_watch *watch; /* NULL when the kernel's frames are not kept apart */
     uint64_t kernel_end;             /* its frames are below this one, when they are */
     bool (*give_back)(void);         /* what to ask before a request is refused; NULL */
+    const struct frame_inspector *inspector; /* NULL */
     bool (*untouched)(const void *); /* is this page of the metadata as it was at the start? NULL */
 
     /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h.
@@ -256,6 +257,20 @@ static inline uint32_t frame_note(uint64_t index)
 static inline void frame_set_note(uint64_t index, uint32_t note)
 {
     __atomic_store_n(&frames.note[index], note, __ATOMIC_RELAXED);
+}
+
+/* Frames that were just taken, for who wants to look at them. Without locks. */
+static inline enum error frame_taken(pfn_t first, uint64_t count)
+{
+    if (frames.inspector)
+        frames.inspector->taken(first, (pages_t){count});
+    return ERR_NONE;
+}
+
+/* Have others given back what they keep? Asked before a request is refused. */
+static inline bool frame_others_gave(void)
+{
+    return frames.give_back && frames.give_back();
 }
 
 /* Record a held block, with its account and, when `retire` is not 0, bad frames in it (NOTE_FIRST_BAD or 1).

@@ -18,6 +18,7 @@ enum window {
     WINDOW_ZERO,    /* filling a frame, or looking through it */
     WINDOW_FROM,    /* a copy: read */
     WINDOW_TO,      /* a copy: written */
+    WINDOW_DEBUG,   /* filling and checking frames that are given back and taken */
     WINDOW_RECORDS, /* making the records of frames; open inside all others */
     WINDOWS
 };

@@ -9,6 +9,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/frame_debug.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/task.h"
 
@@ -413,6 +414,7 @@ void thread_become_idle(struct cpu *cpu)
         while (nothing_to_do(cpu) && (zeroed_refill() || frame_tidy())) {
             arch_interrupt_window();
         }
+        frame_debug_idle();
         if (nothing_to_do(cpu)) {
             arch_idle();
         }
