@@ -68,12 +68,16 @@ def crash(_):
     return run_suite("crash", [PYTHON, "tests/guest/crash.py"], 600)
 
 
+def bench(_):
+    return run_suite("bench", [PYTHON, "tests/guest/bench.py"], 700)
+
+
 def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "fuzz": fuzz,
-          "boot": boot, "guest": guest, "crash": crash, "prompt": prompt}
+          "boot": boot, "guest": guest, "crash": crash, "prompt": prompt, "bench": bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

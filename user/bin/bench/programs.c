@@ -53,7 +53,7 @@ static void measure_start_exit(void)
 {
     struct bundle bundle;
     struct bundle_member member;
-    struct program program;
+    struct program program = {0};
     enum error error = bundle_map(&bundle);
     if (error == ERR_NONE) {
         error = bundle_find(&bundle, path, strlen(path), &member);
