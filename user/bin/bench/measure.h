@@ -1,6 +1,10 @@
 /*
- * The rows of this program: operations counted in instructions with bench/guest/measure.h, a line each. A new
- * row is a function, which may have others around it that are not counted, and one call of measure_row.
+ * The rows of this program: operations counted in instructions with bench/guest/measure.h, a line each. A row
+ * is a function, which may have others around it that are not counted, and one call of measure_row: what a
+ * page of a range costs to unmap, say, is
+ *
+ *     measure_row("aspace.unmap-per-page", &(struct measure){
+ *         .before = map, .operation = unmap, .context = &range, .batch = PAGES, .tries = 10});
  */
 #ifndef QUIRE_USER_BENCH_MEASURE_H
 #define QUIRE_USER_BENCH_MEASURE_H
