@@ -9,7 +9,6 @@
 static bool calibrate_one(enum calibration which)
 {
     char row[MEASURE_ROW_BYTES];
-    char text[MEASURE_ROW_BYTES];
     struct measured measured;
     text_format(row, sizeof(row), "calibrate.user-%s", calibration_name(which));
     const char *wrong = calibration_run(which, &measured);
@@ -17,8 +16,7 @@ static bool calibrate_one(enum calibration which)
         print("bench: FAIL %s: %s\n", row, wrong);
         return false;
     }
-    measure_format(text, row, &measured);
-    print("%s\n", text);
+    measure_print(row, &measured);
     return true;
 }
 

@@ -12,9 +12,15 @@
 #include "bench/guest/measure.h"
 
 /*
- * Measure and print the row AREA.NAME. When that cannot be done the program ends with a line that names the
- * row, and the kernel takes back what the steps left.
+ * Measure for the row AREA.NAME. When that cannot be done the program ends with a line that names the row,
+ * and the kernel takes back what the steps left.
  */
+struct measured measure_take(const char *row, const struct measure *measure);
+
+/* Print a row that was measured, or that follows from what was. */
+void measure_print(const char *row, const struct measured *measured);
+
+/* Both. */
 void measure_row(const char *row, const struct measure *measure);
 
 /* The areas. Each prints its rows. */
