@@ -46,8 +46,9 @@
     X(7, "device")                                                                                           \
     X(8, "metadata")                                                                                         \
     X(9, "reserved")                                                                                         \
-    X(10, "bad")
-#define FRAME_CLASS_COUNT 11
+    X(10, "bad")                                                                                             \
+    X(11, "spare")
+#define FRAME_CLASS_COUNT 12
 
 struct system_frames {
     uint64_t total; /* frames, as all below */

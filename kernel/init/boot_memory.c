@@ -8,9 +8,12 @@
 #include "kernel/init/boot_ram.h"
 #include "kernel/init/boot_tables.h"
 #include "kernel/init/handover.h"
-#include "kernel/mm/frame.h"
+#include "kernel/mm/aperture.h"
+#include "kernel/mm/frame_debug.h"
 #include "kernel/mm/frame_table.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/zeroed.h"
+#include "lib/text.h"
 
 /* A place for the records: the end of the largest free range, which leaves the rest of it in one piece and
  * low memory to those who need it. */
@@ -50,9 +53,40 @@ static void hold_all(struct memory_range records)
     hold(boot_tables_end(), FRAME_PAGE_TABLE, "the first page tables");
 }
 
+/* audit=SECONDS. */
+static void start_audits(void)
+{
+    const char *text;
+    size_t length;
+    uint64_t seconds;
+    if (!handover_option("audit", &text, &length)) {
+        return;
+    }
+    if (!text_to_number(text, length, &seconds) || seconds > 1000000) {
+        log_warn("audit: '%.*s' is no number of seconds; ignored", (int)length, text);
+        return;
+    }
+    frame_debug_audit(seconds * 1000000000);
+}
+
+/* What the aperture promises, by the page tables. */
+static void check(bool safe)
+{
+    struct aperture_view view;
+    if (!safe) {
+        log_info("aperture: shows all RAM");
+        return;
+    }
+    aperture_look(&view);
+    if (view.wrong) {
+        panic("boot: the aperture shows %lx, which is not the kernel's", view.where.value << PAGE_SHIFT);
+    }
+    log_info("aperture: shows the kernel's frames, %lu MiB of them", view.bytes / MIB);
+}
+
 void boot_memory_start(unsigned cpus)
 {
-    bool safe = false;
+    bool safe = !handover_option_is("aperture", "full");
     boot_ram_find();
     if (!safe) {
         boot_ram_limit(pfn(APERTURE_SIZE >> PAGE_SHIFT));
@@ -67,7 +101,17 @@ void boot_memory_start(unsigned cpus)
     if (error != ERR_NONE) {
         panic("boot: the frame allocator refuses the memory map (error %d)", (int)error);
     }
+    if (safe) {
+        frame_keep_apart(&aperture_watch, pfn(APERTURE_SIZE >> PAGE_SHIFT));
+    }
+    if (handover_option_is("frames", "debug")) {
+        frame_debug_start();
+    }
+    start_audits();
+    frame_ask_before_refusing(zeroed_give_back);
+    frame_tell_untouched(frame_table_untouched);
     hold_all(records);
+    check(safe);
     log_info("memory: %lu MiB of frames are free; %lu KiB set aside for records of frames",
              frame_count_free().value * PAGE_SIZE / MIB, pages.value * PAGE_SIZE / KIB);
 }
@@ -81,7 +125,7 @@ void boot_memory_reclaim(void)
         if (held[i].reason != HELD_LOADER) {
             continue;
         }
-        enum error error = frame_free_run(held[i].frames.first, held[i].frames.count);
+        enum error error = frame_unreserve(held[i].frames.first, held[i].frames.count);
         ASSERT(error == ERR_NONE);
         pages += held[i].frames.count.value;
     }

@@ -11,7 +11,6 @@
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/frame_table.h"
 #include "kernel/mm/window.h"
-#include "lib/text.h"
 
 #define CHUNK (2 * MIB)
 
@@ -70,7 +69,7 @@ static enum error early_take(paddr_t *frame)
     if (loaded && is_aligned(frame->value, CHUNK)) {
         show_chunk(arch_kernel_root(), *frame);
     }
-    memset((void *)(uintptr_t)(frame->value + reach), 0, PAGE_SIZE);
+    arch_zero_pages((void *)(uintptr_t)(frame->value + reach), 1);
     return ERR_NONE;
 }
 

@@ -25,7 +25,7 @@ static enum frame_class piece_at(uint64_t at, uint64_t end, uint64_t *next)
         return record_class(record);
     uint64_t first = record_is_held(record) ? index : frame_holder(index);
     if (first == NO_INDEX)
-        return FRAME_FREE;
+        return frame_is_apart(frame_group_at(index)) ? FRAME_SPARE : FRAME_FREE;
     record = frame_record(first);
     *next = frame_at(first).value + ((uint64_t)1 << record_order(record, frame_note(first)));
     /* It can have been given back, and another one taken, since it was found. */
@@ -42,7 +42,7 @@ void frame_owner_of(pfn_t frame, struct frame_owner *out)
     uint8_t record = frame_record(index);
     uint64_t first = record_shape(record) == SHAPE_OUT ? NO_INDEX : frame_holder(index);
     if (first == NO_INDEX) {
-        out->class = record_shape(record) == SHAPE_OUT ? record_class(record) : FRAME_FREE;
+        out->class = frame_class_of(frame);
         return;
     }
     record = frame_record(first);

@@ -30,7 +30,7 @@ bool frame_table_touch(uint64_t address);
 /* Bytes that are there so far. */
 uint64_t frame_table_bytes(void);
 
-/* Has this address been touched? What has not is zero. */
-bool frame_table_touched(const void *at);
+/* For frame_tell_untouched. */
+bool frame_table_untouched(const void *at);
 
 #endif

@@ -396,7 +396,7 @@ void zeroed_count_frames(struct frame_counts *out)
     zeroed_count(&counts);
     uint64_t whole = counts.blocks * BLOCK_FRAMES <= frames_kept ? counts.blocks : frames_kept / BLOCK_FRAMES;
     out->free += frames_kept;
-    out->classes[FRAME_FREE] = out->free;
+    out->classes[FRAME_FREE] += frames_kept;
     out->classes[FRAME_USER_ANONYMOUS] -= frames_kept;
     out->free_blocks[BLOCK_ORDER] += whole;
     out->free_blocks[0] += frames_kept - whole * BLOCK_FRAMES;

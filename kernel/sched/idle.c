@@ -3,6 +3,8 @@
  */
 #include "kernel/sched/sched.h"
 
+#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_debug.h"
 #include "kernel/mm/zeroed.h"
 
 void sched_adopt_idle(struct cpu *cpu)
@@ -31,9 +33,10 @@ void sched_idle(struct cpu *cpu)
     for (;;) {
         __atomic_fetch_and(&cpu->pending, ~PENDING_ATTENTION, __ATOMIC_RELAXED);
         sched_reschedule();
-        while (nothing_asked(cpu) && zeroed_refill()) {
+        while (nothing_asked(cpu) && (zeroed_refill() || frame_tidy())) {
             arch_interrupt_window();
         }
+        frame_debug_idle();
         if (nothing_asked(cpu)) {
             arch_idle();
         }

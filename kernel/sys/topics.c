@@ -117,7 +117,8 @@ static bool read_variable(uint64_t *index, union topic_record *out)
     return true;
 }
 
-_Static_assert(FRAME_CLASS_COUNT == FRAME_CLASSES && FRAME_BAD == 10 && FRAME_USER_ANONYMOUS == 5,
+_Static_assert(FRAME_CLASS_COUNT == FRAME_CLASSES && FRAME_SPARE == 11 && FRAME_BAD == 10 &&
+                   FRAME_USER_ANONYMOUS == 5,
                "system.h");
 _Static_assert(FRAME_KERNEL == 2 && FRAME_PAGE_TABLE == 3 && FRAME_STACK == 4 && FRAME_RESERVED == 9,
                "system.h");

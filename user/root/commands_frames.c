@@ -12,10 +12,11 @@
 #include "user/libq/system.h"
 #include "user/root/commands.h"
 
-#define ROW        64
-#define ROWS_MOST  24
-#define RECORDS    256
-#define FREE_CLASS 1
+#define ROW         64
+#define ROWS_MOST   24
+#define RECORDS     256
+#define FREE_CLASS  1
+#define SPARE_CLASS 11
 
 static const char *const names[FRAME_CLASS_COUNT] = {
 #define CLASS_NAME(number, text) [number] = (text),
@@ -23,9 +24,9 @@ static const char *const names[FRAME_CLASS_COUNT] = {
 #undef CLASS_NAME
 };
 
-static const char signs[FRAME_CLASS_COUNT + 1] = " .KPSUWDMRX";
+static const char signs[FRAME_CLASS_COUNT + 1] = " .KPSUWDMRXk";
 static const char *const colours[FRAME_CLASS_COUNT] = {"0",  "90", "93", "95", "33", "92",
-                                                       "96", "94", "35", "37", "91"};
+                                                       "96", "94", "35", "37", "91", "33"};
 
 static struct system_frame_map pieces[RECORDS];
 
@@ -59,14 +60,17 @@ static void print_totals(const struct system_frames *frames)
     print("\n");
 }
 
-/* What a cell shows: the class that most of its used frames have; free when none is used. */
+/* What a cell shows: the class that most of its used frames have; what is free when none is used. */
 static unsigned cell_class(const uint32_t *frames)
 {
-    unsigned best = frames[FREE_CLASS] > 0 ? FREE_CLASS : 0;
-    for (unsigned i = FREE_CLASS + 1; i < FRAME_CLASS_COUNT; i++) {
-        if (frames[i] > 0 && (best <= FREE_CLASS || frames[i] > frames[best])) {
+    unsigned best = 0;
+    for (unsigned i = FREE_CLASS + 1; i < SPARE_CLASS; i++) {
+        if (frames[i] > 0 && (best == 0 || frames[i] > frames[best])) {
             best = i;
         }
+    }
+    if (best == 0) {
+        best = frames[SPARE_CLASS] > 0 ? SPARE_CLASS : frames[FREE_CLASS] > 0 ? FREE_CLASS : 0;
     }
     return best;
 }

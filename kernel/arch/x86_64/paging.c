@@ -362,17 +362,23 @@ void paging_visit_tables(paddr_t root, void (*visit)(paddr_t table, void *contex
 }
 
 struct leaf_visit {
+    uint64_t from, last; /* the addresses to look at */
     void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags, void *context);
     void *context;
 };
 
 static void visit_leaves(paddr_t table, unsigned level, uint64_t virtual, const struct leaf_visit *v)
 {
+    const uint64_t *entries = table_at(table);
+    uint64_t reach = level_span(level) - 1;
     for (unsigned i = 0; i < ENTRIES; i++) {
-        uint64_t entry = table_at(table)[i];
+        uint64_t entry = entries[i];
+        if ((entry & PTE_PRESENT) == 0) {
+            continue;
+        }
         uint64_t at = virtual + i * level_span(level);
         at |= level == TOP_LEVEL && i >= ENTRIES / 2 ? 0xffff000000000000u : 0; /* canonical form */
-        if ((entry & PTE_PRESENT) == 0) {
+        if (at + reach < v->from || at > v->last) {
             continue;
         }
         if (is_leaf(entry, level)) {
@@ -384,11 +390,11 @@ static void visit_leaves(paddr_t table, unsigned level, uint64_t virtual, const 
     }
 }
 
-void paging_visit_leaves(paddr_t root,
+void paging_visit_leaves(paddr_t root, uint64_t from, uint64_t end,
                          void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
                                        void *context),
                          void *context)
 {
-    struct leaf_visit v = {visit, context};
+    struct leaf_visit v = {from, end - 1, visit, context};
     visit_leaves(root, TOP_LEVEL, 0, &v);
 }

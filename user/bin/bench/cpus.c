@@ -12,7 +12,7 @@
 #include "user/libq/system.h"
 #include "user/libq/thread.h"
 
-#define TIMES 1000
+#define TRIES 1000
 
 static _Atomic bool stop;
 static _Atomic uint64_t turns; /* of the second thread */
@@ -81,7 +81,7 @@ static void measure_yield(const char *name)
     while (turns == 0) {
         sys_thread_yield();
     }
-    measure_row(name, measure("thread_yield", yield_twice, NULL, TIMES) / 2);
+    measure_row(name, &(struct measure){.operation = yield_twice, .tries = TRIES, .batch = 2});
     stop = true;
     join(thread);
 }
@@ -94,7 +94,8 @@ static void measure_round_trip(void)
         program_fail("cpus: no memory for notifications");
     }
     struct thread *thread = start(answer, &pair);
-    measure_row("cpus.notification-round-trip", measure("signal and wait", round_trip, &pair, TIMES));
+    measure_row("cpus.notification-round-trip",
+                &(struct measure){.operation = round_trip, .context = &pair, .tries = TRIES});
     stop = true;
     sys_notification_signal(pair.there, 1);
     join(thread);
@@ -128,19 +129,20 @@ static bool exchange(void *context)
     return sys_thread_exchange(((const struct partners *)context)->second, DEADLINE_NEVER) == ERR_NONE;
 }
 
-static uint64_t measure_exchange_with(void (*partner)(void *argument), operation *operation)
+static struct measured take_exchange(const char *row, measure_step *operation)
 {
     struct partners partners = {.deadline = clock_after(3600 * SECOND)};
     stop = false;
     if (sys_thread_self(&partners.first) != ERR_NONE) {
         program_fail("cpus: no handle to its own thread");
     }
-    struct thread *thread = start(partner, &partners);
+    struct thread *thread = start(answer_permit, &partners);
     partners.second = thread->handle;
     if (sys_thread_park(DEADLINE_NEVER) != ERR_NONE) {
         program_fail("cpus: the second thread does not answer");
     }
-    uint64_t cost = measure("thread_exchange", operation, &partners, TIMES);
+    struct measured cost = measure_take(
+        row, &(struct measure){.operation = operation, .context = &partners, .tries = TRIES});
     stop = true;
     sys_thread_unpark(thread->handle);
     join(thread);
@@ -150,10 +152,14 @@ static uint64_t measure_exchange_with(void (*partner)(void *argument), operation
 
 static void measure_exchange(void)
 {
-    uint64_t plain = measure_exchange_with(answer_permit, exchange);
-    uint64_t timed = measure_exchange_with(answer_permit, exchange_in_time);
-    measure_row("cpus.block-wake-round-trip", plain);
-    measure_row("cpus.timer-set-cancel", timed > plain ? timed - plain : 0);
+    struct measured plain = take_exchange("cpus.block-wake-round-trip", exchange);
+    struct measured timed = take_exchange("cpus.timer-set-cancel", exchange_in_time);
+    if (timed.hundredths < plain.hundredths) {
+        program_fail("cpus.timer-set-cancel: a timer costs less than nothing");
+    }
+    timed.hundredths -= plain.hundredths;
+    measure_print("cpus.block-wake-round-trip", &plain);
+    measure_print("cpus.timer-set-cancel", &timed);
 }
 
 /* Threads that are ready and never run, since they are lower: what do they cost the others? */
@@ -201,7 +207,7 @@ static void doze(void *argument)
 }
 
 /* Read the clock over and over: the longest time between two readings, of many, is what an interrupt takes.
- */
+   In ticks. */
 static uint64_t longest_gap(void)
 {
     uint64_t longest = 0;
@@ -228,7 +234,7 @@ static void measure_interrupt(void)
         least = gap < least ? gap : least;
         sys_thread_priority(thread->handle, 128);
     }
-    measure_row("cpus.timer-interrupt", least);
+    measure_print("cpus.timer-interrupt", &(struct measured){.hundredths = least * 100 / MEASURE_TICKS});
     stop = true;
     join(thread);
 }
@@ -294,7 +300,10 @@ static void measure_yield_to_task(void)
     while (*(volatile uint64_t *)here == 0) {
         sys_thread_yield();
     }
-    measure_row("cpus.task-yield", measure("thread_yield", yield_to_task, (void *)here, TIMES) / 2);
+    measure_row("cpus.task-yield", &(struct measure){.operation = yield_to_task,
+                                                     .context = (void *)here,
+                                                     .tries = TRIES,
+                                                     .batch = 2});
     process_discard(&process);
     sys_memory_unmap(startup->self, here);
     sys_handle_close(memory);
@@ -312,6 +321,13 @@ static void park_for_ever(void *argument)
     }
 }
 
+/* It parks, and its CPU goes to sleep. */
+static bool let_it_park(void *context)
+{
+    (void)context;
+    return clock_sleep(MILLISECOND) == ERR_NONE;
+}
+
 static bool unpark(void *context)
 {
     return sys_thread_unpark(*(uint32_t *)context) == ERR_NONE;
@@ -319,20 +335,15 @@ static bool unpark(void *context)
 
 void area_wake(void)
 {
-    uint64_t least = ~0ull;
     static uint32_t handle;
     if (sys_thread_affinity(1) != ERR_NONE || sys_thread_affinity(0) != ERR_NONE) {
-        return; /* there is one CPU */
+        program_fail("wake: expected a machine with two CPUs");
     }
     stop = false;
     struct thread *thread = start(park_for_ever, &handle);
     handle = thread->handle;
-    for (unsigned i = 0; i < 200; i++) {
-        clock_sleep(MILLISECOND); /* it parks, and its CPU goes to sleep */
-        uint64_t cost = measure("thread_unpark", unpark, &handle, 1);
-        least = cost < least ? cost : least;
-    }
-    measure_row("cpus.wake-other-cpu", least);
+    measure_row("cpus.wake-other-cpu",
+                &(struct measure){.operation = unpark, .before = let_it_park, .context = &handle, .tries = 200});
     stop = true;
     sys_thread_unpark(handle);
     join(thread);
@@ -340,25 +351,26 @@ void area_wake(void)
 
 /* Kernel entry to the first instruction of user mode, without the time in which it waited for hardware
  * clocks. */
-static void measure_boot(void)
+void area_entry(void)
 {
     struct system_boot boot;
     if (system_record(TOPIC_BOOT, 0, &boot, sizeof boot) != ERR_NONE) {
         program_fail("cpus: the kernel does not tell of its boot");
     }
-    measure_row("cpus.entry-to-user", boot.first_user - boot.waited);
+    uint64_t took = boot.first_user - boot.waited; /* one tick each */
+    measure_print("cpus.entry-to-user", &(struct measured){.hundredths = took * 100 / MEASURE_TICKS});
 }
 
 void area_cpus(void)
 {
-    measure_boot();
     measure_yield_to_task();
     measure_yield("cpus.thread-yield");
     measure_round_trip();
     measure_exchange();
     measure_yield_in_crowd();
     uint64_t now;
-    measure_row("cpus.clock-read-user", measure("clock_now", read_clock, &now, TIMES));
+    measure_row("cpus.clock-read-user",
+                &(struct measure){.operation = read_clock, .context = &now, .tries = TRIES});
     measure_interrupt();
-    measure_row("cpus.thread-create-run-join", measure("the life of a thread", live, NULL, 200));
+    measure_row("cpus.thread-create-run-join", &(struct measure){.operation = live, .tries = 200});
 }
