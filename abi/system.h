@@ -49,6 +49,13 @@ struct system_frames {
     uint64_t cached; /* of the free ones, at hand for one CPU */
     uint64_t classes[FRAME_CLASS_COUNT];
     uint64_t free_blocks[MEMORY_ORDERS]; /* blocks of 2^n frames, each counted once */
+    uint64_t taken;                      /* through caches of CPUs, since the start */
+    uint64_t trips;                      /* how often a cache had to fetch more */
+    uint64_t zeroed;                     /* of the free ones, zero already, those in blocks of 2 MiB too */
+    uint64_t zeroed_hits;                /* requests for a zeroed frame that found one, since the start */
+    uint64_t zeroed_misses;
+    uint64_t zeroed_large_hits; /* the same for blocks of 2 MiB */
+    uint64_t zeroed_large_misses;
 };
 
 /* RAM in pieces of 4 KiB << order, counted from address 0: the piece with this number. */

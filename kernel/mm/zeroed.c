@@ -53,6 +53,7 @@ static uint32_t makers;      /* CPUs that have a block in the making; atomic to 
 
 static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
 static uint64_t went_elsewhere; /* atomic */
+static uint64_t early_misses;   /* on CPUs that were never idle so far; atomic */
 
 static uint32_t look(const uint32_t *value)
 {
@@ -146,6 +147,8 @@ enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
     if (stock != NULL) {
         stock->misses++;
         __atomic_store_n(&stock->wanted, stock->wanted < STOCK ? stock->wanted + 1 : STOCK, __ATOMIC_RELAXED);
+    } else {
+        __atomic_fetch_add(&early_misses, 1, __ATOMIC_RELAXED);
     }
     enum error error = frame_alloc_for(0, class, account, out);
     if (error == ERR_NONE) {
@@ -346,7 +349,10 @@ bool zeroed_give_back(void)
 
 void zeroed_count(struct zeroed_counts *out)
 {
-    *out = (struct zeroed_counts){.blocks = look(&block_count) + look(&makers)};
+    *out = (struct zeroed_counts){
+        .blocks = look(&block_count) + look(&makers),
+        .misses = __atomic_load_n(&early_misses, __ATOMIC_RELAXED),
+    };
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct stock *stock = stock_of(i);
         if (stock != NULL) {

@@ -107,7 +107,20 @@ static bool read_frames(uint64_t *index, union topic_record *out)
     }
     struct frame_counts counts;
     zeroed_count_frames(&counts);
-    out->frames = (struct system_frames){.total = counts.total, .free = counts.free, .cached = counts.cached};
+    struct zeroed_counts zeroed;
+    zeroed_count(&zeroed);
+    out->frames = (struct system_frames){
+        .total = counts.total,
+        .free = counts.free,
+        .cached = counts.cached,
+        .taken = counts.taken,
+        .trips = counts.trips,
+        .zeroed = zeroed.frames + zeroed.blocks * (2 * MIB / PAGE_SIZE),
+        .zeroed_hits = zeroed.hits,
+        .zeroed_misses = zeroed.misses,
+        .zeroed_large_hits = zeroed.large_hits,
+        .zeroed_large_misses = zeroed.large_misses,
+    };
     memcpy(out->frames.classes, counts.classes, sizeof(out->frames.classes));
     memcpy(out->frames.free_blocks, counts.free_blocks, sizeof(out->frames.free_blocks));
     return true;
