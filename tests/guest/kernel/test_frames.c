@@ -1,5 +1,5 @@
 /*
- * Page frames and heap in the running kernel, from every CPU at once.
+ * Page frames in the running kernel, from every CPU at once.
  */
 #include "tests/guest/kernel/support.h"
 
@@ -10,11 +10,14 @@
 #include "kernel/mm/zeroed.h"
 #include "lib/text.h"
 
+/* Free, or the heap's, which takes some for the threads of a test, and keeps them for later. */
 static uint64_t free_frames(void)
 {
     struct frame_counts counts;
+    uint64_t bytes, heap;
     zeroed_count_frames(&counts);
-    return counts.free;
+    heap_count(&bytes, &heap);
+    return counts.free + heap;
 }
 
 SELFTEST(every_order, "frames: a block of every order that is free can be taken, is aligned, and comes back")
@@ -85,15 +88,6 @@ static const char *churn(unsigned number)
         EXPECT(!held[i].taken || frame_free(held[i].frame, held[i].order) == ERR_NONE);
     }
     return NULL;
-}
-
-static uint64_t order_frames(uint64_t bytes)
-{
-    uint64_t frames = 1;
-    while (frames * PAGE_SIZE < bytes) {
-        frames *= 2;
-    }
-    return frames;
 }
 
 static uint32_t gathered; /* atomic */
@@ -187,7 +181,7 @@ static const char *exhaust(enum frame_class class, bool all)
     }
     EXPECT(!all || (refused && taken == expected)); /* ended threads give back frames of the kernel */
     EXPECT(taken <= expected);
-    EXPECT(free_frames() == before + order_frames(BLOCKS_MAX * sizeof(*blocks)));
+    EXPECT(free_frames() == before);
     return NULL;
 }
 
@@ -247,44 +241,4 @@ static const char *audit_books(void)
 SELFTEST(audit, "frames: the books are right after all this")
 {
     return audit_books();
-}
-
-static const char *heap_churn(unsigned number)
-{
-    static const size_t sizes[] = {1, 32, 33, 64, 100, 200, 500, 1000, 1344, 1345, 4096, 10000};
-    uint8_t *objects[32] = {0};
-    size_t size_of[32];
-    uint64_t random = number + 77;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        unsigned i = test_random(&random) % 32;
-        if (objects[i] != NULL) {
-            EXPECT(objects[i][0] == (uint8_t)number && objects[i][size_of[i] - 1] == (uint8_t)number);
-            heap_free(objects[i], size_of[i]);
-            objects[i] = NULL;
-        } else {
-            size_of[i] = sizes[test_random(&random) % (sizeof(sizes) / sizeof(sizes[0]))];
-            objects[i] = heap_alloc(size_of[i]);
-            EXPECT(objects[i] != NULL);
-            memset(objects[i], (uint8_t)number, size_of[i]);
-        }
-    }
-    for (unsigned i = 0; i < 32; i++) {
-        heap_free(objects[i], size_of[i]);
-    }
-    return NULL;
-}
-
-SELFTEST(heap_smp, "heap: objects of all sizes on every CPU keep their contents, and their memory comes back")
-{
-    uint64_t bytes_before, frames_before, bytes, frames;
-    heap_count(&bytes_before, &frames_before);
-    uint64_t before = free_frames();
-    const char *wrong = test_on_all_cpus(1, heap_churn);
-    if (wrong != NULL) {
-        return wrong;
-    }
-    heap_count(&bytes, &frames);
-    EXPECT(bytes == bytes_before);
-    EXPECT(free_frames() == before);
-    return NULL;
 }
