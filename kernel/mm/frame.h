@@ -163,9 +163,9 @@ void frame_drain(void);
 bool frame_tidy(void);
 
 /*
- * For debugging: functions that are told of each block before it is given back, by whom it was held, and of all frames
- * that were just taken. They may look at the frames and fill them. The CPUs' caches are not used then. Once, before the
- * first request.
+ * For debugging: functions that are told of each block before it is given back, by whom it was held, and of
+ * all frames that were just taken. They may look at the frames and fill them. The CPUs' caches are not used
+ * then. Once, before the first request.
  */
 struct frame_inspector {
     void (*given)(pfn_t first, unsigned order, enum frame_class class, uint32_t account);

@@ -1,6 +1,7 @@
 /*
- * Filling and checking frames; see frame_debug.h. Each word of a filled frame says that it is one, who had the frame, and
- * which frame it is. Nothing else is kept: a frame of which most words are right was filled, and then all must be.
+ * Filling and checking frames; see frame_debug.h. Each word of a filled frame says that it is one, who had
+ * the frame, and which frame it is. Nothing else is kept: a frame of which most words are right was filled,
+ * and then all must be.
  */
 #include "kernel/mm/frame_debug.h"
 
@@ -35,7 +36,8 @@ static void given(pfn_t first, unsigned order, enum frame_class class, uint32_t 
     }
 }
 
-/* The word that most of the frame consists of, if it is a filling; 0 when there is none. Few can have changed. */
+/* The word that most of the frame consists of, if it is a filling; 0 when there is none. Few can have
+ * changed. */
 static uint64_t filling_of(const uint64_t *words)
 {
     for (unsigned k = 0; k + 2 < WORDS; k += WORDS / 4) {
@@ -97,7 +99,8 @@ void frame_debug_idle(void)
     pfn_t where;
     char text[96];
     if (!frame_audit(&what, &where)) {
-        panic("frames: %s: %lx, %s", what, where.value << PAGE_SHIFT, frame_describe(where, text, sizeof(text)));
+        panic("frames: %s: %lx, %s", what, where.value << PAGE_SHIFT,
+              frame_describe(where, text, sizeof(text)));
     }
     struct heap_fault fault;
     if (!heap_audit(&fault)) {

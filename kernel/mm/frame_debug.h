@@ -1,8 +1,8 @@
 /*
  * Looking after the frame allocator while the system runs.
  *
- * frames=debug: frames are filled when they are given back, and looked at when they are taken again. Who writes to what he
- * has given back, or lets a device do it, is told of, with whose it was.
+ * frames=debug: frames are filled when they are given back, and looked at when they are taken again. Who
+ * writes to what he has given back, or lets a device do it, is told of, with whose it was.
  *
  * audit=SECONDS: idle CPUs check the books of the allocator and of the heap, when that is so long ago.
  */

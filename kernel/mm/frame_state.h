@@ -165,11 +165,11 @@ struct frame_state {
     uint64_t total; /* frames of RAM */
     struct frame_set_shape chunk_shape;
     struct frame_set_shape block_shape[BLOCK_ORDERS];
-    const struct frame_watch *watch; /* NULL when the kernel's frames are not kept apart */
-    uint64_t kernel_end;             /* its frames are below this one, when they are */
-    bool (*give_back)(void);         /* what to ask before a request is refused; NULL */
+    const struct frame_watch *watch;         /* NULL when the kernel's frames are not kept apart */
+    uint64_t kernel_end;                     /* its frames are below this one, when they are */
+    bool (*give_back)(void);                 /* what to ask before a request is refused; NULL */
     const struct frame_inspector *inspector; /* NULL */
-    bool (*untouched)(const void *); /* is this page of the metadata as it was at the start? NULL */
+    bool (*untouched)(const void *);         /* is this page of the metadata as it was at the start? NULL */
 
     /* Atomic; the fast paths write only the records of blocks that they hold. By index: see frame_record.h.
      */
