@@ -21,8 +21,10 @@ $(HOST)/tsan_slab_threads: tests/host/test_slab_threads.c $(HEAP_SOURCES)
 	@echo '  LD    $@'
 	@$(CC) $(HOST_CFLAGS) $(HEAP_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
 
-heap-threads: $(HOST)/tsan_slab_threads
+heap-threads: $(HOST)/tsan_slab_threads $(HOST)/test_slab_threads
 	@$<
+	@$< debug
+	@$(HOST)/test_slab_threads debug
 
 $(HOST)/model_heap_hands: tests/model/heap_hands.pml
 	@mkdir -p $@.build

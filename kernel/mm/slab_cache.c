@@ -105,6 +105,8 @@ void slab_cache_prepare(struct slab_cache *cache)
     if (__atomic_load_n(&cache->ready, __ATOMIC_ACQUIRE) != 0) {
         return;
     }
+    ASSERT(arch_this_cpu()->hands_busy ==
+           0); /* who keeps CPUs out of their hands has the lock, and waits for us */
     ASSERT(cache->bytes > 0 && cache->bytes <= SLAB_BYTES_MOST && cache->alignment <= SLAB_ALIGNMENT_MOST);
     spin_lock(&slabs_lock);
     if (cache->ready == 0) {

@@ -71,7 +71,6 @@ static void equip(const struct slab_cache *cache, struct slab_hand *hand)
     if (cache->hand == 0) {
         return;
     }
-    slab_cache_prepare(&slab_magazines);
     struct slab_magazine *loaded = magazine_make(), *spare = magazine_make();
     if (loaded != NULL && spare != NULL) {
         hand->loaded = loaded;

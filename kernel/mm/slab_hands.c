@@ -17,10 +17,14 @@ void heap_admit(struct cpu *cpu)
     cpu->hands = &slab_no_hands;
 }
 
-/* Give this CPU its table; NULL when there is no memory for it. */
+/*
+ * Give this CPU its table; NULL when there is no memory for it. Makes ready what the hands get magazines
+ * from, too: that takes slabs_lock, for which nobody may wait who is in his hands.
+ */
 static struct slab_hands *make_table(struct cpu *cpu)
 {
     pfn_t frame;
+    slab_cache_prepare(&slab_magazines);
     if (frame_alloc(0, FRAME_KERNEL, &frame) != ERR_NONE) {
         return NULL;
     }

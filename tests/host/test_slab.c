@@ -415,6 +415,12 @@ static void frame_of_others(void)
     }
 }
 
+/* What is no RAM at all; nothing is read there. */
+static void outside_of_memory(void)
+{
+    heap_free((void *)(uintptr_t)0x123456789000, 20000);
+}
+
 static void destroyed_in_use(void)
 {
     struct slab_cache *cache;
@@ -442,6 +448,7 @@ static void misuse_is_told(void **state)
     expect_panic(small_as_large, "given back to 'large', is no object of it: it is one of '112 bytes'");
     expect_panic(large_twice, "given back to 'large', is no object of it: its frame is free");
     expect_panic(frame_of_others, "is no object of it: its frame is held as 'user'");
+    expect_panic(outside_of_memory, "is no object of it: its frame is no RAM");
     expect_panic(destroyed_in_use, "'used' ends with 1 objects in use");
 }
 
