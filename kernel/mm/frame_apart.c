@@ -87,12 +87,13 @@ void frame_whole_give(uint64_t index, unsigned order, unsigned group)
 /* All of the stock leaves the kernel, some at a time. With the drain lock, without the pool's. */
 void frame_stock_give_up(void)
 {
-    uint64_t indices[STOCK_BATCH], index;
+    uint32_t indices[STOCK_BATCH];
+    uint64_t index;
     unsigned count;
     do {
         frame_pool_lock();
         for (count = 0; count < STOCK_BATCH && take_stock(&index); count++)
-            indices[count] = index;
+            indices[count] = (uint32_t)index;
         frame_pool_unlock();
         for (unsigned k = 0; k < count; k++)
             frames.watch->leave(frame_at(indices[k]), (pages_t){CHUNK_FRAMES});

@@ -138,25 +138,53 @@ static uint64_t untouched(const void *at, size_t size)
     return frames.untouched && frames.untouched(at) ? left : 0;
 }
 
-/* Frames from this one on that are free in a block of whole chunks, and whose records were never touched. */
-static uint64_t never_used(uint64_t index)
+/* Free frames in a block of whole chunks: they are nowhere else, and have no records. */
+static void audit_free_chunks(struct audit *audit, uint64_t index, uint64_t count)
 {
-    uint64_t frame = frame_at(index).value, count = untouched(&frames.record[index], 1);
-    int order = count ? frame_blocks_order_at(frame) : -1;
+    bool kept = frames.watch != NULL;
+    for (uint64_t c = index / CHUNK_FRAMES; c <= (index + count - 1) / CHUNK_FRAMES; c++) {
+        uint64_t skip = untouched(&frames.chunk[c], sizeof frames.chunk[c]);
+        if (skip) {
+            c += skip - 1;
+            continue;
+        }
+        claim(audit, frame_chunk_free(&frames.chunk[c]) == 0 && !frame_set_has(frames.stock, c),
+              "a frame is free in two places", c * CHUNK_FRAMES);
+        claim(audit, !kept || frame_group_at(c * CHUNK_FRAMES) != GROUP_KERNEL,
+              "a free block is the kernel's", c * CHUNK_FRAMES);
+    }
+    uint64_t end = untouched(&frames.record[index], 1) ? index : index + count;
+    for (uint64_t i = index; i < end; i += 8) {
+        uint64_t eight;
+        __builtin_memcpy(&eight, &frames.record[i], sizeof eight);
+        claim(audit, eight == 0, "a free frame has a record", i);
+    }
+}
+
+/*
+ * When this frame, the first of a chunk, is in a free block of whole chunks: look at all of it whose records
+ * are in one page, or as much as there is. Returns how many frames that was.
+ */
+static uint64_t audit_free_part(struct audit *audit, uint64_t index)
+{
+    int order = index % CHUNK_FRAMES ? -1 : frame_blocks_order_at(frame_at(index).value);
     if (order < 0)
         return 0;
-    uint64_t left = ((uint64_t)1 << order) - frame % ((uint64_t)1 << order);
-    return count < left ? count : left;
+    uint64_t left = ((uint64_t)1 << order) - frame_at(index).value % ((uint64_t)1 << order);
+    uint64_t page = align_down(PAGE_SIZE - (uintptr_t)&frames.record[index] % PAGE_SIZE, CHUNK_FRAMES);
+    uint64_t count = page == 0 ? CHUNK_FRAMES : page < left ? page : left;
+    audit_free_chunks(audit, index, count);
+    audit->free += count;
+    return count;
 }
 
 /* Walk the frames in order. A held block can reach over several sections, and these are adjacent. */
 static void audit_frames(struct audit *audit)
 {
     for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER && audit->what == NULL;) {
-        uint64_t skip = never_used(i);
-        if (skip) {
-            audit->free += skip;
-            i += skip;
+        uint64_t free = audit_free_part(audit, i);
+        if (free) {
+            i += free;
             continue;
         }
         uint8_t record = frame_record(i);

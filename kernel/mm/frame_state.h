@@ -43,7 +43,7 @@
 #define CACHED_GROUPS 2u
 
 /* Chunks that leave the kernel at once. */
-#define STOCK_BATCH 32u
+#define STOCK_BATCH 256u
 
 /* Chunks with free frames are indexed by how many are free (the bucket) and their largest free block. */
 #define BUCKETS     14u

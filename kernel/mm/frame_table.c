@@ -8,7 +8,7 @@
 #include "kernel/mm/window.h"
 
 /* What one touch makes: a page fault for each 4 KiB would be many. */
-#define STEP (64 * KIB)
+#define STEP (WINDOW_RECORDS_MOST * PAGE_SIZE)
 
 /* Set once. */
 static uint64_t first_byte; /* physical */
@@ -40,14 +40,6 @@ void *frame_table_start(void)
     return (void *)FRAME_TABLE_BASE;
 }
 
-static void make_page(struct arch_leaf *leaf, uint64_t at)
-{
-    paddr_t physical = paddr(first_byte + at);
-    arch_zero_pages(window_open(WINDOW_RECORDS, paddr_to_pfn(physical)), 1);
-    window_close(WINDOW_RECORDS);
-    arch_leaf_set(leaf, physical, PAGE_SIZE, MAP_READ | MAP_WRITE);
-}
-
 /* The tables are all there, so this cannot fail; two CPUs can come for the same step. */
 static void make_step(uint64_t at)
 {
@@ -57,10 +49,13 @@ static void make_step(uint64_t at)
         leaf->bits != 0) {
         return;
     }
-    for (; at < end; at += PAGE_SIZE) {
-        make_page(leaf++, at);
+    unsigned count = (unsigned)((end - at) / PAGE_SIZE);
+    arch_zero_pages(window_open_records(paddr_to_pfn(paddr(first_byte + at)), count), count);
+    window_close_records(count);
+    for (uint64_t page = at; page < end; page += PAGE_SIZE) {
+        arch_leaf_set(leaf++, paddr(first_byte + page), PAGE_SIZE, MAP_READ | MAP_WRITE);
     }
-    __atomic_store_n(&made, made + (end - align_down(end - 1, STEP)), __ATOMIC_RELAXED);
+    __atomic_store_n(&made, made + (end - at), __ATOMIC_RELAXED);
 }
 
 bool frame_table_touch(uint64_t address)

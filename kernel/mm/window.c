@@ -39,6 +39,25 @@ void window_close(enum window use)
     arch_leaf_clear_here(&cpu->windows[use], cpu->window_area + use * PAGE_SIZE);
 }
 
+void *window_open_records(pfn_t first, unsigned count)
+{
+    struct cpu *cpu = arch_this_cpu();
+    for (unsigned i = 0; i < count; i++) {
+        arch_leaf_set(&cpu->windows[WINDOW_RECORDS + i], pfn_to_paddr(pfn(first.value + i)), PAGE_SIZE,
+                      flags);
+    }
+    return (void *)(uintptr_t)(cpu->window_area + WINDOW_RECORDS * PAGE_SIZE);
+}
+
+void window_close_records(unsigned count)
+{
+    struct cpu *cpu = arch_this_cpu();
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t slot = WINDOW_RECORDS + i;
+        arch_leaf_clear_here(&cpu->windows[slot], cpu->window_area + slot * PAGE_SIZE);
+    }
+}
+
 void *window_open_large(pfn_t first)
 {
     struct cpu *cpu = arch_this_cpu();

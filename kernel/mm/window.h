@@ -23,12 +23,19 @@ enum window {
     WINDOWS
 };
 
+/* Most frames in a row that WINDOW_RECORDS shows at once. */
+#define WINDOW_RECORDS_MOST 16u
+
 /* Make a CPU's windows: tables and nothing else. ERR_NO_MEMORY. */
 enum error window_setup(struct cpu *cpu) MUST_CHECK;
 
 /* Where the frame can be read and written until window_close. */
 void *window_open(enum window use, pfn_t frame);
 void window_close(enum window use);
+
+/* The same for some frames in a row, in WINDOW_RECORDS. */
+void *window_open_records(pfn_t first, unsigned count);
+void window_close_records(unsigned count);
 
 /* The same for the 512 frames from an aligned one on; one slot in all, for what WINDOW_ZERO does. */
 void *window_open_large(pfn_t first);

@@ -3,6 +3,7 @@
  */
 #include "tests/guest/kernel/support.h"
 
+#include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
