@@ -79,12 +79,17 @@ def machine_check(_):
     return run_suite("machine-check", [PYTHON, "tests/guest/machine_check.py"], 600)
 
 
+def bench(_):
+    return run_suite("bench", [PYTHON, "tests/guest/bench.py"], 700)
+
+
 def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "heap": heap,
-          "fuzz": fuzz, "boot": boot, "guest": guest, "crash": crash, "machine-check": machine_check, "prompt": prompt}
+          "fuzz": fuzz, "boot": boot, "guest": guest, "crash": crash, "machine-check": machine_check, "prompt": prompt,
+          "bench": bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

@@ -32,6 +32,10 @@ FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 FIRMWARE_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # A write of v to this port ends QEMU with the status (v << 1) | 1. Only tests have the device.
 EXIT_PORT = 0xF4
+# Under -icount an instruction takes 2^shift nanoseconds, and the time stamp counter counts these: 8 are a CPU about as
+# fast as the emulation of it, so waits of the firmware (0.75 s for a TPM) take no longer than they do without.
+# bench/guest/measure.h divides by it.
+ICOUNT_SHIFT = 3
 DEBUG = Path("build/debug")
 DETACH = b"\x1d"  # Ctrl-]
 
@@ -57,7 +61,7 @@ def command(image, *, cpus=4, memory="1G", cpu="max", serial="mon:stdio", gui=Fa
     words = [QEMU, "-nodefaults", "-no-user-config", "-name", "Quire"]
     words += ["-cpu", cpu, "-smp", str(cpus), "-m", memory, *memory_words(memory, cpus, nodes)]
     if icount:
-        words += ["-accel", "tcg", "-icount", "shift=0,align=off,sleep=off"]
+        words += ["-accel", "tcg", "-icount", f"shift={ICOUNT_SHIFT},align=off,sleep=off"]
     else:
         words += ["-accel", "tcg,thread=multi"]
     words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}"]

@@ -10,6 +10,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/screen.h"
 #include "kernel/init/handover.h"
+#include "kernel/init/kbench.h"
 #include "kernel/init/root_start.h"
 #include "kernel/init/selftest.h"
 #include "kernel/init/bad_memory.h"
@@ -100,7 +101,9 @@ static void bring_up_cores(unsigned came)
 static void start_rest(void *unused)
 {
     (void)unused;
-    selftest_run();
+    if (!kbench_run()) {
+        selftest_run();
+    }
     root_start();
     thread_exit();
 }
