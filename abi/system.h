@@ -10,7 +10,8 @@
 #define ACTION_POWER_OFF 1
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
-#define ACTION_AUDIT     4 /* check the books of the page frames; the log says what is wrong with them */
+#define ACTION_AUDIT     4 /* check the books of frames and heap; the log says what is wrong with them */
+#define ACTION_DRAIN     5 /* what the kernel's heap keeps for later goes back to the frames */
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
@@ -24,6 +25,8 @@
 #define TOPIC_FRAME_MAP 9 /* struct system_frame_map; index: FRAME_MAP_INDEX, pieces without RAM skipped */
 
 #define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
+
+#define TOPIC_SLABS 11 /* struct system_slab, one a cache of the kernel's heap */
 
 #define MEMORY_ORDERS 19
 
@@ -77,6 +80,20 @@ struct system_node {
     uint32_t cpus;  /* CPUs that it is near to */
     uint64_t total; /* frames */
     uint64_t free;
+};
+
+#define SLAB_NAME 24
+
+/* What the kernel's heap has for one kind of object. */
+struct system_slab {
+    char name[SLAB_NAME];
+    uint64_t bytes;  /* of an object; 0 where they differ */
+    uint64_t in_use; /* objects */
+    uint64_t used;   /* bytes of those */
+    uint64_t slabs;
+    uint64_t frames; /* that the slabs take */
+    uint64_t hits;   /* times that an object was taken or given back without a lock */
+    uint64_t misses; /* times that it took one */
 };
 
 struct system_memory {

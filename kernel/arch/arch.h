@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "abi/error.h"
+#include "arch_cpu.h" /* of the architecture: arch_this_cpu, arch_bound_index */
 #include "lib/units.h"
 
 struct cpu;
@@ -22,9 +23,6 @@ struct thread;
 
 /* Number of CPUs that came up. Set once at boot. */
 unsigned arch_cpu_count(void);
-
-/* The CPU that runs this code; valid from the first line of C on. */
-struct cpu *arch_this_cpu(void);
 
 /* Spin politely; also answers a TLB flush request that waits for this CPU. */
 void arch_spin_wait(void);

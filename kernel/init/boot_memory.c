@@ -11,6 +11,7 @@
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame_debug.h"
 #include "kernel/mm/frame_table.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/zeroed.h"
 #include "lib/text.h"
@@ -69,6 +70,13 @@ static void start_audits(void)
     frame_debug_audit(seconds * 1000000000);
 }
 
+/* What is kept for later goes where it is wanted now. */
+static bool give_back(void)
+{
+    bool zeroed = zeroed_give_back();
+    return heap_give_back() || zeroed;
+}
+
 /* What the aperture promises, by the page tables. */
 static void check(bool safe)
 {
@@ -108,7 +116,7 @@ void boot_memory_start(unsigned cpus)
         frame_debug_start();
     }
     start_audits();
-    frame_ask_before_refusing(zeroed_give_back);
+    frame_ask_before_refusing(give_back);
     frame_tell_untouched(frame_table_untouched);
     hold_all(records);
     check(safe);

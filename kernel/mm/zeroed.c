@@ -11,7 +11,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/contents.h"
 #include "kernel/mm/frame_report.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
@@ -41,6 +41,8 @@ struct stock {
     uint32_t moving;     /* some are on their way: came and went are not right just now */
 } __attribute__((aligned(128)));
 
+static struct slab_cache stock_cache = SLAB_CACHE_OF("zeroed stock", struct stock);
+
 /* By number of the CPU; each is made by its owner when it is first idle. Atomic. */
 static struct stock *stocks[CPU_MAX];
 
@@ -68,7 +70,7 @@ static struct stock *stock_of(unsigned number)
 
 static struct stock *stock_make(unsigned number)
 {
-    struct stock *stock = heap_alloc_zeroed(sizeof(*stock));
+    struct stock *stock = slab_alloc_zeroed(&stock_cache);
     if (stock != NULL) {
         spin_init(&stock->lock, "zeroed frames", LOCK_ZEROED);
         stock->block_done = BLOCK_FRAMES;

@@ -5,8 +5,10 @@
 
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "lib/text.h"
+
+static struct slab_cache tasks = SLAB_CACHE_OF("task", struct task);
 
 static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
 
@@ -27,12 +29,12 @@ static void task_destroy(struct object *object)
     if (task->watcher != NULL) {
         notification_release(task->watcher);
     }
-    heap_free(task, sizeof(*task));
+    slab_free(&tasks, task);
 }
 
 enum error task_make(const char *name, struct task **out)
 {
-    struct task *task = heap_alloc_zeroed(sizeof(*task));
+    struct task *task = slab_alloc_zeroed(&tasks);
     if (task == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -48,7 +50,7 @@ enum error task_make(const char *name, struct task **out)
         }
     }
     if (error != ERR_NONE) {
-        heap_free(task, sizeof(*task));
+        slab_free(&tasks, task);
         return error;
     }
     spin_lock(&all_lock);

@@ -13,6 +13,7 @@
 
 struct arch_leaf;
 struct aspace;
+struct slab_hands;
 struct thread;
 
 /* Reasons to leave the fast path on the way back to user mode. */
@@ -42,6 +43,10 @@ struct cpu {
     struct aspace *space; /* whose tables are loaded; NULL for the kernel's */
     uint64_t locks_held;  /* bit n: a lock of rank n */
     uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
+
+    /* Of the heap: mm/slab_state.h says who may write them. Atomic. */
+    struct slab_hands *hands;
+    uint32_t hands_busy;
 
     /* Guarded by queue_lock. */
     struct spinlock queue_lock;

@@ -5,23 +5,25 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/queue.h"
+
+static struct slab_cache threads = SLAB_CACHE_OF("thread", struct thread);
 
 static uint32_t next_number; /* atomic */
 static uint32_t alive;       /* atomic */
 
 static enum error thread_make(const char *name, uint32_t affinity, struct thread **out)
 {
-    struct thread *thread = heap_alloc_zeroed(sizeof(*thread));
+    struct thread *thread = slab_alloc_zeroed(&threads);
     if (thread == NULL) {
         return ERR_NO_MEMORY;
     }
     enum error error = stack_alloc(&thread->stack_top);
     if (error != ERR_NONE) {
-        heap_free(thread, sizeof(*thread));
+        slab_free(&threads, thread);
         return error;
     }
     thread->name = name;
@@ -84,7 +86,7 @@ void thread_discard(struct thread *thread)
     if (thread->task != NULL) {
         task_release(thread->task);
     }
-    heap_free(thread, sizeof(*thread));
+    slab_free(&threads, thread);
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
 }
 

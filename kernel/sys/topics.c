@@ -8,6 +8,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/node.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/task.h"
@@ -169,6 +170,11 @@ static bool read_node(uint64_t *index, union topic_record *out)
     return true;
 }
 
+static bool read_slab(uint64_t *index, union topic_record *out)
+{
+    return heap_describe(*index, &out->slab);
+}
+
 static bool read_boot(uint64_t *index, union topic_record *out)
 {
     extern const char image_start[], image_end[];
@@ -199,6 +205,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
         {TOPIC_NODES, sizeof(struct system_node), read_node},
+        {TOPIC_SLABS, sizeof(struct system_slab), read_slab},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {

@@ -20,6 +20,7 @@ union topic_record {
     struct system_frames frames;
     struct system_frame_map frame_map;
     struct system_node node;
+    struct system_slab slab;
 };
 
 struct topic {

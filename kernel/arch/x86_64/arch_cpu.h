@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/arch/x86_64/offsets.h"
+
+struct cpu;
+
 /* Task state segment of long mode, SDM vol. 3A 8.7. */
 struct tss {
     uint32_t reserved0;
@@ -36,6 +40,14 @@ struct arch_cpu {
     uint32_t flush_done;
     uint32_t stopped; /* atomic: answered the stop of a panic */
 };
+
+/* The CPU that runs this code, from the first line of C on. Volatile: a thread may go on on another one. */
+static inline struct cpu *arch_this_cpu(void)
+{
+    struct cpu *cpu;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF));
+    return cpu;
+}
 
 /*
  * The index, or 0 when it is not below the limit, by arithmetic alone: a speculated path past a bounds check
