@@ -13,6 +13,7 @@
 #include "kernel/mm/frame_table.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/window.h"
 #include "kernel/mm/zeroed.h"
 #include "lib/text.h"
 
@@ -111,6 +112,8 @@ void boot_memory_start(unsigned cpus)
     }
     if (safe) {
         frame_keep_apart(&aperture_watch, pfn(APERTURE_SIZE >> PAGE_SHIFT));
+    } else {
+        window_use_aperture();
     }
     if (handover_option_is("frames", "debug")) {
         frame_debug_start();
