@@ -10,9 +10,10 @@
 #define ACTION_POWER_OFF 1
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
-#define ACTION_TRACE_ON  5 /* begin to trace, or go on */
-#define ACTION_TRACE_OFF 6
-#define ACTION_AUDIT     4 /* check the books of the page frames; the log says what is wrong with them */
+#define ACTION_AUDIT     4 /* check the books of frames and heap; the log says what is wrong with them */
+#define ACTION_DRAIN     5 /* what the kernel's heap keeps for later goes back to the frames */
+#define ACTION_TRACE_ON  6 /* begin to trace, or go on */
+#define ACTION_TRACE_OFF 7
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
@@ -27,10 +28,10 @@
 
 #define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
 
-#define TOPIC_LOCKS 11 /* struct system_lock, one a class of locks, outermost first */
-
-#define TOPIC_THREADS 12 /* struct system_thread; index: number of the thread, gaps skipped */
-#define TOPIC_TRACE   13 /* struct system_trace (abi/trace.h) */
+#define TOPIC_SLABS   11 /* struct system_slab, one a cache of the kernel's heap */
+#define TOPIC_LOCKS   12 /* struct system_lock, one a class of locks, outermost first */
+#define TOPIC_THREADS 13 /* struct system_thread; index: number of the thread, gaps skipped */
+#define TOPIC_TRACE   14 /* struct system_trace (abi/trace.h) */
 
 #define MEMORY_ORDERS 19
 
@@ -56,6 +57,13 @@ struct system_frames {
     uint64_t cached; /* of the free ones, at hand for one CPU */
     uint64_t classes[FRAME_CLASS_COUNT];
     uint64_t free_blocks[MEMORY_ORDERS]; /* blocks of 2^n frames, each counted once */
+    uint64_t taken;                      /* through caches of CPUs, since the start */
+    uint64_t trips;                      /* how often a cache had to fetch more */
+    uint64_t zeroed;                     /* of the free ones, zero already, those in blocks of 2 MiB too */
+    uint64_t zeroed_hits;                /* requests for a zeroed frame that found one, since the start */
+    uint64_t zeroed_misses;
+    uint64_t zeroed_large_hits; /* the same for blocks of 2 MiB */
+    uint64_t zeroed_large_misses;
 };
 
 /* RAM in pieces of 4 KiB << order, counted from address 0: the piece with this number. */
@@ -77,6 +85,20 @@ struct system_node {
     uint32_t cpus;  /* CPUs that it is near to */
     uint64_t total; /* frames */
     uint64_t free;
+};
+
+#define SLAB_NAME 24
+
+/* What the kernel's heap has for one kind of object. */
+struct system_slab {
+    char name[SLAB_NAME];
+    uint64_t bytes;  /* of an object; 0 where they differ */
+    uint64_t in_use; /* objects */
+    uint64_t used;   /* bytes of those */
+    uint64_t slabs;
+    uint64_t frames; /* that the slabs take */
+    uint64_t hits;   /* times that an object was taken or given back without a lock */
+    uint64_t misses; /* times that it took one */
 };
 
 struct system_memory {

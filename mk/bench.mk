@@ -1,7 +1,7 @@
 # Measures against the table of what was accepted; AREA=NAME for one area.
 
 bench: $(IMAGE) $(TEST_IMAGE)
-	@$(PYTHON) tools/bench.py $(AREA)
+	@$(PYTHON) tools/bench.py $(AREA) $(APPEND)
 
 # What happened on each CPU in a boot, as a timeline.
 trace: $(IMAGE)

@@ -12,22 +12,33 @@ enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out
 enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out);
 enum error __wrap_frame_free(pfn_t first, unsigned order);
 
-enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
+static inline bool on(void)
 {
-    enum error error = __real_frame_alloc(order, class, out);
+    return __builtin_expect(__atomic_load_n(&trace_on, __ATOMIC_RELAXED), 0);
+}
+
+static enum error taken(enum error error, unsigned order, enum frame_class class, const pfn_t *out)
+{
     if (error == ERR_NONE) {
         trace(TRACE_FRAME_TAKE, (uint16_t)order, out->value, class);
     }
     return error;
 }
 
+enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
+{
+    if (!on()) {
+        return __real_frame_alloc(order, class, out);
+    }
+    return taken(__real_frame_alloc(order, class, out), order, class, out);
+}
+
 enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
-    enum error error = __real_frame_alloc_for(order, class, account, out);
-    if (error == ERR_NONE) {
-        trace(TRACE_FRAME_TAKE, (uint16_t)order, out->value, class);
+    if (!on()) {
+        return __real_frame_alloc_for(order, class, account, out);
     }
-    return error;
+    return taken(__real_frame_alloc_for(order, class, account, out), order, class, out);
 }
 
 enum error __wrap_frame_free(pfn_t first, unsigned order)

@@ -11,7 +11,7 @@
  * CPUs, and let it know what is in use already; from here on frames and heap work. Panics with the reason
  * when that cannot be: a machine without memory cannot run.
  */
-void boot_memory_start(unsigned cpus);
+void boot_memory_start(unsigned processors);
 
 /* Give back what only the loader used. For when every core that the loader counted has left it. */
 void boot_memory_reclaim(void);

@@ -17,6 +17,7 @@
 #include "kernel/init/bad_memory.h"
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/obj/clock_page.h"
 #include "kernel/sched/lock_debug.h"
@@ -61,6 +62,15 @@ static void find_features(void)
     if (handover_option("clock", &clock, &length)) {
         machine_prefer_clock(clock, length);
     }
+}
+
+static void start_heap(void)
+{
+    if (handover_option_is("heap", "debug")) {
+        heap_debug();
+        log_info("heap: its debug mode is on");
+    }
+    heap_admit(&boot_cpu);
 }
 
 static void open_screen(void)
@@ -130,6 +140,7 @@ void kernel_entry(uint64_t entry_stamp)
     machine_early(&boot_cpu, entry_stamp);
     take_over();
     find_features();
+    start_heap();
     unsigned came = machine_gather_cores(handover.info.numcores);
     boot_memory_start(came);
     bad_memory_retire();

@@ -5,19 +5,21 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/sched/thread.h"
+
+static struct slab_cache notifications = SLAB_CACHE_OF("notification", struct notification);
 
 static void notification_destroy(struct object *object)
 {
     struct notification *notification = (struct notification *)object;
     ASSERT(list_empty(&notification->waiters.waiters)); /* a waiter holds a reference */
-    heap_free(notification, sizeof(*notification));
+    slab_free(&notifications, notification);
 }
 
 enum error notification_make(struct notification **out)
 {
-    struct notification *notification = heap_alloc_zeroed(sizeof(*notification));
+    struct notification *notification = slab_alloc_zeroed(&notifications);
     if (notification == NULL) {
         return ERR_NO_MEMORY;
     }

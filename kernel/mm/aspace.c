@@ -6,11 +6,13 @@
 #include "abi/handle.h"
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 
 /* Where the search for a free place begins, and the gap that it leaves before each mapping. */
 #define SEARCH_START 0x0000100000000000u
 #define SEARCH_GAP   PAGE_SIZE
+
+static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
 
 enum error aspace_init(struct aspace *space)
 {
@@ -128,7 +130,7 @@ static enum error insert(struct aspace *space, struct mapping *m, uint64_t addre
 enum error aspace_map(struct aspace *space, struct memory *memory, uint64_t offset, uint64_t address,
                       uint64_t bytes, uint32_t access, uint64_t *mapped_at)
 {
-    struct mapping *m = heap_alloc_zeroed(sizeof(*m));
+    struct mapping *m = slab_alloc_zeroed(&mappings);
     if (m == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -144,7 +146,7 @@ enum error aspace_map(struct aspace *space, struct memory *memory, uint64_t offs
     }
     spin_unlock(&space->lock);
     if (error != ERR_NONE) {
-        heap_free(m, sizeof(*m));
+        slab_free(&mappings, m);
         return error;
     }
     *mapped_at = start;
@@ -171,7 +173,7 @@ enum error aspace_unmap(struct aspace *space, uint64_t address)
         return closed ? ERR_DEAD : ERR_NOT_FOUND;
     }
     memory_release(m->memory);
-    heap_free(m, sizeof(*m));
+    slab_free(&mappings, m);
     return ERR_NONE;
 }
 
@@ -204,7 +206,7 @@ void aspace_close(struct aspace *space)
         struct mapping *m = LIST_ENTRY(space->mappings.next, struct mapping, node);
         list_remove(&m->node);
         memory_release(m->memory);
-        heap_free(m, sizeof(*m));
+        slab_free(&mappings, m);
     }
 }
 

@@ -58,6 +58,8 @@ struct frame_counts {
     uint64_t cached; /* of the free ones, in the CPUs' caches */
     uint64_t classes[FRAME_CLASSES];
     uint64_t free_blocks[FRAME_ORDERS];
+    uint64_t taken;   /* through the CPUs' caches, since the start */
+    uint64_t trips;   /* of the caches, for more, since the start */
     uint64_t damaged; /* frames that were given back twice at the same moment: a bug of the caller */
 };
 

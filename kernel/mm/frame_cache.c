@@ -214,6 +214,7 @@ static bool gather_apart(struct frame_hand *hand)
 /* Let free frames wait to be opened; false when there are none. */
 static bool fetch(struct frame_cpu *cpu, struct frame_hand *hand)
 {
+    cpu->trips++;
     if (frame_is_apart(hand->group))
         return gather_apart(hand);
     if (__atomic_load_n(&frames.keep[hand->group], __ATOMIC_RELAXED) == FILED_MOST && open_whole(cpu, hand))

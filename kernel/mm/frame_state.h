@@ -132,6 +132,7 @@ struct frame_cpu {
     uint32_t least;
     uint64_t given[RECORD_KINDS];  /* frames given back, by the low half of their record */
     uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
+    uint64_t trips;                /* to the pool, for more */
     struct frame_hand hand[CACHED_GROUPS];
     struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher; no pinned ones */
     uint32_t blocks[CHUNK_ORDER - 1][CACHED_GROUPS][2 * HALF_BLOCKS];

@@ -13,6 +13,8 @@
 /* Pages to handle between two looks at what else is to do. */
 #define STEP 64
 
+static struct slab_cache memories = SLAB_CACHE_OF("memory object", struct memory);
+
 static uint64_t leaf_count(const struct memory *memory)
 {
     return (memory->pages.value + MEMORY_LEAF - 1) / MEMORY_LEAF;
@@ -45,12 +47,12 @@ static void memory_destroy(struct object *object)
         heap_free(memory->leaves[i], PAGE_SIZE);
     }
     heap_free(memory->leaves, leaf_count(memory) * sizeof(pfn_t *));
-    heap_free(memory, sizeof(*memory));
+    slab_free(&memories, memory);
 }
 
 static struct memory *memory_new(pages_t pages)
 {
-    struct memory *memory = heap_alloc_zeroed(sizeof(*memory));
+    struct memory *memory = slab_alloc_zeroed(&memories);
     if (memory != NULL) {
         object_init(&memory->object, OBJECT_MEMORY, memory_destroy);
         memory->pages = pages;

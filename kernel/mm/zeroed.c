@@ -11,7 +11,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/contents.h"
 #include "kernel/mm/frame_report.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
@@ -41,6 +41,8 @@ struct stock {
     uint32_t moving;     /* some are on their way: came and went are not right just now */
 } __attribute__((aligned(128)));
 
+static struct slab_cache stock_cache = SLAB_CACHE_OF("zeroed stock", struct stock);
+
 /* By number of the CPU; each is made by its owner when it is first idle. Atomic. */
 static struct stock *stocks[CPU_MAX];
 
@@ -53,6 +55,7 @@ static uint32_t makers;      /* CPUs that have a block in the making; atomic to 
 
 static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
 static uint64_t went_elsewhere; /* atomic */
+static uint64_t early_misses;   /* on CPUs that were never idle so far; atomic */
 
 static uint32_t look(const uint32_t *value)
 {
@@ -67,7 +70,7 @@ static struct stock *stock_of(unsigned number)
 
 static struct stock *stock_make(unsigned number)
 {
-    struct stock *stock = heap_alloc_zeroed(sizeof(*stock));
+    struct stock *stock = slab_alloc_zeroed(&stock_cache);
     if (stock != NULL) {
         spin_init(&stock->lock, "zeroed frames", LOCK_ZEROED);
         stock->block_done = BLOCK_FRAMES;
@@ -146,6 +149,8 @@ enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
     if (stock != NULL) {
         stock->misses++;
         __atomic_store_n(&stock->wanted, stock->wanted < STOCK ? stock->wanted + 1 : STOCK, __ATOMIC_RELAXED);
+    } else {
+        __atomic_fetch_add(&early_misses, 1, __ATOMIC_RELAXED);
     }
     enum error error = frame_alloc_for(0, class, account, out);
     if (error == ERR_NONE) {
@@ -346,7 +351,10 @@ bool zeroed_give_back(void)
 
 void zeroed_count(struct zeroed_counts *out)
 {
-    *out = (struct zeroed_counts){.blocks = look(&block_count) + look(&makers)};
+    *out = (struct zeroed_counts){
+        .blocks = look(&block_count) + look(&makers),
+        .misses = __atomic_load_n(&early_misses, __ATOMIC_RELAXED),
+    };
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct stock *stock = stock_of(i);
         if (stock != NULL) {

@@ -5,12 +5,14 @@
 
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/obj/clock_page.h"
 #include "lib/text.h"
 
 /* Threads that are told of the end of their task while it is locked. */
 #define KILLS_AT_ONCE 32
+
+static struct slab_cache tasks = SLAB_CACHE_OF("task", struct task);
 
 static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
 
@@ -31,12 +33,12 @@ static void task_destroy(struct object *object)
     if (task->watcher != NULL) {
         notification_release(task->watcher);
     }
-    heap_free(task, sizeof(*task));
+    slab_free(&tasks, task);
 }
 
 enum error task_make(const char *name, uint8_t ceiling, struct task **out)
 {
-    struct task *task = heap_alloc_zeroed(sizeof(*task));
+    struct task *task = slab_alloc_zeroed(&tasks);
     if (task == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -59,7 +61,7 @@ enum error task_make(const char *name, uint8_t ceiling, struct task **out)
         }
     }
     if (error != ERR_NONE) {
-        heap_free(task, sizeof(*task));
+        slab_free(&tasks, task);
         return error;
     }
     spin_lock(&all_lock);

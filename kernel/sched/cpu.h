@@ -14,6 +14,7 @@
 
 struct arch_leaf;
 struct aspace;
+struct slab_hands;
 struct thread;
 struct trace_ring;
 
@@ -57,6 +58,10 @@ struct cpu {
     uint64_t locks_held;  /* bit n: a lock of rank n */
     uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
     uint32_t after;       /* AFTER_* */
+
+    /* Of the heap: mm/slab_state.h says who may write them. Atomic. */
+    struct slab_hands *hands;
+    uint32_t hands_busy;
 
     /* Guarded by queue_lock. */
     struct spinlock queue_lock;

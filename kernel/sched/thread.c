@@ -4,11 +4,13 @@
 #include "kernel/sched/thread.h"
 
 #include "kernel/debug/trace.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/sched.h"
 #include "lib/text.h"
+
+static struct slab_cache threads = SLAB_CACHE_OF("thread", struct thread);
 
 static struct spinlock all_lock = SPINLOCK("list of threads", LOCK_THREAD_LIST);
 
@@ -25,7 +27,7 @@ static void thread_destroy(struct object *object)
     list_remove(&thread->all_node);
     spin_unlock(&all_lock);
     thread_budget_free(thread);
-    heap_free(thread, sizeof(*thread));
+    slab_free(&threads, thread);
 }
 
 static void wait_timed_out(struct cpu *cpu, struct timer *timer)
@@ -58,13 +60,13 @@ void thread_init(struct thread *thread, const char *name, uint8_t priority)
 
 static enum error thread_make(const char *name, struct thread **out)
 {
-    struct thread *thread = heap_alloc_zeroed(sizeof(*thread));
+    struct thread *thread = slab_alloc_zeroed(&threads);
     if (thread == NULL) {
         return ERR_NO_MEMORY;
     }
     enum error error = stack_alloc(&thread->stack_top);
     if (error != ERR_NONE) {
-        heap_free(thread, sizeof(*thread));
+        slab_free(&threads, thread);
         return error;
     }
     thread_init(thread, name, PRIORITY_DEFAULT);

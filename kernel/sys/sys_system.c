@@ -10,6 +10,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/init/main.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/sys/topics.h"
 #include "lib/text.h"
 
@@ -45,11 +46,16 @@ static enum error audit(void)
 {
     const char *what;
     pfn_t where;
-    if (frame_audit(&what, &where)) {
-        return ERR_NONE;
+    struct heap_fault fault;
+    if (!frame_audit(&what, &where)) {
+        log_error("frames: the books are wrong at frame %lx: %s", where.value, what);
+        return ERR_BAD_CHECKSUM;
     }
-    log_error("frames: the books are wrong at frame %lx: %s", where.value, what);
-    return ERR_BAD_CHECKSUM;
+    if (!heap_audit(&fault)) {
+        log_error("heap: the books are wrong: '%s' at %p: %s", fault.cache, fault.where, fault.what);
+        return ERR_BAD_CHECKSUM;
+    }
+    return ERR_NONE;
 }
 
 enum error sys_system_control(struct system *system, uint64_t action, uint64_t status)
@@ -67,6 +73,9 @@ enum error sys_system_control(struct system *system, uint64_t action, uint64_t s
         return arch_restart();
     case ACTION_AUDIT:
         return audit();
+    case ACTION_DRAIN:
+        heap_drain();
+        return ERR_NONE;
     case ACTION_TRACE_ON:
         return trace_start();
     case ACTION_TRACE_OFF:

@@ -9,6 +9,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/node.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/clock_page.h"
@@ -130,7 +131,20 @@ static bool read_frames(uint64_t *index, union topic_record *out)
     }
     struct frame_counts counts;
     zeroed_count_frames(&counts);
-    out->frames = (struct system_frames){.total = counts.total, .free = counts.free, .cached = counts.cached};
+    struct zeroed_counts zeroed;
+    zeroed_count(&zeroed);
+    out->frames = (struct system_frames){
+        .total = counts.total,
+        .free = counts.free,
+        .cached = counts.cached,
+        .taken = counts.taken,
+        .trips = counts.trips,
+        .zeroed = zeroed.frames + zeroed.blocks * (2 * MIB / PAGE_SIZE),
+        .zeroed_hits = zeroed.hits,
+        .zeroed_misses = zeroed.misses,
+        .zeroed_large_hits = zeroed.large_hits,
+        .zeroed_large_misses = zeroed.large_misses,
+    };
     memcpy(out->frames.classes, counts.classes, sizeof(out->frames.classes));
     memcpy(out->frames.free_blocks, counts.free_blocks, sizeof(out->frames.free_blocks));
     return true;
@@ -179,6 +193,11 @@ static bool read_node(uint64_t *index, union topic_record *out)
     return true;
 }
 
+static bool read_slab(uint64_t *index, union topic_record *out)
+{
+    return heap_describe(*index, &out->slab);
+}
+
 static bool read_boot(uint64_t *index, union topic_record *out)
 {
     extern const char image_start[], image_end[];
@@ -212,6 +231,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
         {TOPIC_NODES, sizeof(struct system_node), read_node},
+        {TOPIC_SLABS, sizeof(struct system_slab), read_slab},
         {TOPIC_THREADS, sizeof(struct system_thread), read_thread},
         {TOPIC_TRACE, sizeof(struct system_trace), read_trace},
         {TOPIC_LOCKS, sizeof(struct system_lock), read_lock},

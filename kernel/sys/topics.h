@@ -21,6 +21,7 @@ union topic_record {
     struct system_frames frames;
     struct system_frame_map frame_map;
     struct system_node node;
+    struct system_slab slab;
     struct system_lock lock;
     struct system_thread thread;
     struct system_trace trace;

@@ -23,9 +23,11 @@ KINDS = {
     "text": [r"PANIC: page fault writing ffffffffffe02000, not allowed", r"translation of", r"page table .* leaf",
              r"backtrace:", r"selftest_run\+0x", "the system is stopped"],
     "stack": [r"PANIC: double fault", r"backtrace:", r"crash_overflow_stack\+0x", "the system is stopped"],
-    "frame": [r"PANIC: frame [0-9a-f]+ was written to after it was given back as 'user' of account 7: 1234 at offset 320",
+    "frame": [r"PANIC: frame [0-9a-f]+ was written to after it was given back as 'user' of account 7: 1234 at "
+              r"offset 320",
               r"backtrace:", r"frame_alloc\+0x|take\w*\+0x", "the system is stopped"],
-    "free": [r"PANIC: frame [0-9a-f]+ is given back as a block of order 2, but it is held as 'page table': 8 frames from",
+    "free": [r"PANIC: frame [0-9a-f]+ is given back as a block of order 2, but it is held as 'page table': 8 frames "
+             r"from",
              r"backtrace:", "the system is stopped"],
     "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
              "the system is stopped"],
@@ -33,6 +35,21 @@ KINDS = {
                    "the system is stopped"],
     "lock-open": [r"PANIC: lock 'lock of the test' taken with interrupts on", r"crash(_lock_open)?\+0x",
                   "the system is stopped"],
+    "heap-overrun": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes was overrun: 1 bytes behind its last is 41; last taken "
+                     r"by crash_take\+0x\w+, given back by nobody", r"backtrace:", r"crash_give\+0x",
+                     r"selftest_run\+0x"],
+    "heap-underrun": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes was underrun: 1 bytes before it is 41; last taken by "
+                      r"crash_take\+0x", r"crash_give\+0x", r"selftest_run\+0x"],
+    "heap-use-after-free": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes was written to after it was given back: byte 8 "
+                            r"is 41; last taken by crash_take\+0x\w+, given back by crash_give\+0x",
+                            r"selftest_run\+0x"],
+    "heap-double-free": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes is given back a second time; last taken by "
+                         r"crash_take\+0x\w+, given back by crash_give\+0x", r"crash_give\+0x",
+                         r"selftest_run\+0x"],
+    "heap-double-free-plain": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes is given back a second time", r"backtrace:",
+                               r"crash_give\+0x", r"selftest_run\+0x"],
+    "heap-wrong-cache": [r"PANIC: heap: 0x\w+, given back to '1024 bytes', is no object of it: it is one of 'victim'",
+                         r"backtrace:", r"crash_heap\+0x", r"selftest_run\+0x"],
 }
 # What a machine says, one after the other, that does not end by itself.
 REPORTS = {
@@ -42,7 +59,9 @@ REPORTS = {
 REPORTS["hang"] = [r"cpu 3 hangs", r"backtrace:", r"crash_hang\+0x"]
 REPORTS["hang-first"] = [r"cpu 0 hangs", r"backtrace:", r"crash_hang\+0x"]
 # What else a kind needs in the environment.
-CONFIG = {"lock-open": ["lock=debug"], "hang": ["watchdog=2"], "hang-first": ["watchdog=2"]}
+CONFIG = {"lock-open": ["lock=debug"], "hang": ["watchdog=2"], "hang-first": ["watchdog=2"],
+          **{kind: ["heap=debug"]
+             for kind in ("heap-overrun", "heap-underrun", "heap-use-after-free", "heap-double-free")}}
 
 
 def missing(lines, patterns):
@@ -59,8 +78,8 @@ def missing(lines, patterns):
 def crash(suite, kind):
     name = f"a panic tells of '{kind}' and ends QEMU with its status"
     try:
-        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
-                     config=["test=1", "frames=debug", f"crash={kind}", *CONFIG.get(kind, [])]) as machine:
+        config = ["test=1", "frames=debug", f"crash={kind}", *CONFIG.get(kind, [])]
+        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=config) as machine:
             code = machine.finish(90)
             lines = [clean(line) for line in machine.process.before.split("\n")]
     except GuestError as error:

@@ -70,6 +70,8 @@ MACHINES = [
     Kind("64", "1G", program="threads 64"),
     # Ten thousand threads at once.
     Kind("2", "1G", program="crowd 10000"),
+    # The heap with red zones.
+    Kind("3", "512M", config=("heap=debug",)),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
 ]

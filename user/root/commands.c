@@ -21,6 +21,8 @@ static const struct command commands[] = {
     {"mem", "", "what memory is used for, and the free blocks by order", command_mem, 0, 0},
     {"frames", "[audit | map ORDER]", "who has each page frame, as a map; audit checks the books",
      command_frames, 0, 2},
+    {"slabs", "[audit | drain]", "what the kernel's heap has; check it, or give back what it keeps",
+     command_slabs, 0, 1},
     {"cpus", "", "the CPUs: load, switches, interrupts, threads taken from others", command_cpus, 0, 0},
     {"locks", "", "the kernel's locks; with figures when booted with lock=debug", command_locks, 0, 0},
     {"features", "", "CPU features found, and whether the kernel uses them", command_features, 0, 0},

@@ -23,6 +23,8 @@ command_function command_top;
 command_function command_trace;
 /* commands_frames.c */
 command_function command_frames;
+/* commands_slabs.c */
+command_function command_slabs;
 /* commands_files.c */
 command_function command_ls, command_cat;
 /* commands_programs.c */

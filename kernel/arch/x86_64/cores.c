@@ -17,6 +17,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/trace.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/node.h"
 #include "kernel/mm/stacks.h"
@@ -58,6 +59,7 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     cpu->node = node_of_domain(acpi_domain_of(id));
     cpu->area = area_index;
     sched_init(cpu);
+    heap_admit(cpu);
     if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
         window_setup(cpu) != ERR_NONE) {
         return NULL;

@@ -6,7 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/registers.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
@@ -28,6 +28,8 @@
 static uint64_t state_size;
 struct vectors vectors;
 
+static struct slab_cache states = SLAB_CACHE("vector state", FXSAVE_SIZE, XSAVE_ALIGNMENT);
+
 void vectors_setup(void)
 {
     if (!feature_used(FEATURE_xsave)) {
@@ -44,11 +46,12 @@ void vectors_setup(void)
     xcr0_write(mask);
     vectors.mask = mask;
     state_size = cpuid(0xd, 0).ebx; /* for the features that are on in XCR0 */
+    states.bytes = (uint32_t)state_size;
 }
 
 enum error arch_thread_user_init(struct thread *thread)
 {
-    uint8_t *state = heap_alloc(align_up(state_size, XSAVE_ALIGNMENT));
+    uint8_t *state = slab_alloc(&states);
     if (state == NULL) {
         return ERR_NO_MEMORY;
     }
@@ -64,7 +67,7 @@ enum error arch_thread_user_init(struct thread *thread)
 void arch_thread_user_free(struct thread *thread)
 {
     if (thread->vectors != NULL) {
-        heap_free(thread->vectors, align_up(state_size, XSAVE_ALIGNMENT));
+        slab_free(&states, thread->vectors);
         thread->vectors = NULL;
     }
 }
