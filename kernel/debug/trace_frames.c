@@ -17,32 +17,43 @@ static inline bool on(void)
     return __builtin_expect(__atomic_load_n(&trace_on, __ATOMIC_RELAXED), 0);
 }
 
-static enum error taken(enum error error, unsigned order, enum frame_class class, const pfn_t *out)
+/* Apart, so that the functions below are a test and a jump while tracing is off. */
+static __attribute__((noinline)) enum error take(unsigned order, enum frame_class class, pfn_t *out)
 {
+    enum error error = __real_frame_alloc(order, class, out);
     if (error == ERR_NONE) {
         trace(TRACE_FRAME_TAKE, (uint16_t)order, out->value, class);
     }
     return error;
 }
 
+static __attribute__((noinline)) enum error take_for(unsigned order, enum frame_class class, uint32_t account,
+                                                     pfn_t *out)
+{
+    enum error error = __real_frame_alloc_for(order, class, account, out);
+    if (error == ERR_NONE) {
+        trace(TRACE_FRAME_TAKE, (uint16_t)order, out->value, class);
+    }
+    return error;
+}
+
+static __attribute__((noinline)) enum error give(pfn_t first, unsigned order)
+{
+    trace(TRACE_FRAME_GIVE, (uint16_t)order, first.value, 0);
+    return __real_frame_free(first, order);
+}
+
 enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
 {
-    if (!on()) {
-        return __real_frame_alloc(order, class, out);
-    }
-    return taken(__real_frame_alloc(order, class, out), order, class, out);
+    return on() ? take(order, class, out) : __real_frame_alloc(order, class, out);
 }
 
 enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
-    if (!on()) {
-        return __real_frame_alloc_for(order, class, account, out);
-    }
-    return taken(__real_frame_alloc_for(order, class, account, out), order, class, out);
+    return on() ? take_for(order, class, account, out) : __real_frame_alloc_for(order, class, account, out);
 }
 
 enum error __wrap_frame_free(pfn_t first, unsigned order)
 {
-    trace(TRACE_FRAME_GIVE, (uint16_t)order, first.value, 0);
-    return __real_frame_free(first, order);
+    return on() ? give(first, order) : __real_frame_free(first, order);
 }
