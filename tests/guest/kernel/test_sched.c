@@ -3,6 +3,7 @@
  */
 #include "tests/guest/kernel/support.h"
 
+#include "kernel/debug/log.h"
 #include "kernel/ipc/notification.h"
 #include "kernel/sched/sched.h"
 
@@ -321,12 +322,12 @@ SELFTEST(budget,
     uint64_t start = arch_clock();
     sleep_ms(200);
     uint64_t alone = thread_run_time(high.thread), alone_of = arch_clock() - start;
+    /* From here on: time that the host takes away while the higher one runs is its own, and is made up for. */
+    uint64_t high_before = thread_run_time(high.thread);
     EXPECT(worker_start(&low, spin, LOW, 0));
-    sleep_ms(40);
-    uint64_t high_before = thread_run_time(high.thread), low_before = thread_run_time(low.thread);
     sleep_ms(600);
     uint64_t high_time = thread_run_time(high.thread) - high_before;
-    uint64_t low_time = thread_run_time(low.thread) - low_before;
+    uint64_t low_time = thread_run_time(low.thread);
     EXPECT(thread_set_budget(high.thread, 0, 0) == ERR_NONE);
     sleep_ms(30);
     uint64_t low_then = count_of(&low);
@@ -335,7 +336,10 @@ SELFTEST(budget,
     EXPECT(worker_end(&high) && worker_end(&low));
     be(PRIORITY_DEFAULT);
     EXPECT(alone > alone_of / 2); /* nothing else would run: it does, budget or not */
-    EXPECT(high_time < low_time && high_time > low_time / 10); /* a third, if nobody disturbs */
+    if (high_time >= low_time || high_time <= low_time / 10) { /* a third, if nobody disturbs */
+        log_warn("budget: %lu ms of the higher thread, %lu ms of the lower one", high_time / MS, low_time / MS);
+        return "a third of the lower thread's time";
+    }
     EXPECT(starves);
     return NULL;
 }
