@@ -1,7 +1,8 @@
 """Taking the measures that bench/table.txt holds: rows AREA.NAME VALUE UNIT, as the guest prints them.
 
 Instructions are counted under -icount, in the test image on one CPU, in one boot: inside the kernel by its own rows
-(tests/guest/kernel/bench.h), from user mode by bin/bench. Of the area cpus two rows have machines of their own. Times are taken on the machine of `make run`.
+(tests/guest/kernel/bench.h), from user mode by bin/bench. Of the area cpus two rows have machines of their own.
+Times are taken on the machine of `make run`.
 """
 
 import re

@@ -322,7 +322,8 @@ SELFTEST(budget,
     uint64_t start = arch_clock();
     sleep_ms(200);
     uint64_t alone = thread_run_time(high.thread), alone_of = arch_clock() - start;
-    /* From here on: time that the host takes away while the higher one runs is its own, and is made up for. */
+    /* From here on: time that the host takes away while the higher one runs is its own, and is made up for.
+     */
     uint64_t high_before = thread_run_time(high.thread);
     EXPECT(worker_start(&low, spin, LOW, 0));
     sleep_ms(600);
@@ -337,7 +338,8 @@ SELFTEST(budget,
     be(PRIORITY_DEFAULT);
     EXPECT(alone > alone_of / 2); /* nothing else would run: it does, budget or not */
     if (high_time >= low_time || high_time <= low_time / 10) { /* a third, if nobody disturbs */
-        log_warn("budget: %lu ms of the higher thread, %lu ms of the lower one", high_time / MS, low_time / MS);
+        log_warn("budget: %lu ms of the higher thread, %lu ms of the lower one", high_time / MS,
+                 low_time / MS);
         return "a third of the lower thread's time";
     }
     EXPECT(starves);

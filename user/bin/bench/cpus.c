@@ -141,8 +141,8 @@ static struct measured take_exchange(const char *row, measure_step *operation)
     if (sys_thread_park(DEADLINE_NEVER) != ERR_NONE) {
         program_fail("cpus: the second thread does not answer");
     }
-    struct measured cost = measure_take(
-        row, &(struct measure){.operation = operation, .context = &partners, .tries = TRIES});
+    struct measured cost =
+        measure_take(row, &(struct measure){.operation = operation, .context = &partners, .tries = TRIES});
     stop = true;
     sys_thread_unpark(thread->handle);
     join(thread);
@@ -300,10 +300,9 @@ static void measure_yield_to_task(void)
     while (*(volatile uint64_t *)here == 0) {
         sys_thread_yield();
     }
-    measure_row("cpus.task-yield", &(struct measure){.operation = yield_to_task,
-                                                     .context = (void *)here,
-                                                     .tries = TRIES,
-                                                     .batch = 2});
+    measure_row(
+        "cpus.task-yield",
+        &(struct measure){.operation = yield_to_task, .context = (void *)here, .tries = TRIES, .batch = 2});
     process_discard(&process);
     sys_memory_unmap(startup->self, here);
     sys_handle_close(memory);
@@ -342,8 +341,9 @@ void area_wake(void)
     stop = false;
     struct thread *thread = start(park_for_ever, &handle);
     handle = thread->handle;
-    measure_row("cpus.wake-other-cpu",
-                &(struct measure){.operation = unpark, .before = let_it_park, .context = &handle, .tries = 200});
+    measure_row(
+        "cpus.wake-other-cpu",
+        &(struct measure){.operation = unpark, .before = let_it_park, .context = &handle, .tries = 200});
     stop = true;
     sys_thread_unpark(handle);
     join(thread);

@@ -1,7 +1,8 @@
 /*
  * bench [AREA]: operations of the kernel counted in instructions, one row each. Needs one CPU (the area wake:
- * two) under QEMU's -icount, started as tools/bench.py does; where stretches of known length come out wrong it says so and ends
- * with status 1. An area may be measured inside the kernel only, so one without rows here is no error.
+ * two) under QEMU's -icount, started as tools/bench.py does; where stretches of known length come out wrong
+ * it says so and ends with status 1. An area may be measured inside the kernel only, so one without rows here
+ * is no error.
  */
 #include "lib/text.h"
 #include "user/bin/bench/measure.h"
