@@ -3,7 +3,7 @@
 GEN := $(BUILD)/gen
 SYSCALL_HEADERS := $(addprefix $(GEN)/,syscall_numbers.h syscall_calls.h syscall_decode.inc syscalls.h)
 
-$(GEN)/.syscalls: abi/syscalls.tbl tools/gen-syscalls.py
+$(GEN)/.syscalls: abi/syscalls.tbl abi/handle.h abi/error.h tools/gen-syscalls.py $(wildcard tools/syscalls/*.py)
 	@mkdir -p $(GEN)
 	$(PYTHON) tools/gen-syscalls.py abi/syscalls.tbl $(GEN) docs/syscalls.md
 	@touch $@

@@ -5,3 +5,43 @@ HOST_SOURCES_test_keymap := kernel/arch/x86_64/keymap.c
 HOST_SOURCES_test_terminal := kernel/debug/terminal.c
 
 HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
+
+# Objects and handles, with threads in place of CPUs.
+OBJECT_SOURCES := tests/host/kernel_host.c kernel/obj/object.c kernel/obj/handle.c kernel/obj/derive.c \
+                  kernel/sched/spinlock.c
+OBJECT_CFLAGS := -Itests/host/kernel
+
+HOST_SOURCES_test_handle := $(OBJECT_SOURCES)
+HOST_CFLAGS_test_handle := $(OBJECT_CFLAGS)
+HOST_SOURCES_test_handle_threads := $(OBJECT_SOURCES)
+HOST_CFLAGS_test_handle_threads := $(OBJECT_CFLAGS)
+HOST_LIBS_test_handle_threads := -lpthread
+
+$(HOST)/tsan_handle_threads: tests/host/test_handle_threads.c $(OBJECT_SOURCES)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	@$(CC) $(HOST_CFLAGS) $(OBJECT_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
+
+handle-threads: $(HOST)/tsan_handle_threads
+	@$<
+
+# The model of hazard slots, and two broken forms of it. Spin's verifier says how many errors there are, and succeeds
+# either way.
+HAZARD_BROKEN := PLAIN_PUBLISH LATE_CLOSE
+HAZARD_MODELS := $(HOST)/model_hazard $(HAZARD_BROKEN:%=$(HOST)/model_hazard_%)
+
+$(HAZARD_MODELS): tests/model/hazard.pml
+	@mkdir -p $@.build
+	@cd $@.build && spin -a $(patsubst model_hazard_%,-D%,$(filter model_hazard_%,$(@F))) $(CURDIR)/$<
+	@$(CC) -O2 -w -DSAFETY -DCOLLAPSE -o $@ $@.build/pan.c
+
+hazard-model: $(HAZARD_MODELS)
+	@cd $(HOST) && ./model_hazard -m1000000 | tee model_hazard.log
+	@grep -q 'errors: 0' $(HOST)/model_hazard.log
+	@cd $(HOST) && for broken in $(HAZARD_BROKEN); do \
+	    ./model_hazard_$$broken -m1000000 >model_hazard_$$broken.log; \
+	    grep -q 'errors: 1' model_hazard_$$broken.log || { echo "Spin finds nothing wrong with $$broken"; exit 1; }; done
+
+.PHONY: handle-threads hazard-model
+
+-include $(HOST)/tsan_handle_threads.d

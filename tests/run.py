@@ -50,6 +50,13 @@ def frames(_):
     return suite
 
 
+def authority(_):
+    suite = Suite("authority")
+    run_test(suite, "handles under the thread sanitizer", [*MAKE, "handle-threads"], 300)
+    run_test(suite, "model of hazard slots", [*MAKE, "hazard-model"], 300)
+    return suite
+
+
 def fuzz(_):
     suite = Suite("fuzz")
     run_test(suite, "smoke", [*MAKE, "fuzz-smoke"], 600)
@@ -72,7 +79,8 @@ def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
-SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "fuzz": fuzz,
+SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames,
+          "authority": authority, "fuzz": fuzz,
           "boot": boot, "guest": guest, "crash": crash, "prompt": prompt}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 

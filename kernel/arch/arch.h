@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "abi/error.h"
+#include "arch_cpu.h" /* of the architecture: arch_this_cpu, arch_bound_index */
 #include "lib/units.h"
 
 struct cpu;
@@ -22,9 +23,6 @@ struct thread;
 
 /* Number of CPUs that came up. Set once at boot. */
 unsigned arch_cpu_count(void);
-
-/* The CPU that runs this code; valid from the first line of C on. */
-struct cpu *arch_this_cpu(void);
 
 /* Spin politely; also answers a TLB flush request that waits for this CPU. */
 void arch_spin_wait(void);
@@ -84,14 +82,31 @@ _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument
 /* Translate user addresses of this CPU by this root from now on, and forget those of the one before. */
 void arch_space_load(paddr_t root);
 
-/* A root table for a user space: empty below, the kernel's own above. */
-enum error arch_space_create(paddr_t *root) MUST_CHECK;
+/* Make this frame the root table of a user space: empty below, the kernel's own above. */
+void arch_space_create(paddr_t root);
 
-/* Free the tables of the user half and the root. Leaves are not freed. The space runs nowhere. */
-void arch_space_destroy(paddr_t root);
+/* Free the tables of the user half and the root. Leaves are not freed. The space runs nowhere. Returns how
+ * many frames that were. */
+uint64_t arch_space_destroy(paddr_t root);
 
 /* The kernel's root, for threads without a user space. */
 paddr_t arch_kernel_root(void);
+
+/* Zeroed frames for tables, taken before they are needed: a chain through the first word of each. */
+struct table_stock {
+    paddr_t first;
+    uint64_t count;
+};
+
+/* The tables that mapping whole pages here with 4 KiB leaves needs and that are not there. */
+uint64_t arch_map_tables(paddr_t root, uint64_t virtual, uint64_t bytes);
+
+/*
+ * Map bytes (whole pages) of user space at virtual to physical, where nothing is mapped, with tables from the
+ * stock, which has enough. Cannot fail.
+ */
+void arch_map_stocked(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
+                      struct table_stock *stock);
 
 /*
  * Map bytes (whole pages) at virtual to physical. On failure (ERR_NO_MEMORY for a table, ERR_EXISTS when
@@ -140,9 +155,12 @@ void arch_zero_pages(void *start, uint64_t pages);
 
 void arch_serial_write(const char *text, uint64_t bytes);
 
-/* End: power off, or restart; ERR_UNSUPPORTED when the machine offers no way. */
-enum error arch_power_off(void);
-enum error arch_restart(void);
+/* Does the machine offer a way to switch it off? There is always one to restart it. */
+bool arch_can_power_off(void);
+
+/* End: power off, or restart. They come back only when the machine does not obey. */
+void arch_power_off(void);
+void arch_restart(void);
 
 /* End an emulator that was started for a test with this status, if it has the exit device. */
 void arch_emulator_exit(unsigned status);

@@ -57,7 +57,10 @@ static void place(struct task *task, const void *data, uint64_t data_bytes, uint
     must(outside ? ERR_BAD_ADDRESS : ERR_NONE, what);
     must(memory_make((pages_t){(end - start) >> PAGE_SHIFT}, &memory), what);
     memory_fill(memory, address - start, data, data_bytes);
-    must(aspace_map(&task->space, memory, 0, start, end - start, access, &start), what);
+    struct map_request request = {memory, 0, start, end - start, access};
+    struct map_plan plan;
+    must(aspace_map_prepare(&task->space, &request, &plan), what);
+    aspace_map_commit(&plan);
     memory_release(memory);
 }
 
@@ -113,7 +116,8 @@ static void place_startup(struct task *task, const void *bundle_data, uint64_t b
     block.startup.self = give(task, &task->object, RIGHT_ALL);
     block.startup.console = give(task, &machine_console.object, RIGHT_ALL);
     block.startup.system = give(task, &machine_system.object, RIGHT_ALL);
-    block.startup.bundle = give(task, &bundle->object, RIGHT_READ | RIGHT_MAP | RIGHT_DUPLICATE);
+    block.startup.bundle =
+        give(task, &bundle->object, RIGHT_READ | RIGHT_MAP | RIGHT_DUPLICATE | RIGHT_TRANSFER);
     memory_release(bundle);
     block.startup.bundle_size = bundle_bytes;
     block.startup.argv = STARTUP_AT + offsetof(__typeof__(block), argv);
@@ -129,11 +133,13 @@ void root_start(void)
     const void *data = bytes == 0 ? NULL : device_map(boot_memory_bundle(), bytes, MAP_READ);
     must(data == NULL ? ERR_NOT_FOUND : bundle_open(&bundle, data, bytes), "the init bundle");
     must(task_make("root", &task), "a task");
+    task_publish(task);
     uint64_t entry = load(task, &bundle);
     place(task, NULL, 0, STACK_AT - STACK_BYTES, STACK_BYTES, ACCESS_READ | ACCESS_WRITE, "its stack");
     place_startup(task, data, bytes);
-    uint32_t number;
-    must(task_start_thread(task, entry, STACK_AT, STARTUP_AT, &number), "its first thread");
+    struct thread *thread;
+    must(task_start_prepare(task, entry, STACK_AT, STARTUP_AT, &thread), "its first thread");
+    task_start_commit(task, thread);
     log_info("root server started from a bundle of %lu KiB", bytes / KIB);
     task_release(task);
 }

@@ -5,27 +5,25 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
 
-static void notification_destroy(struct object *object)
+void notification_destroy(struct object *object)
 {
     struct notification *notification = (struct notification *)object;
     ASSERT(list_empty(&notification->waiters)); /* a waiter holds a reference */
-    heap_free(notification, sizeof(*notification));
 }
 
 enum error notification_make(struct notification **out)
 {
-    struct notification *notification = heap_alloc_zeroed(sizeof(*notification));
-    if (notification == NULL) {
-        return ERR_NO_MEMORY;
+    struct object *object;
+    enum error error = object_create(OBJECT_NOTIFICATION, &object);
+    if (error == ERR_NONE) {
+        struct notification *notification = (struct notification *)object;
+        spin_init(&notification->lock, "notification", LOCK_NOTIFICATION);
+        list_init(&notification->waiters);
+        *out = notification;
     }
-    object_init(&notification->object, OBJECT_NOTIFICATION, notification_destroy);
-    spin_init(&notification->lock, "notification", LOCK_NOTIFICATION);
-    list_init(&notification->waiters);
-    *out = notification;
-    return ERR_NONE;
+    return error;
 }
 
 /* Serve waiters, in order, as long as one finds its bits. The notification is locked. */

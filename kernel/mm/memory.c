@@ -31,7 +31,7 @@ static void step(uint64_t page)
     }
 }
 
-static void memory_destroy(struct object *object)
+void memory_destroy(struct object *object)
 {
     struct memory *memory = (struct memory *)object;
     for (uint64_t page = 0; memory->owned && page < memory->pages.value; page++) {
@@ -46,17 +46,17 @@ static void memory_destroy(struct object *object)
         heap_free(memory->leaves[i], PAGE_SIZE);
     }
     heap_free(memory->leaves, leaf_count(memory) * sizeof(pfn_t *));
-    heap_free(memory, sizeof(*memory));
 }
 
-static struct memory *memory_new(pages_t pages)
+static enum error memory_new(pages_t pages, struct memory **out)
 {
-    struct memory *memory = heap_alloc_zeroed(sizeof(*memory));
-    if (memory != NULL) {
-        object_init(&memory->object, OBJECT_MEMORY, memory_destroy);
-        memory->pages = pages;
+    struct object *object;
+    enum error error = object_create(OBJECT_MEMORY, &object);
+    if (error == ERR_NONE) {
+        *out = (struct memory *)object;
+        (*out)->pages = pages;
     }
-    return memory;
+    return error;
 }
 
 static enum error page_commit(struct memory *memory, uint64_t page)
@@ -82,13 +82,14 @@ enum error memory_make(pages_t pages, struct memory **out)
     if (pages.value > frame_count_free().value) {
         return ERR_NO_MEMORY; /* before taking everything there is, only to give it back */
     }
-    struct memory *memory = memory_new(pages);
-    if (memory == NULL) {
-        return ERR_NO_MEMORY;
+    struct memory *memory;
+    enum error error = memory_new(pages, &memory);
+    if (error != ERR_NONE) {
+        return error;
     }
     memory->leaves = heap_alloc_zeroed(leaf_count(memory) * sizeof(pfn_t *));
     memory->owned = memory->leaves != NULL;
-    enum error error = memory->owned ? ERR_NONE : ERR_NO_MEMORY;
+    error = memory->owned ? ERR_NONE : ERR_NO_MEMORY;
     for (uint64_t page = 0; error == ERR_NONE && page < pages.value; page++) {
         error = page_commit(memory, page);
         if (error == ERR_NONE && page % STEP == STEP - 1) {
@@ -105,13 +106,11 @@ enum error memory_make(pages_t pages, struct memory **out)
 
 enum error memory_make_physical(pfn_t first, pages_t pages, struct memory **out)
 {
-    struct memory *memory = memory_new(pages);
-    if (memory == NULL) {
-        return ERR_NO_MEMORY;
+    enum error error = memory_new(pages, out);
+    if (error == ERR_NONE) {
+        (*out)->first = first;
     }
-    memory->first = first;
-    *out = memory;
-    return ERR_NONE;
+    return error;
 }
 
 pfn_t memory_frame(const struct memory *memory, uint64_t page)

@@ -32,6 +32,8 @@ enum error memory_make(pages_t pages, struct memory **out) MUST_CHECK;
 /* An object over frames that stay somebody else's for good. */
 enum error memory_make_physical(pfn_t first, pages_t pages, struct memory **out) MUST_CHECK;
 
+void memory_destroy(struct object *object);
+
 /* The frame of a page of the object; page < pages. */
 pfn_t memory_frame(const struct memory *memory, uint64_t page);
 

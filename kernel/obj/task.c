@@ -14,7 +14,7 @@ static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
 static struct list all_tasks = {&all_tasks, &all_tasks};
 static uint32_t next_number = 1;
 
-static void task_destroy(struct object *object)
+void task_destroy(struct object *object)
 {
     struct task *task = (struct task *)object;
     ASSERT(task->thread_count == 0);
@@ -27,74 +27,66 @@ static void task_destroy(struct object *object)
     if (task->watcher != NULL) {
         notification_release(task->watcher);
     }
-    heap_free(task, sizeof(*task));
 }
 
 enum error task_make(const char *name, struct task **out)
 {
-    struct task *task = heap_alloc_zeroed(sizeof(*task));
-    if (task == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    object_init(&task->object, OBJECT_TASK, task_destroy);
-    spin_init(&task->lock, "task", LOCK_TASK);
-    list_init(&task->threads);
-    text_format(task->name, sizeof(task->name), "%s", name);
-    enum error error = handle_table_init(&task->handles);
-    if (error == ERR_NONE) {
-        error = aspace_init(&task->space);
-        if (error != ERR_NONE) {
-            handle_table_free(&task->handles);
-        }
-    }
+    struct object *object;
+    enum error error = object_create(OBJECT_TASK, &object);
     if (error != ERR_NONE) {
-        heap_free(task, sizeof(*task));
         return error;
     }
-    spin_lock(&all_lock);
-    task->number = next_number++;
-    list_append(&all_tasks, &task->all_node);
-    spin_unlock(&all_lock);
+    struct task *task = (struct task *)object;
+    spin_init(&task->lock, "task", LOCK_TASK);
+    list_init(&task->threads);
+    list_init(&task->all_node);
+    text_format(task->name, sizeof(task->name), "%s", name);
+    aspace_init(&task->space);
+    error = handle_table_init(&task->handles);
+    if (error == ERR_NONE) {
+        error = aspace_open(&task->space);
+    }
+    if (error != ERR_NONE) {
+        task_release(task);
+        return error;
+    }
     *out = task;
     return ERR_NONE;
 }
 
-enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
-                             uint32_t *number)
+void task_publish(struct task *task)
 {
-    struct thread *thread;
-    enum error error = thread_create_user(task, entry, stack, argument, &thread);
+    spin_lock(&all_lock);
+    task->number = next_number++;
+    list_append(&all_tasks, &task->all_node);
+    spin_unlock(&all_lock);
+}
+
+enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
+                              struct thread **out)
+{
+    enum error error = thread_create_user(task, entry, stack, argument, out);
     if (error != ERR_NONE) {
         return error;
     }
-    *number = thread->number;
     spin_lock(&task->lock);
     if (task->ending) {
-        error = ERR_DEAD;
-    } else {
-        list_append(&task->threads, &thread->task_node);
-        task->thread_count++;
-        task->status.state = TASK_RUNNING;
-        thread_start(thread);
+        spin_unlock(&task->lock);
+        thread_discard(*out);
+        return ERR_DEAD;
     }
-    spin_unlock(&task->lock);
-    if (error != ERR_NONE) {
-        thread_discard(thread);
-    }
-    return error;
+    return ERR_NONE;
 }
 
-/* Note the reason and tell all threads. The task is locked. */
-static void end_locked(struct task *task, const struct task_status *status)
+uint32_t task_start_commit(struct task *task, struct thread *thread)
 {
-    task->ending = true;
-    uint32_t state = task->status.state;
-    task->status = *status;
-    task->status.state = state;
-    LIST_FOR_EACH(node, &task->threads)
-    {
-        thread_kill(LIST_ENTRY(node, struct thread, task_node));
-    }
+    uint32_t number = thread->number;
+    list_append(&task->threads, &thread->task_node);
+    task->thread_count++;
+    task->status.state = TASK_RUNNING;
+    thread_start(thread);
+    spin_unlock(&task->lock);
+    return number;
 }
 
 /* Whoever finds the task without threads and ending gives its things back, once. The task is not locked. */
@@ -102,6 +94,7 @@ static void tear_down(struct task *task)
 {
     handle_table_close(&task->handles);
     aspace_close(&task->space);
+    objects_bury(); /* who is told of the end finds everything given back */
     spin_lock(&task->lock);
     task->status.state = TASK_ENDED;
     struct notification *watcher = task->watcher;
@@ -114,28 +107,46 @@ static void tear_down(struct task *task)
     }
 }
 
-static enum error end_with(struct task *task, const struct task_status *status)
+enum error task_end_prepare(struct task *task)
 {
     spin_lock(&task->lock);
-    bool already = task->ending;
-    if (!already) {
-        end_locked(task, status);
-    }
-    bool empty = task->thread_count == 0;
-    spin_unlock(&task->lock);
-    if (already) {
+    if (task->ending) {
+        spin_unlock(&task->lock);
         return ERR_DEAD;
-    }
-    if (empty) {
-        tear_down(task);
     }
     return ERR_NONE;
 }
 
-enum error task_end(struct task *task, uint32_t end, uint32_t status)
+/* Note the reason and tell all threads. The task is locked, and unlocked on return. */
+static void end_with(struct task *task, const struct task_status *status)
+{
+    task->ending = true;
+    uint32_t state = task->status.state;
+    task->status = *status;
+    task->status.state = state;
+    LIST_FOR_EACH(node, &task->threads)
+    {
+        thread_kill(LIST_ENTRY(node, struct thread, task_node));
+    }
+    bool empty = task->thread_count == 0;
+    spin_unlock(&task->lock);
+    if (empty) {
+        tear_down(task);
+    }
+}
+
+void task_end_commit(struct task *task, uint32_t end, uint32_t status)
 {
     struct task_status reason = {.end = end, .status = status};
-    return end_with(task, &reason);
+    end_with(task, &reason);
+}
+
+void task_exit(uint32_t status)
+{
+    struct task *task = thread_current()->task;
+    if (task_end_prepare(task) == ERR_NONE) {
+        task_end_commit(task, END_EXIT, status);
+    }
 }
 
 void task_fault(struct task *task, const struct task_fault *fault)
@@ -148,7 +159,8 @@ void task_fault(struct task *task, const struct task_fault *fault)
         .instruction = fault->instruction,
         .stack = fault->stack,
     };
-    if (end_with(task, &reason) == ERR_NONE) {
+    if (task_end_prepare(task) == ERR_NONE) {
+        end_with(task, &reason);
         log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name,
                  fault->name, fault->code, fault->address, fault->instruction, fault->stack);
     }
@@ -184,6 +196,7 @@ void task_get_status(struct task *task, struct task_status *out)
 
 void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits)
 {
+    notification_retain(notification);
     spin_lock(&task->lock);
     struct notification *old = task->watcher;
     bool ended = task->status.state == TASK_ENDED;

@@ -46,15 +46,28 @@ struct task_fault {
     const char *name;
 };
 
-/* An empty task. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
+/* An empty task, not yet listed. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
 enum error task_make(const char *name, struct task **out) MUST_CHECK;
+void task_destroy(struct object *object);
 
-/* Start a thread in it. ERR_DEAD, ERR_NO_MEMORY. */
-enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
-                             uint32_t *number) MUST_CHECK;
+/* Give it its number and let everyone see it in the list of tasks. */
+void task_publish(struct task *task);
 
-/* Begin the end: all threads are told. ERR_DEAD when it has begun already. */
-enum error task_end(struct task *task, uint32_t end, uint32_t status) MUST_CHECK;
+/* Make a thread for the task. On success the task is locked, until task_start_commit. ERR_DEAD,
+ * ERR_NO_MEMORY. */
+enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
+                              struct thread **out) MUST_CHECK;
+/* Start it; returns its number. */
+uint32_t task_start_commit(struct task *task, struct thread *thread);
+
+/* Is the task to be ended by the caller? Then it is locked, until task_end_commit. ERR_DEAD when its end has
+ * begun. */
+enum error task_end_prepare(struct task *task) MUST_CHECK;
+/* All threads are told. May be preempted. */
+void task_end_commit(struct task *task, uint32_t end, uint32_t status);
+
+/* The calling thread's own task ends, if its end has not begun. */
+void task_exit(uint32_t status);
 
 /* The calling thread's task ends by a fault, which is also logged. */
 void task_fault(struct task *task, const struct task_fault *fault);
@@ -64,8 +77,7 @@ void task_thread_ended(struct task *task, struct thread *thread);
 
 void task_get_status(struct task *task, struct task_status *out);
 
-/* Set bits in the notification at the end, or now if that is past. Takes over a reference to the
- * notification. */
+/* Set bits in the notification at the end, or now if that is past. Takes a reference to the notification. */
 void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits);
 
 /* Fill in the record of the task with this position in the list of all; false at the end. */

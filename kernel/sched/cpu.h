@@ -12,11 +12,16 @@
 #define CPU_MAX 256
 
 struct aspace;
+struct object;
 struct thread;
 
 /* Reasons to leave the fast path on the way back to user mode. */
 #define PENDING_RESCHEDULE 1u
 #define PENDING_KILLED     2u
+#define PENDING_DYING      4u /* there are objects to destroy */
+
+/* Objects that a CPU can use at once without a reference: obj/object.h. */
+#define CPU_HAZARDS 4
 
 struct cpu {
     /* Known to assembly by offset: kernel/arch/x86_64/offsets.h. Owning CPU only. */
@@ -25,6 +30,7 @@ struct cpu {
     uint64_t user_stack;   /* scratch of the system call entry */
     uint32_t pending;      /* PENDING_*; atomic, others set bits */
     uint32_t number;       /* set once */
+    uint64_t locks_held;   /* bit n: a lock of rank n */
 
     /* Set once. */
     uint32_t apic_id;
@@ -34,8 +40,13 @@ struct cpu {
     struct thread *current;
     struct thread *idle;
     struct aspace *space; /* whose tables are loaded; NULL for the kernel's */
-    uint64_t locks_held;  /* bit n: a lock of rank n */
     uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
+
+    /* Atomic: this CPU writes, everyone reads. What it uses without a reference, with interrupts off. */
+    struct object *hazards[CPU_HAZARDS];
+
+    /* Atomic: objects that others left for this CPU to destroy. */
+    struct object *dying;
 
     /* Guarded by queue_lock. */
     struct spinlock queue_lock;

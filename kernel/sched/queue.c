@@ -182,6 +182,9 @@ static void switch_to(struct cpu *cpu, struct thread *next)
     if (__atomic_load_n(&next->killed, __ATOMIC_SEQ_CST) != 0) {
         __atomic_fetch_or(&cpu->pending, PENDING_KILLED, __ATOMIC_RELAXED);
     }
+    if (next->dying != NULL) {
+        __atomic_fetch_or(&cpu->pending, PENDING_DYING, __ATOMIC_RELAXED);
+    }
     aspace_load(next->task != NULL ? &next->task->space : NULL);
     thread_arrived(arch_thread_switch(self, next));
 }
@@ -262,7 +265,7 @@ enum error queue_block(uint64_t deadline)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    ASSERT(cpu->locks_held == 0);
+    ASSERT(cpu->locks_held == 0 && cpu->hazards[0] == NULL);
     spin_lock(&cpu->queue_lock);
     if (self->woken || __atomic_load_n(&self->killed, __ATOMIC_SEQ_CST) != 0) {
         enum error reason = self->woken ? self->wake_reason : ERR_CANCELLED;
@@ -401,7 +404,9 @@ void thread_adopt_idle(struct cpu *cpu)
 void thread_become_idle(struct cpu *cpu)
 {
     for (;;) {
-        __atomic_store_n(&cpu->pending, 0, __ATOMIC_RELAXED);
+        if ((__atomic_exchange_n(&cpu->pending, 0, __ATOMIC_SEQ_CST) & PENDING_DYING) != 0) {
+            objects_bury();
+        }
         steal(cpu);
         queue_yield();
         if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0 && list_empty(&cpu->ready)) {

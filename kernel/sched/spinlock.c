@@ -1,11 +1,10 @@
 /*
- * Ticket spin locks; see spinlock.h.
+ * Spin locks; see spinlock.h.
  */
 #include "kernel/sched/spinlock.h"
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/sched/cpu.h"
 
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank)
 {
@@ -19,31 +18,17 @@ void spin_set_unfair(bool on)
     unfair = on;
 }
 
-/* Take the lock if nobody has it: the next ticket is the one being served. */
-static bool try_take(struct spinlock *lock)
-{
-    uint32_t ticket = __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
-    return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) == ticket &&
-           __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
-}
-
-static void order_violation(const struct spinlock *lock, uint64_t held)
+void spin_order_violation(const struct spinlock *lock, uint64_t held)
 {
     panic("lock '%s' of rank %u taken while locks of the ranks %lx are held", lock->name, lock->rank, held);
 }
 
-void spin_lock(struct spinlock *lock)
+void spin_wait_for(struct spinlock *lock)
 {
-    struct cpu *cpu = arch_this_cpu();
-    if (cpu->locks_held >> lock->rank != 0) {
-        order_violation(lock, cpu->locks_held);
-    }
-    cpu->locks_held |= (uint64_t)1 << lock->rank;
     if (unfair) {
-        while (!try_take(lock)) {
+        do {
             arch_spin_wait();
-        }
+        } while (!spin_try(lock));
         return;
     }
     uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
@@ -52,14 +37,10 @@ void spin_lock(struct spinlock *lock)
     }
 }
 
-void spin_unlock(struct spinlock *lock)
+void leaf_wait_for(struct leaf_lock *lock)
 {
-    struct cpu *cpu = arch_this_cpu();
-    cpu->locks_held &= ~((uint64_t)1 << lock->rank);
-    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
-}
-
-bool spin_holds(const struct spinlock *lock)
-{
-    return (arch_this_cpu()->locks_held >> lock->rank & 1) != 0;
+    do {
+        arch_spin_wait();
+    } while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) != 0 ||
+             __atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE) != 0);
 }

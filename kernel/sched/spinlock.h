@@ -12,11 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch_cpu.h"
+
 /* The ranks, outermost first, with the reason for each place. */
 enum lock_rank {
     LOCK_TASK_LIST,     /* walking all tasks looks into each */
     LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
-    LOCK_HANDLES,       /* a table of handles; closing one may release any object below */
+    LOCK_HANDLE_TREE,   /* what derives from what among the handles to an object */
     LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
     LOCK_NOTIFICATION,  /* wakes threads while held */
     LOCK_CONSOLE_INPUT, /* signals a notification after release, so only above the queues */
@@ -48,10 +50,71 @@ struct spinlock {
 void spin_set_unfair(bool on);
 
 void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
-void spin_lock(struct spinlock *lock);
-void spin_unlock(struct spinlock *lock);
+
+/*
+ * Called seldom, from where every instruction counts: such a function saves all registers that it uses.
+ * Nothing can be returned in one, since clang 14 saves and restores rax too.
+ */
+#define SELDOM __attribute__((preserve_most, cold))
+
+/* The lock is held by another CPU: wait for it. */
+SELDOM void spin_wait_for(struct spinlock *lock);
+_Noreturn void spin_order_violation(const struct spinlock *lock, uint64_t held);
+
+/* Take the lock if nobody has it: the next ticket is the one being served. */
+static inline bool spin_try(struct spinlock *lock)
+{
+    uint32_t ticket = __atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) == ticket &&
+           __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
+
+static inline void spin_lock(struct spinlock *lock)
+{
+    uint64_t held = arch_locks_held();
+    if (held >> lock->rank != 0) {
+        spin_order_violation(lock, held);
+    }
+    arch_set_locks_held(held | (uint64_t)1 << lock->rank);
+    if (!spin_try(lock)) {
+        spin_wait_for(lock);
+    }
+}
+
+static inline void spin_unlock(struct spinlock *lock)
+{
+    arch_set_locks_held(arch_locks_held() & ~((uint64_t)1 << lock->rank));
+    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
 
 /* Does this CPU hold a lock of this rank? For assertions. */
-bool spin_holds(const struct spinlock *lock);
+static inline bool spin_holds(const struct spinlock *lock)
+{
+    return (arch_locks_held() >> lock->rank & 1) != 0;
+}
+
+/*
+ * A lock for a few instructions: nothing is called and no other lock is taken while it is held, so it has no
+ * rank and comes after all of the above. Zeroed memory is a free one. Those of the table of handles and of
+ * the slack of accounts are of this kind.
+ */
+struct leaf_lock {
+    uint32_t held; /* atomic */
+};
+
+SELDOM void leaf_wait_for(struct leaf_lock *lock);
+
+static inline void leaf_take(struct leaf_lock *lock)
+{
+    if (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE) != 0) {
+        leaf_wait_for(lock);
+    }
+}
+
+static inline void leaf_give(struct leaf_lock *lock)
+{
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
 
 #endif

@@ -7,6 +7,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/stacks.h"
+#include "kernel/obj/object.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/queue.h"
 
@@ -99,6 +100,7 @@ void thread_exit(void)
     if (self->task != NULL) {
         task_thread_ended(self->task, self);
     }
+    objects_bury();
     queue_leave(THREAD_ENDED);
     panic("a thread that has ended runs again");
 }
@@ -129,7 +131,7 @@ void thread_kill(struct thread *thread)
 
 enum error thread_preemption_point(void)
 {
-    ASSERT(arch_this_cpu()->locks_held == 0);
+    ASSERT(arch_this_cpu()->locks_held == 0 && arch_this_cpu()->hazards[0] == NULL);
     arch_interrupt_window();
     struct thread *self = thread_current();
     if ((__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0) {
@@ -142,8 +144,13 @@ void thread_before_user(void)
 {
     struct thread *self = thread_current();
     do {
-        __atomic_store_n(&arch_this_cpu()->pending, 0, __ATOMIC_RELAXED);
-        queue_yield();
+        uint32_t pending = __atomic_exchange_n(&arch_this_cpu()->pending, 0, __ATOMIC_SEQ_CST);
+        if ((pending & PENDING_DYING) != 0) {
+            objects_bury();
+        }
+        if ((pending & PENDING_RESCHEDULE) != 0) {
+            queue_yield();
+        }
         if (__atomic_load_n(&self->killed, __ATOMIC_SEQ_CST) != 0) {
             thread_exit();
         }

@@ -70,8 +70,7 @@ struct thread {
     uint64_t user_entry;
     uint64_t user_stack;
     uint64_t user_argument;
-    struct object *dying; /* objects without references that it has yet to destroy */
-    bool destroying;
+    struct object *dying; /* objects whose last reference it dropped, to be destroyed on its way out */
 };
 
 /* The thread that runs this code. */
@@ -125,7 +124,7 @@ enum error thread_preemption_point(void) MUST_CHECK;
 /* Run only on this CPU from now on (CPU_ANY for all); the calling thread moves at once. */
 void thread_set_affinity(uint32_t number);
 
-/* On the way to user mode when something is pending: switch threads, or end this one. */
+/* On the way to user mode when something is pending: destroy objects, switch threads, or end this one. */
 void thread_before_user(void);
 
 /* From the assembly, first thing in a new thread: finish the switch. */

@@ -1,22 +1,37 @@
 /*
  * Dispatch of system calls; see dispatch.h. The decoders are generated: they check the range of every
- * argument, resolve every handle with type and rights, and only then call sys_NAME.
+ * argument, resolve every handle with type and rights, and only then call the halves of the call.
  */
 #include "kernel/sys/dispatch.h"
 
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
+#include "kernel/sys/decode.h"
+#include "kernel/sys/plans.h"
 #include "syscall_numbers.h"
-#include "syscall_decode.inc"
 
-struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word)
+void *hold(uint64_t handle, uint64_t want)
 {
-    struct syscall_result result = {ERR_NO_CALL, 0};
-    if (number < SYS_COUNT && sys_decoders[number] != NULL) {
-        uint64_t value = 0;
-        enum error error = sys_decoders[arch_bound_index(number, SYS_COUNT)](word, &value);
-        result.error = error;
-        result.value = error == ERR_NONE ? value : 0;
-    }
-    return result;
+    struct object *object = look(handle, want, CPU_HAZARDS - 1);
+    bool held = object != NULL && object_try_retain(object);
+    let_go(CPU_HAZARDS - 1);
+    return held ? object : NULL;
 }
+
+struct syscall_result refused(enum error error)
+{
+    return (struct syscall_result){error, 0};
+}
+
+struct syscall_result refused_handle(uint64_t handle, uint64_t want)
+{
+    return refused(handle_refusal(&caller()->handles, handle, want));
+}
+
+/* A number that no call has, or no more. */
+static __attribute__((unused)) struct syscall_result decode_none(const uint64_t *word)
+{
+    (void)word;
+    return refused(ERR_NO_CALL);
+}
+
+#include "syscall_decode.inc"

@@ -1,44 +1,45 @@
 /*
  * System calls on the calling thread and the clock.
  */
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
+#include "kernel/sys/plans.h"
 
-enum error sys_null(void)
+void commit_null(void)
 {
-    return ERR_NONE;
 }
 
-enum error sys_thread_exit(void)
+void commit_thread_exit(void)
 {
     thread_kill(thread_current()); /* it leaves on the way back to user mode */
-    return ERR_NONE;
 }
 
-enum error sys_thread_yield(void)
+void commit_thread_yield(void)
 {
     thread_yield();
-    return ERR_NONE;
 }
 
-enum error sys_thread_sleep(uint64_t deadline)
+void commit_thread_sleep(uint64_t deadline, enum error *outcome)
 {
     thread_wait_begin();
     enum error error = thread_block(deadline);
-    return error == ERR_TIMED_OUT ? ERR_NONE : error;
+    *outcome = error == ERR_TIMED_OUT ? ERR_NONE : error;
 }
 
-enum error sys_clock_read(uint64_t *result)
+void commit_clock_read(uint64_t *result)
 {
     *result = arch_clock();
-    return ERR_NONE;
 }
 
-enum error sys_thread_affinity(uint64_t cpu)
+enum error prepare_thread_affinity(uint64_t cpu, struct thread_affinity_plan *plan)
 {
     if (cpu != UINT64_MAX && cpu >= arch_cpu_count()) {
         return ERR_NOT_FOUND;
     }
-    thread_set_affinity(cpu == UINT64_MAX ? CPU_ANY : (uint32_t)cpu);
+    plan->cpu = cpu == UINT64_MAX ? CPU_ANY : (uint32_t)cpu;
     return ERR_NONE;
+}
+
+void commit_thread_affinity(struct thread_affinity_plan *plan)
+{
+    thread_set_affinity(plan->cpu);
 }

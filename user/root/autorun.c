@@ -16,9 +16,8 @@ static void power_off(uint32_t status)
 {
     enum error error =
         sys_system_control(startup->system, ACTION_POWER_OFF, status < STATUS_MOST ? status : STATUS_MOST);
-    if (error != ERR_NONE) {
-        print("autoexit: cannot switch the machine off: %s\n", error_text(error));
-    }
+    print("autoexit: cannot switch the machine off: %s\n",
+          error != ERR_NONE ? error_text(error) : "it does not obey");
 }
 
 void autorun(void)

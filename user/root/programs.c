@@ -18,13 +18,13 @@ struct trust {
     uint32_t bundle;
 };
 
-#define BUNDLE_RIGHTS (RIGHT_READ | RIGHT_MAP | RIGHT_DUPLICATE)
+#define BUNDLE_RIGHTS (RIGHT_READ | RIGHT_MAP | RIGHT_DUPLICATE | RIGHT_TRANSFER)
 
 static const struct trust trusted[] = {
     /* Starts programs, hands its console on to them, and tries every call and right. */
     {"utest", RIGHT_ALL, RIGHT_ALL, BUNDLE_RIGHTS},
     /* Starts programs. */
-    {"bench", RIGHT_WRITE | RIGHT_DUPLICATE, RIGHT_READ, BUNDLE_RIGHTS},
+    {"bench", RIGHT_WRITE | RIGHT_TRANSFER, RIGHT_READ, BUNDLE_RIGHTS},
 };
 
 static const struct trust *trust_find(const char *name)

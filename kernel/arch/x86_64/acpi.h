@@ -59,6 +59,9 @@ extern struct acpi_machine acpi_machine;
 /* root: physical address of an XSDT or RSDT, told apart by signature; 0 for none. */
 void acpi_find(paddr_t root);
 
+/* Map what switching off and starting again needs; after acpi_find. */
+void power_find(void);
+
 /* Where an ISA line arrives: itself, edge-triggered, unless the MADT says otherwise. */
 struct acpi_interrupt acpi_isa_interrupt(unsigned line);
 

@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/arch/x86_64/offsets.h"
+
+struct cpu;
+
 /* Task state segment of long mode, SDM vol. 3A 8.7. */
 struct tss {
     uint32_t reserved0;
@@ -34,6 +38,28 @@ struct arch_cpu {
     uint32_t flush_done;
     uint32_t stopped; /* atomic: answered the stop of a panic */
 };
+
+/* The CPU that runs this code; valid from the first line of C on. Volatile: a thread may go on on another
+ * one. */
+static inline struct cpu *arch_this_cpu(void)
+{
+    struct cpu *cpu;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF));
+    return cpu;
+}
+
+/* The mask of lock ranks that this CPU holds: struct cpu's locks_held. */
+static inline uint64_t arch_locks_held(void)
+{
+    uint64_t held;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(held) : "i"(CPU_LOCKS_HELD));
+    return held;
+}
+
+static inline void arch_set_locks_held(uint64_t held)
+{
+    __asm__ volatile("movq %0, %%gs:%c1" : : "r"(held), "i"(CPU_LOCKS_HELD));
+}
 
 /*
  * The index, or 0 when it is not below the limit, by arithmetic alone: a speculated path past a bounds check

@@ -17,7 +17,10 @@ _Static_assert(offsetof(struct cpu, kernel_stack) == CPU_KERNEL_STACK, "offsets.
 _Static_assert(offsetof(struct cpu, user_stack) == CPU_USER_STACK, "offsets.h");
 _Static_assert(offsetof(struct cpu, pending) == CPU_PENDING, "offsets.h");
 _Static_assert(offsetof(struct cpu, number) == CPU_NUMBER, "offsets.h");
+_Static_assert(offsetof(struct cpu, locks_held) == CPU_LOCKS_HELD, "offsets.h");
 _Static_assert(offsetof(struct thread, stack_pointer) == THREAD_STACK_POINTER, "offsets.h");
+
+_Static_assert(ERR_NO_CALL == ERROR_NO_CALL, "offsets.h");
 
 extern const char trap_stubs[];
 extern const char syscall_entry[];

@@ -15,13 +15,6 @@ extern bool user_copy_smap(uint64_t to, uint64_t from, uint64_t bytes);
 extern struct thread *thread_switch_stacks(struct thread *from, struct thread *to);
 extern const char thread_first_steps[];
 
-struct cpu *arch_this_cpu(void)
-{
-    struct cpu *cpu;
-    __asm__("movq %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF));
-    return cpu;
-}
-
 /* STI takes effect after the next instruction, so no interrupt slips in between it and HLT (SDM vol. 2B). */
 void arch_idle(void)
 {

@@ -90,6 +90,7 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     cpu_setup(cpu);
     features_log();
     acpi_find(acpi_tables);
+    power_find();
     if (apic_find() != ERR_NONE) {
         panic("boot: the local APIC cannot be mapped");
     }

@@ -43,5 +43,6 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
         EXPECT(thread_preemption_point() == ERR_NONE);
     }
     notification_release(crowd.done);
+    objects_bury();
     return __atomic_load_n(&crowd.wrong, __ATOMIC_RELAXED);
 }

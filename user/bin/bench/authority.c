@@ -30,6 +30,20 @@ static bool signal_call(void *context)
     return sys_notification_signal(*(const uint32_t *)context, 1) == ERR_NONE;
 }
 
+static bool duplicate_close(void *context)
+{
+    uint32_t copy;
+    return sys_handle_duplicate(*(const uint32_t *)context, RIGHT_SIGNAL, &copy) == ERR_NONE &&
+           sys_handle_close(copy) == ERR_NONE;
+}
+
+static bool create_destroy(void *context)
+{
+    uint32_t notification;
+    (void)context;
+    return sys_notification_create(&notification) == ERR_NONE && sys_handle_close(notification) == ERR_NONE;
+}
+
 void area_authority(void)
 {
     uint32_t memory;
@@ -43,6 +57,10 @@ void area_authority(void)
     measure_row("authority.handle-check", measure("memory_size", size_call, &memory, TIMES));
     measure_row("authority.notification-signal",
                 measure("notification_signal", signal_call, &notification, TIMES));
+    measure_row("authority.duplicate-close",
+                measure("handle_duplicate and handle_close", duplicate_close, &notification, TIMES));
+    measure_row("authority.create-destroy",
+                measure("notification_create and handle_close", create_destroy, NULL, TIMES));
     sys_handle_close(memory);
     sys_handle_close(notification);
 }

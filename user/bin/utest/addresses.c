@@ -7,8 +7,7 @@
 #include "user/libq/errors.h"
 #include "user/libq/program.h"
 
-#define NOWHERE      0x0000600000000000ull /* nothing in this program is mapped near */
-#define HANDLES_MOST 65536u
+#define NOWHERE 0x0000600000000000ull /* nothing in this program is mapped near */
 
 /* One call with this memory; the length is what it takes. */
 static enum error write_console(uint64_t at, uint64_t bytes)
@@ -138,7 +137,7 @@ static bool the_kernel_does_not_write_to_read_only_memory(void)
 static bool a_refused_task_name_takes_no_handle(void)
 {
     uint32_t notification;
-    for (unsigned i = 0; i < HANDLES_MOST; i++) {
+    for (unsigned i = 0; i <= HANDLES_MOST; i++) {
         CHECK_ERROR(create_task(NOWHERE, 8), ERR_BAD_ADDRESS);
     }
     CHECK_OK(sys_notification_create(&notification));

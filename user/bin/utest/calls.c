@@ -48,7 +48,7 @@ static bool values_outside_their_range_are_refused(void)
     CHECK_ERROR(sys_task_kill(startup->self, 0x100000000), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_create(buffer, 33, &handle), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_create(buffer, ~0ull, &handle), ERR_BAD_ARGUMENT);
-    CHECK_ERROR(sys_console_write(startup->console, buffer, 65537, &value), ERR_BAD_ARGUMENT);
+    CHECK_ERROR(sys_console_write(startup->console, buffer, 4097, &value), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_console_read(startup->console, buffer, 4097, &value), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_system_read(startup->system, TOPIC_BOOT, 0, buffer, 65537, &value), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_log_write(startup->system, 4, buffer, 1), ERR_BAD_ARGUMENT);

@@ -46,7 +46,7 @@ static bool check(const struct call *call, uint64_t handle, enum error expected)
 static bool check_bad_handles(const struct call *call)
 {
     uint32_t stale;
-    CHECK_OK(sys_handle_copy(startup->self, good[call->type], RIGHT_ALL, &stale));
+    CHECK_OK(sys_handle_duplicate(good[call->type], RIGHT_ALL, &stale));
     CHECK_OK(sys_handle_close(stale));
     return check(call, 0, ERR_BAD_HANDLE) && check(call, stale, ERR_BAD_HANDLE) &&
            check(call, 0xffffffff, ERR_BAD_HANDLE) && check(call, ~0ull, ERR_BAD_HANDLE) &&
@@ -68,7 +68,7 @@ static bool check_wrong_types(const struct call *call)
 static bool check_missing_right(const struct call *call)
 {
     uint32_t weak;
-    CHECK_OK(sys_handle_copy(startup->self, good[call->type], RIGHT_ALL & ~call->rights, &weak));
+    CHECK_OK(sys_handle_duplicate(good[call->type], RIGHT_ALL & ~call->rights, &weak));
     bool refused = check(call, weak, ERR_NO_RIGHT);
     CHECK_OK(sys_handle_close(weak));
     return refused;
@@ -163,7 +163,7 @@ static bool a_copy_names_the_same_object(void)
     uint32_t second;
     uint64_t bits;
     CHECK_OK(sys_notification_create(&first));
-    CHECK_OK(sys_handle_copy(startup->self, first, RIGHT_WAIT, &second));
+    CHECK_OK(sys_handle_duplicate(first, RIGHT_WAIT, &second));
     CHECK(second != first);
     CHECK_OK(sys_notification_signal(first, 5));
     CHECK_OK(sys_handle_close(first));
@@ -179,9 +179,9 @@ static bool rights_can_be_dropped_and_never_gained(void)
     uint32_t weak;
     uint32_t weaker;
     CHECK_OK(sys_notification_create(&strong));
-    CHECK_OK(sys_handle_copy(startup->self, strong, RIGHT_WAIT | RIGHT_DUPLICATE, &weak));
-    CHECK_ERROR(sys_handle_copy(startup->self, weak, RIGHT_WAIT | RIGHT_SIGNAL, &weaker), ERR_NO_RIGHT);
-    CHECK_OK(sys_handle_copy(startup->self, weak, RIGHT_WAIT, &weaker));
+    CHECK_OK(sys_handle_duplicate(strong, RIGHT_WAIT | RIGHT_DUPLICATE, &weak));
+    CHECK_ERROR(sys_handle_duplicate(weak, RIGHT_WAIT | RIGHT_SIGNAL, &weaker), ERR_NO_RIGHT);
+    CHECK_OK(sys_handle_duplicate(weak, RIGHT_WAIT, &weaker));
     CHECK_ERROR(sys_notification_signal(weaker, 1), ERR_NO_RIGHT);
     CHECK_OK(sys_handle_close(strong));
     CHECK_OK(sys_handle_close(weak));
@@ -195,11 +195,11 @@ static bool a_copy_needs_the_right_to_duplicate(void)
     uint32_t weak;
     uint32_t copy;
     CHECK_OK(sys_notification_create(&strong));
-    CHECK_OK(sys_handle_copy(startup->self, strong, RIGHT_ALL & ~RIGHT_DUPLICATE, &weak));
-    CHECK_ERROR(sys_handle_copy(startup->self, weak, RIGHT_WAIT, &copy), ERR_NO_RIGHT);
-    CHECK_ERROR(sys_handle_copy(startup->self, 0, RIGHT_WAIT, &copy), ERR_BAD_HANDLE);
-    CHECK_ERROR(sys_handle_copy(startup->self, strong, RIGHT_ALL + 1, &copy), ERR_NO_RIGHT);
-    CHECK_ERROR(sys_handle_copy(startup->self, strong, ~0ull, &copy), ERR_NO_RIGHT);
+    CHECK_OK(sys_handle_duplicate(strong, RIGHT_ALL & ~RIGHT_DUPLICATE, &weak));
+    CHECK_ERROR(sys_handle_duplicate(weak, RIGHT_WAIT, &copy), ERR_NO_RIGHT);
+    CHECK_ERROR(sys_handle_duplicate(0, RIGHT_WAIT, &copy), ERR_BAD_HANDLE);
+    CHECK_ERROR(sys_handle_duplicate(strong, RIGHT_ALL + 1, &copy), ERR_NO_RIGHT);
+    CHECK_ERROR(sys_handle_duplicate(strong, ~0ull, &copy), ERR_NO_RIGHT);
     CHECK_OK(sys_handle_close(strong));
     CHECK_OK(sys_handle_close(weak));
     return true;
@@ -213,7 +213,7 @@ static bool a_full_table_is_refused_and_works_again_after(void)
     enum error error = ERR_NONE;
     CHECK(held != NULL);
     while (count < TABLE_MOST) {
-        error = sys_handle_copy(startup->self, startup->console, RIGHT_WRITE, &held[count]);
+        error = sys_handle_duplicate(startup->console, RIGHT_WRITE, &held[count]);
         if (error != ERR_NONE) {
             break;
         }

@@ -216,7 +216,7 @@ static bool a_mapping_needs_the_rights_of_its_access(void)
     uint32_t weak;
     CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
     for (unsigned i = 0; i < 3; i++) {
-        CHECK_OK(sys_handle_copy(startup->self, memory, RIGHT_ALL & ~rights[i], &weak));
+        CHECK_OK(sys_handle_duplicate(memory, RIGHT_ALL & ~rights[i], &weak));
         CHECK_ERROR(map(weak, 0, PLACE, PAGE_SIZE, access[i]), ERR_NO_RIGHT);
         CHECK_OK(sys_handle_close(weak));
     }

@@ -1,0 +1,93 @@
+/*
+ * What the first half of a call hands to the second, by call.
+ */
+#ifndef QUIRE_KERNEL_PLANS_H
+#define QUIRE_KERNEL_PLANS_H
+
+#include "abi/system.h"
+#include "kernel/obj/derive.h"
+#include "kernel/sys/context.h"
+
+/* An object that was made, and the slot of the caller's table for it. */
+struct creation {
+    struct object *object;
+    struct handle_slot *slot;
+};
+
+struct handle_close_plan {
+    struct handle_found found;
+};
+
+struct handle_copy_plan {
+    struct handle_copy copy;
+};
+
+struct handle_duplicate_plan {
+    struct handle_copy copy;
+};
+
+struct handle_replace_plan {
+    struct handle_found found;
+    uint32_t rights;
+};
+
+struct handle_revoke_plan {
+    struct handle_found found;
+};
+
+struct memory_create_plan {
+    struct creation made;
+};
+
+struct memory_map_plan {
+    struct map_plan map;
+};
+
+struct memory_unmap_plan {
+    struct aspace *space;
+    struct mapping *mapping;
+};
+
+struct task_create_plan {
+    struct creation made;
+};
+
+struct task_kill_plan {
+    struct task *task;
+    uint32_t status;
+};
+
+struct thread_start_plan {
+    struct task *task;
+    struct thread *thread;
+};
+
+struct notification_create_plan {
+    struct creation made;
+};
+
+struct console_write_plan {
+    char *text;
+    uint64_t length;
+    char little[256]; /* the text, when it is short */
+};
+
+struct console_read_plan {
+    uint64_t count;
+};
+
+struct system_control_plan {
+    uint64_t action;
+    uint32_t status;
+};
+
+struct thread_affinity_plan {
+    uint32_t cpu;
+};
+
+struct log_write_plan {
+    uint64_t level;
+    char text[LOG_TEXT + 1];
+};
+
+#endif
