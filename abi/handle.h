@@ -36,7 +36,8 @@ enum { QUIRE_RIGHTS(QUIRE_RIGHT_ENUM) };
     X(MEMORY, 2, memory)                                                                                     \
     X(NOTIFICATION, 3, notification)                                                                         \
     X(CONSOLE, 4, console)                                                                                   \
-    X(SYSTEM, 5, system)
+    X(SYSTEM, 5, system)                                                                                     \
+    X(ACCOUNT, 6, account)
 
 #define QUIRE_OBJECT_ENUM(name, number, text) OBJECT_##name = (number),
 enum object_type { OBJECT_NONE, QUIRE_OBJECT_TYPES(QUIRE_OBJECT_ENUM) OBJECT_TYPES };

@@ -23,6 +23,8 @@
 #define TOPIC_FRAMES 8 /* one struct system_frames */
 #define TOPIC_CHUNKS 9 /* struct system_chunk; index: address / 2 MiB, chunks without RAM skipped */
 
+#define TOPIC_ACCOUNTS 10 /* struct account_info (abi/account.h), one an account, parents before children */
+
 #define MEMORY_ORDERS 19
 #define CHUNK_BYTES   0x200000u
 

@@ -6,23 +6,27 @@ HOST_SOURCES_test_terminal := kernel/debug/terminal.c
 
 HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 
-# Objects and handles, with threads in place of CPUs.
-OBJECT_SOURCES := tests/host/kernel_host.c kernel/obj/object.c kernel/obj/handle.c kernel/obj/derive.c \
-                  kernel/sched/spinlock.c
+# Objects, handles and accounts, with threads in place of CPUs.
+OBJECT_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/account.c kernel/mm/charged.c \
+                  kernel/obj/account_tree.c kernel/obj/derive.c kernel/obj/handle.c kernel/obj/object.c \
+                  kernel/sched/spinlock.c lib/text.c
 OBJECT_CFLAGS := -Itests/host/kernel
 
-HOST_SOURCES_test_handle := $(OBJECT_SOURCES)
-HOST_CFLAGS_test_handle := $(OBJECT_CFLAGS)
-HOST_SOURCES_test_handle_threads := $(OBJECT_SOURCES)
-HOST_CFLAGS_test_handle_threads := $(OBJECT_CFLAGS)
-HOST_LIBS_test_handle_threads := -lpthread
+OBJECT_TESTS := test_handle test_handle_threads test_account test_account_threads
 
-$(HOST)/tsan_handle_threads: tests/host/test_handle_threads.c $(OBJECT_SOURCES)
+$(foreach test,$(OBJECT_TESTS),\
+    $(eval HOST_SOURCES_$(test) := $(OBJECT_SOURCES)) $(eval HOST_CFLAGS_$(test) := $(OBJECT_CFLAGS)) \
+    $(eval HOST_LIBS_$(test) := -lpthread))
+
+$(HOST)/tsan_%_threads: tests/host/test_%_threads.c $(OBJECT_SOURCES)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	@$(CC) $(HOST_CFLAGS) $(OBJECT_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
 
 handle-threads: $(HOST)/tsan_handle_threads
+	@$<
+
+account-threads: $(HOST)/tsan_account_threads
 	@$<
 
 # The model of hazard slots, and two broken forms of it. Spin's verifier says how many errors there are, and succeeds
@@ -42,6 +46,6 @@ hazard-model: $(HAZARD_MODELS)
 	    ./model_hazard_$$broken -m1000000 >model_hazard_$$broken.log; \
 	    grep -q 'errors: 1' model_hazard_$$broken.log || { echo "Spin finds nothing wrong with $$broken"; exit 1; }; done
 
-.PHONY: handle-threads hazard-model
+.PHONY: handle-threads account-threads hazard-model
 
--include $(HOST)/tsan_handle_threads.d
+-include $(HOST)/tsan_handle_threads.d $(HOST)/tsan_account_threads.d

@@ -53,6 +53,7 @@ def frames(_):
 def authority(_):
     suite = Suite("authority")
     run_test(suite, "handles under the thread sanitizer", [*MAKE, "handle-threads"], 300)
+    run_test(suite, "accounts under the thread sanitizer", [*MAKE, "account-threads"], 300)
     run_test(suite, "model of hazard slots", [*MAKE, "hazard-model"], 300)
     return suite
 

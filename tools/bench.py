@@ -19,6 +19,7 @@ sys.path.insert(0, str(TOP / "tests/guest"))
 from driver import GuestError, Machine, qemu  # noqa: E402
 
 IMAGE = TOP / "build/quire.img"
+TEST_IMAGE = TOP / "build/test.img"
 KERNEL = TOP / "build/kernel/core"
 GOALS = TOP / "bench/goals.txt"
 SECONDS = 600
@@ -41,9 +42,9 @@ def read_goals(path):
     return goals
 
 
-def guest_lines(name, config, **options):
+def guest_lines(name, config, image=IMAGE, **options):
     """What a machine says that runs a program and switches itself off."""
-    with Machine(name, IMAGE, memory="1G", config=["test=1", "autoexit=1", *config], **options) as machine:
+    with Machine(name, image, memory="1G", config=["test=1", "autoexit=1", *config], **options) as machine:
         yield from machine.lines_until_end(SECONDS)
         code = machine.finish()
     if qemu.exit_status(code) != 0:
@@ -62,6 +63,12 @@ def measure_boot():
 def measure_instructions(area):
     """The rows that bin/bench prints, as name -> (value, unit)."""
     lines = guest_lines("bench", [f"autorun=bench {area}".rstrip()], cpus=1, icount=True)
+    return {row[1]: (float(row[2]), row[3]) for line in lines if (row := ROW.match(line.strip()))}
+
+
+def measure_kernel():
+    """The rows of the measures inside the kernel, which are linked into the test image."""
+    lines = guest_lines("bench-kernel", ["measure=1", "autorun=hello"], image=TEST_IMAGE, cpus=1, icount=True)
     return {row[1]: (float(row[2]), row[3]) for line in lines if (row := ROW.match(line.strip()))}
 
 
@@ -92,6 +99,8 @@ def main():
             rows |= measure_boot()
         if area != "boot":
             rows |= measure_instructions(area)
+        if area in ("", "authority"):
+            rows |= measure_kernel()
     except (GuestError, OSError) as error:
         sys.exit(f"bench: {error}")
     names = [name for name in sorted(set(rows) | set(goals))

@@ -61,7 +61,7 @@ void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *arg
  * it. */
 struct thread *arch_thread_switch(struct thread *from, struct thread *to);
 
-/* Give the thread room for user registers; ERR_NO_MEMORY. */
+/* Give the thread room for user registers; ERR_LIMIT, ERR_NO_MEMORY. */
 enum error arch_thread_user_init(struct thread *thread) MUST_CHECK;
 void arch_thread_user_free(struct thread *thread);
 

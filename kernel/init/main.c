@@ -6,6 +6,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/machine.h"
+#include "kernel/debug/inject.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/screen.h"
@@ -37,6 +38,7 @@ static void take_over(void)
     }
     under_test = handover_option_is("test", "1");
     panic_set_test(under_test);
+    inject_on = handover_option_is("inject", "1");
     if (handover_option_is("log", "debug")) {
         log_show(LOG_DEBUG);
     }

@@ -11,12 +11,13 @@ void notification_destroy(struct object *object)
 {
     struct notification *notification = (struct notification *)object;
     ASSERT(list_empty(&notification->waiters)); /* a waiter holds a reference */
+    object_free(object);
 }
 
-enum error notification_make(struct notification **out)
+enum error notification_make(struct account *account, struct notification **out)
 {
     struct object *object;
-    enum error error = object_create(OBJECT_NOTIFICATION, &object);
+    enum error error = object_create(OBJECT_NOTIFICATION, account, &object);
     if (error == ERR_NONE) {
         struct notification *notification = (struct notification *)object;
         spin_init(&notification->lock, "notification", LOCK_NOTIFICATION);

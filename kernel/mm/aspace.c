@@ -7,15 +7,15 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/aperture.h"
-#include "kernel/mm/frame.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 
 /* Where the search for a free place begins, and the gap that it leaves before each mapping. */
 #define SEARCH_START 0x0000100000000000u
 #define SEARCH_GAP   PAGE_SIZE
 
-void aspace_init(struct aspace *space)
+void aspace_init(struct aspace *space, struct account *account)
 {
+    space->account = account;
     spin_init(&space->lock, "address space", LOCK_ASPACE);
     list_init(&space->mappings);
 }
@@ -23,7 +23,7 @@ void aspace_init(struct aspace *space)
 enum error aspace_open(struct aspace *space)
 {
     pfn_t root;
-    enum error error = frame_alloc(0, FRAME_PAGE_TABLE, &root);
+    enum error error = charged_frame(space->account, FRAME_PAGE_TABLE, &root);
     if (error == ERR_NONE) {
         arch_space_create(pfn_to_paddr(root));
         space->root = pfn_to_paddr(root);
@@ -97,25 +97,24 @@ static void tables_fill(struct aspace *space, const struct mapping *m, struct ta
     }
 }
 
-static void stock_give_back(struct table_stock *stock)
+static void stock_give_back(struct account *account, struct table_stock *stock)
 {
     while (stock->count > 0) {
         paddr_t table = stock->first;
         stock->first = *(paddr_t *)aperture_at(table);
         stock->count--;
-        enum error error = frame_free(paddr_to_pfn(table), 0);
-        ASSERT(error == ERR_NONE);
+        charged_frame_free(account, paddr_to_pfn(table));
     }
 }
 
-static enum error stock_take(struct table_stock *stock, uint64_t count)
+static enum error stock_take(struct account *account, struct table_stock *stock, uint64_t count)
 {
     *stock = (struct table_stock){0};
     while (stock->count < count) {
         pfn_t frame;
-        enum error error = frame_alloc(0, FRAME_PAGE_TABLE, &frame);
+        enum error error = charged_frame(account, FRAME_PAGE_TABLE, &frame);
         if (error != ERR_NONE) {
-            stock_give_back(stock);
+            stock_give_back(account, stock);
             return error;
         }
         void *table = aperture_at(pfn_to_paddr(frame));
@@ -155,25 +154,27 @@ static enum error place_find(struct map_plan *plan, uint64_t address)
     if (!is_free(space, m->start, m->bytes, place_for(space, m->start))) {
         return ERR_EXISTS;
     }
-    return stock_take(&plan->tables, arch_map_tables(space->root, m->start, m->bytes));
+    return stock_take(space->account, &plan->tables, arch_map_tables(space->root, m->start, m->bytes));
 }
 
 enum error aspace_map_prepare(struct aspace *space, const struct map_request *request, struct map_plan *plan)
 {
-    struct mapping *m = heap_alloc_zeroed(sizeof(*m));
-    if (m == NULL) {
-        return ERR_NO_MEMORY;
+    void *memory;
+    enum error error = charged_alloc_zeroed(space->account, sizeof(struct mapping), &memory);
+    if (error != ERR_NONE) {
+        return error;
     }
+    struct mapping *m = memory;
     m->bytes = request->bytes;
     m->offset = request->offset;
     m->access = request->access;
     m->memory = request->memory;
     *plan = (struct map_plan){.space = space, .mapping = m};
     spin_lock(&space->lock);
-    enum error error = place_find(plan, request->address);
+    error = place_find(plan, request->address);
     if (error != ERR_NONE) {
         spin_unlock(&space->lock);
-        heap_free(m, sizeof(*m));
+        charged_free(space->account, m, sizeof(*m));
     }
     return error;
 }
@@ -213,7 +214,7 @@ void aspace_unmap_commit(struct aspace *space, struct mapping *m)
     flush_everywhere(space);
     spin_unlock(&space->lock);
     memory_release(m->memory);
-    heap_free(m, sizeof(*m));
+    charged_free(space->account, m, sizeof(*m));
 }
 
 /* Threads that ended on other CPUs are about to switch away; they take no lock that the caller holds. */
@@ -239,13 +240,13 @@ void aspace_close(struct aspace *space)
     }
     wait_until_unloaded(space);
     if (root.value != 0) {
-        arch_space_destroy(root);
+        account_refund(space->account, RESOURCE_FRAMES, arch_space_destroy(root));
     }
     while (!list_empty(&space->mappings)) {
         struct mapping *m = LIST_ENTRY(space->mappings.next, struct mapping, node);
         list_remove(&m->node);
         memory_release(m->memory);
-        heap_free(m, sizeof(*m));
+        charged_free(space->account, m, sizeof(*m));
     }
 }
 

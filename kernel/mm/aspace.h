@@ -30,16 +30,18 @@ struct aspace {
     uint64_t mapped_bytes;
     bool closed; /* being torn down: nothing goes in any more */
 
+    struct account *account; /* pays for tables and records; set once */
+
     paddr_t root; /* value 0 before and after its life; set under lock, read by the CPUs that load it */
 
     /* Atomic: bit n, CPU n has this space loaded. */
     uint64_t loaded[CPU_MAX / 64];
 };
 
-/* A space without tables, as good as closed. */
-void aspace_init(struct aspace *space);
+/* A space without tables, as good as closed, of whose owner the account is. */
+void aspace_init(struct aspace *space, struct account *account);
 
-/* Give it its root table. ERR_NO_MEMORY. */
+/* Give it its root table. ERR_LIMIT, ERR_NO_MEMORY. */
 enum error aspace_open(struct aspace *space) MUST_CHECK;
 
 /* What is to be mapped: `bytes` of the object from `offset` on; whole pages inside of it. */
@@ -60,7 +62,7 @@ struct map_plan {
 
 /*
  * Take all that the mapping needs. On success the space is locked, until aspace_map_commit. ERR_EXISTS,
- * ERR_NO_MEMORY, ERR_DEAD; nothing is changed then.
+ * ERR_LIMIT, ERR_NO_MEMORY, ERR_DEAD; nothing is changed then.
  */
 enum error aspace_map_prepare(struct aspace *space, const struct map_request *request,
                               struct map_plan *plan) MUST_CHECK;

@@ -11,8 +11,11 @@
 
 #define STACK_SIZE 16384u
 
-/* The address behind the highest byte of a stack; ERR_NO_MEMORY. Stacks given back are kept and handed out
- * again. */
+/*
+ * The address behind the highest byte of a stack; ERR_NO_MEMORY. Some stacks that were given back are kept
+ * and handed out again, charged to nobody meanwhile; the frames of the others go back. Giving one back may
+ * make all CPUs flush, so no lock is held.
+ */
 enum error stack_alloc(uint64_t *top) MUST_CHECK;
 void stack_free(uint64_t top);
 

@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 #include "kernel/obj/derive.h"
 #include "kernel/sched/thread.h"
 
@@ -47,15 +47,16 @@ static struct handle_slot *slot_open(struct handle_table *table)
     return slot;
 }
 
-enum error handle_table_init(struct handle_table *table)
+enum error handle_table_init(struct handle_table *table, struct account *account)
 {
-    void *memory = heap_alloc(leaf_bytes(0));
-    if (memory == NULL) {
-        return ERR_NO_MEMORY;
+    void *memory;
+    enum error error = charged_alloc(account, leaf_bytes(0), &memory);
+    if (error == ERR_NONE) {
+        table->account = account;
+        leaf_install(table, memory);
+        slot_open(table);
     }
-    leaf_install(table, memory);
-    slot_open(table);
-    return ERR_NONE;
+    return error;
 }
 
 /* A slot that nobody uses, or NULL. The table is locked. */
@@ -78,9 +79,10 @@ static enum error grow(struct handle_table *table, uint32_t leaf)
     if (leaf == HANDLE_LEAVES) {
         return ERR_LIMIT;
     }
-    void *memory = heap_alloc(leaf_bytes(leaf));
-    if (memory == NULL) {
-        return ERR_NO_MEMORY;
+    void *memory;
+    enum error error = charged_alloc(table->account, leaf_bytes(leaf), &memory);
+    if (error != ERR_NONE) {
+        return error;
     }
     leaf_take(&table->lock);
     bool needed = table->leaf_count == leaf;
@@ -89,7 +91,7 @@ static enum error grow(struct handle_table *table, uint32_t leaf)
     }
     leaf_give(&table->lock);
     if (!needed) {
-        heap_free(memory, leaf_bytes(leaf));
+        charged_free(table->account, memory, leaf_bytes(leaf));
     }
     return ERR_NONE;
 }
@@ -158,6 +160,6 @@ void handle_table_free(struct handle_table *table)
     while (table->leaf_count > 0) {
         uint32_t leaf = --table->leaf_count;
         uintptr_t memory = table->leaves[leaf] + leaf_first(leaf) * sizeof(struct handle_slot);
-        heap_free((void *)memory, leaf_bytes(leaf));
+        charged_free(table->account, (void *)memory, leaf_bytes(leaf));
     }
 }

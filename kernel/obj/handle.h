@@ -61,6 +61,8 @@ struct handle_table {
     uintptr_t
         leaves[HANDLE_LEAVES]; /* where slot 0 would be if the leaf began with it; set once, before size */
 
+    struct account *account; /* pays for the leaves; set once */
+
     struct leaf_lock lock;
 
     /* Guarded by lock. */
@@ -71,8 +73,8 @@ struct handle_table {
     struct handle_slot *last_free;
 };
 
-/* An empty table with one leaf. ERR_NO_MEMORY. */
-enum error handle_table_init(struct handle_table *table) MUST_CHECK;
+/* An empty table with one leaf. ERR_LIMIT, ERR_NO_MEMORY. */
+enum error handle_table_init(struct handle_table *table, struct account *account) MUST_CHECK;
 
 /*
  * Close all handles and refuse new ones. Handles in other tables that derive from them stay. Holds no lock;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "kernel/debug/panic.h"
+#include "kernel/mm/account.h"
 
 void machine_destroy(struct object *object)
 {
@@ -14,7 +15,12 @@ void machine_destroy(struct object *object)
 
 #define MACHINE_OBJECT(kind)                                                                                 \
     {                                                                                                        \
-        .object = {.references = 1, .type = (kind), .tree = SPINLOCK("handle tree", LOCK_HANDLE_TREE) }      \
+        .object = {                                                                                          \
+            .references = 1,                                                                                 \
+            .type = (kind),                                                                                  \
+            .account = &kernel_account,                                                                      \
+            .tree = SPINLOCK("handle tree", LOCK_HANDLE_TREE)                                                \
+        }                                                                                                    \
     }
 
 struct console machine_console = MACHINE_OBJECT(OBJECT_CONSOLE);

@@ -4,30 +4,36 @@
 #include "kernel/obj/object.h"
 
 #include "kernel/arch/arch.h"
+#include "kernel/mm/account.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
 
-void object_init(struct object *object, enum object_type type)
+enum error object_create(enum object_type type, struct account *account, struct object **out)
 {
-    object->references = 1;
-    object->type = type;
-    spin_init(&object->tree, "handle tree", LOCK_HANDLE_TREE);
-}
-
-enum error object_create(enum object_type type, struct object **out)
-{
-    struct object *object = heap_alloc_zeroed(object_kinds[type].bytes);
+    uint32_t bytes = object_kinds[type].bytes;
+    enum error error = account_charge(account, RESOURCE_BYTES, bytes);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    struct object *object = inject_fails() ? NULL : heap_alloc_zeroed(bytes);
     if (object == NULL) {
+        account_refund(account, RESOURCE_BYTES, bytes);
         return ERR_NO_MEMORY;
     }
-    object_init(object, type);
+    object->references = 1;
+    object->type = type;
+    object->account = account;
+    spin_init(&object->tree, "handle tree", LOCK_HANDLE_TREE);
     *out = object;
     return ERR_NONE;
 }
 
-static void object_free(struct object *object)
+void object_free(struct object *object)
 {
-    heap_free(object, object_kinds[object->type].bytes);
+    struct account *account = object->account;
+    uint32_t bytes = object_kinds[object->type].bytes;
+    heap_free(object, bytes);
+    account_refund(account, RESOURCE_BYTES, bytes);
 }
 
 bool object_try_retain(struct object *object)
@@ -53,7 +59,8 @@ void object_dies(struct object *object)
 /* A CPU that uses the object without a reference, or NULL. */
 static struct cpu *user_of(const struct object *object)
 {
-    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+    unsigned count = arch_cpu_count(); /* one that comes up meanwhile cannot have found it */
+    for (unsigned i = 0; i < count; i++) {
         for (unsigned slot = 0; slot < CPU_HAZARDS; slot++) {
             if (__atomic_load_n(&cpus[i]->hazards[slot], __ATOMIC_SEQ_CST) == object) {
                 return cpus[i];
@@ -98,7 +105,6 @@ void objects_bury(void)
             continue;
         }
         object_kinds[object->type].destroy(object);
-        object_free(object);
     }
 }
 

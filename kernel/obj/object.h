@@ -20,9 +20,10 @@
 #include "kernel/sched/spinlock.h"
 
 struct object {
-    uint32_t references; /* atomic; 0 from the last release on, for good */
-    uint32_t type;       /* enum object_type; set once */
-    uint64_t identity;   /* atomic; 0 until somebody asks */
+    uint32_t references;     /* atomic; 0 from the last release on, for good */
+    uint32_t type;           /* enum object_type; set once */
+    struct account *account; /* that paid for it; set once. The charge keeps it, no reference */
+    uint64_t identity;       /* atomic; 0 until somebody asks */
     struct object *next_dying;
     struct spinlock tree; /* guards the derivation of the handles to this object: obj/derive.h */
 };
@@ -30,16 +31,20 @@ struct object {
 /* What there is of each type. */
 struct object_kind {
     uint32_t bytes;
-    /* Give back all that the object holds, but not the object itself. Holds no lock; may be preempted. */
+    /* Give back all that the object holds, and the object with object_free. Holds no lock; may be preempted.
+     */
     void (*destroy)(struct object *object);
 };
 extern const struct object_kind object_kinds[OBJECT_TYPES];
 
-/* A zeroed object of this type with one reference, the caller's. ERR_NO_MEMORY. */
-enum error object_create(enum object_type type, struct object **out) MUST_CHECK;
+/*
+ * A zeroed object of this type with one reference, the caller's, charged to the account. ERR_LIMIT,
+ * ERR_NO_MEMORY. This and object_free are the one place where objects come from and go.
+ */
+enum error object_create(enum object_type type, struct account *account, struct object **out) MUST_CHECK;
 
-/* Initialise the header of an object that was not made by object_create, with one reference. */
-void object_init(struct object *object, enum object_type type);
+/* The end of the object, from its destroy function. */
+void object_free(struct object *object);
 
 /* One more reference; the caller has one, or knows of one that stays meanwhile. */
 static inline void object_retain(struct object *object)

@@ -5,7 +5,6 @@
 
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
 #include "lib/text.h"
 
 static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
@@ -27,22 +26,26 @@ void task_destroy(struct object *object)
     if (task->watcher != NULL) {
         notification_release(task->watcher);
     }
+    account_release(task->account);
+    object_free(object);
 }
 
-enum error task_make(const char *name, struct task **out)
+enum error task_make(struct account *account, const char *name, struct task **out)
 {
     struct object *object;
-    enum error error = object_create(OBJECT_TASK, &object);
+    enum error error = object_create(OBJECT_TASK, account, &object);
     if (error != ERR_NONE) {
         return error;
     }
     struct task *task = (struct task *)object;
+    account_retain(account);
+    task->account = account;
     spin_init(&task->lock, "task", LOCK_TASK);
     list_init(&task->threads);
     list_init(&task->all_node);
     text_format(task->name, sizeof(task->name), "%s", name);
-    aspace_init(&task->space);
-    error = handle_table_init(&task->handles);
+    aspace_init(&task->space, account);
+    error = handle_table_init(&task->handles, account);
     if (error == ERR_NONE) {
         error = aspace_open(&task->space);
     }

@@ -8,6 +8,7 @@
 
 #include "abi/system.h"
 #include "kernel/ipc/notification.h"
+#include "kernel/mm/account.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/obj/handle.h"
 #include "kernel/sched/thread.h"
@@ -18,6 +19,7 @@ struct task {
     /* Set once. */
     uint32_t number;
     char name[TASK_NAME];
+    struct account *account; /* pays for all that the task is and makes; holds a reference */
 
     struct aspace space;
     struct handle_table handles;
@@ -46,15 +48,16 @@ struct task_fault {
     const char *name;
 };
 
-/* An empty task, not yet listed. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
-enum error task_make(const char *name, struct task **out) MUST_CHECK;
+/* An empty task, not yet listed. The name is cut at TASK_NAME - 1 bytes. Takes a reference to the account.
+ * ERR_LIMIT, ERR_NO_MEMORY. */
+enum error task_make(struct account *account, const char *name, struct task **out) MUST_CHECK;
 void task_destroy(struct object *object);
 
 /* Give it its number and let everyone see it in the list of tasks. */
 void task_publish(struct task *task);
 
 /* Make a thread for the task. On success the task is locked, until task_start_commit. ERR_DEAD,
- * ERR_NO_MEMORY. */
+ * ERR_LIMIT, ERR_NO_MEMORY. */
 enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
                               struct thread **out) MUST_CHECK;
 /* Start it; returns its number. */

@@ -6,6 +6,7 @@
 #define QUIRE_KERNEL_CPU_H
 
 #include "kernel/lib/list.h"
+#include "kernel/mm/slack.h"
 #include "kernel/sched/spinlock.h"
 #include "arch_cpu.h"
 
@@ -63,6 +64,8 @@ struct cpu {
     uint64_t timer_ticks;
     uint64_t switches;
     uint32_t running_task;
+
+    struct slack slack; /* guarded by its lock */
 
     struct arch_cpu arch;
 };

@@ -6,11 +6,6 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 
-void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank)
-{
-    *lock = (struct spinlock)SPINLOCK(name, rank);
-}
-
 static bool unfair; /* set once at boot */
 
 void spin_set_unfair(bool on)

@@ -17,6 +17,7 @@
 /* The ranks, outermost first, with the reason for each place. */
 enum lock_rank {
     LOCK_TASK_LIST,     /* walking all tasks looks into each */
+    LOCK_ACCOUNT_LIST,  /* walking all accounts looks into each */
     LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
     LOCK_HANDLE_TREE,   /* what derives from what among the handles to an object */
     LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
@@ -26,6 +27,7 @@ enum lock_rank {
     LOCK_STACKS,        /* the pool of kernel stacks */
     LOCK_KERNEL_MAP,    /* page tables of the kernel half */
     LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
+    LOCK_ACCOUNTS,      /* charges that need more than their CPU has; under any of the above */
     LOCK_LOG,           /* anything may log */
     LOCK_SCREEN,        /* the log writes to the console */
     LOCK_RANKS
@@ -49,7 +51,10 @@ struct spinlock {
  */
 void spin_set_unfair(bool on);
 
-void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank);
+static inline void spin_init(struct spinlock *lock, const char *name, enum lock_rank rank)
+{
+    *lock = (struct spinlock)SPINLOCK(name, rank);
+}
 
 /*
  * Called seldom, from where every instruction counts: such a function saves all registers that it uses.

@@ -5,7 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/obj/object.h"
 #include "kernel/obj/task.h"
@@ -14,17 +14,37 @@
 static uint32_t next_number; /* atomic */
 static uint32_t alive;       /* atomic */
 
-static enum error thread_make(const char *name, uint32_t affinity, struct thread **out)
+#define STACK_FRAMES (STACK_SIZE / PAGE_SIZE)
+
+/* The stack of a thread is charged as long as the thread has it; where it comes from, nobody pays for it. */
+static enum error stack_take(struct account *account, uint64_t *top)
 {
-    struct thread *thread = heap_alloc_zeroed(sizeof(*thread));
-    if (thread == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    enum error error = stack_alloc(&thread->stack_top);
+    enum error error = account_charge(account, RESOURCE_FRAMES, STACK_FRAMES);
     if (error != ERR_NONE) {
-        heap_free(thread, sizeof(*thread));
         return error;
     }
+    error = stack_alloc(top);
+    if (error != ERR_NONE) {
+        account_refund(account, RESOURCE_FRAMES, STACK_FRAMES);
+    }
+    return error;
+}
+
+static enum error thread_make(struct account *account, const char *name, uint32_t affinity,
+                              struct thread **out)
+{
+    void *memory;
+    enum error error = charged_alloc_zeroed(account, sizeof(struct thread), &memory);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    struct thread *thread = memory;
+    error = stack_take(account, &thread->stack_top);
+    if (error != ERR_NONE) {
+        charged_free(account, thread, sizeof(*thread));
+        return error;
+    }
+    thread->account = account;
     thread->name = name;
     thread->affinity = affinity;
     thread->deadline = DEADLINE_NEVER;
@@ -41,7 +61,7 @@ static enum error thread_make(const char *name, uint32_t affinity, struct thread
 enum error thread_create(const char *name, void (*start)(void *), void *argument, uint32_t affinity,
                          struct thread **out)
 {
-    enum error error = thread_make(name, affinity, out);
+    enum error error = thread_make(&kernel_account, name, affinity, out);
     if (error == ERR_NONE) {
         arch_thread_prepare(*out, start, argument);
     }
@@ -59,7 +79,7 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
                               struct thread **out)
 {
     struct thread *thread;
-    enum error error = thread_make(task->name, CPU_ANY, &thread);
+    enum error error = thread_make(task->account, task->name, CPU_ANY, &thread);
     if (error != ERR_NONE) {
         return error;
     }
@@ -82,10 +102,11 @@ void thread_discard(struct thread *thread)
 {
     arch_thread_user_free(thread);
     stack_free(thread->stack_top);
+    account_refund(thread->account, RESOURCE_FRAMES, STACK_FRAMES);
     if (thread->task != NULL) {
         task_release(thread->task);
     }
-    heap_free(thread, sizeof(*thread));
+    charged_free(thread->account, thread, sizeof(*thread));
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
 }
 

@@ -15,6 +15,7 @@
 #include "kernel/lib/list.h"
 #include "kernel/sched/cpu.h"
 
+struct account;
 struct object;
 struct task;
 
@@ -38,8 +39,9 @@ struct thread {
 
     /* Set once. */
     uint64_t stack_top;
-    struct task *task; /* NULL for a thread of the kernel; holds a reference */
-    void *vectors;     /* wide registers while it does not run; NULL for a thread of the kernel */
+    struct task *task;       /* NULL for a thread of the kernel; holds a reference */
+    struct account *account; /* that paid for it */
+    void *vectors;           /* wide registers while it does not run; NULL for a thread of the kernel */
     uint32_t number;
     const char *name;
 
@@ -70,6 +72,8 @@ struct thread {
     uint64_t user_entry;
     uint64_t user_stack;
     uint64_t user_argument;
+    uint64_t lack;        /* what its last refused charge lacked: abi/account.h */
+    uint32_t inject_left; /* its n-th charge or allocation from now fails: debug/inject.h */
     struct object *dying; /* objects whose last reference it dropped, to be destroyed on its way out */
 };
 

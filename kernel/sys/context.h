@@ -7,6 +7,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/mm/memory.h"
 #include "kernel/mm/usercopy.h"
+#include "kernel/obj/account_tree.h"
 #include "kernel/obj/machine.h"
 #include "kernel/obj/task.h"
 

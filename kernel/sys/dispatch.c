@@ -19,7 +19,8 @@ void *hold(uint64_t handle, uint64_t want)
 
 struct syscall_result refused(enum error error)
 {
-    return (struct syscall_result){error, 0};
+    uint64_t lack = lack_take();
+    return (struct syscall_result){error, error == ERR_LIMIT ? lack : 0};
 }
 
 struct syscall_result refused_handle(uint64_t handle, uint64_t want)

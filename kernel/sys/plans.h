@@ -66,7 +66,23 @@ struct notification_create_plan {
     struct creation made;
 };
 
+struct lending {
+    struct account *parent;
+    struct account *child;
+    uint64_t limits[RESOURCES];
+};
+
+struct account_create_plan {
+    struct creation made;
+    struct lending lending;
+};
+
+struct account_limit_plan {
+    struct lending lending;
+};
+
 struct console_write_plan {
+    struct account *account; /* that paid for the buffer */
     char *text;
     uint64_t length;
     char little[256]; /* the text, when it is short */

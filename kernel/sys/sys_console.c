@@ -6,23 +6,36 @@
 
 #include "kernel/debug/console.h"
 #include "kernel/debug/input.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 
 /* Bytes that are written between two looks at what else is to do. */
 #define CHUNK 256
+
+static void give_back(struct console_write_plan *plan)
+{
+    if (plan->text != plan->little) {
+        charged_free(plan->account, plan->text, plan->length);
+    }
+}
 
 enum error prepare_console_write(struct console *console, uaddr_t text, uint64_t length,
                                  struct console_write_plan *plan)
 {
     (void)console;
+    void *buffer = plan->little;
+    enum error error = ERR_NONE;
+    plan->account = caller()->account;
     plan->length = length;
-    plan->text = length <= sizeof(plan->little) ? plan->little : heap_alloc(length);
-    if (plan->text == NULL) {
-        return ERR_NO_MEMORY;
+    if (length > sizeof(plan->little)) {
+        error = charged_alloc(plan->account, length, &buffer);
+        if (error != ERR_NONE) {
+            return error;
+        }
     }
-    enum error error = copy_from_user(plan->text, text, length);
-    if (error != ERR_NONE && plan->text != plan->little) {
-        heap_free(plan->text, length);
+    plan->text = buffer;
+    error = copy_from_user(plan->text, text, length);
+    if (error != ERR_NONE) {
+        give_back(plan);
     }
     return error;
 }
@@ -35,9 +48,7 @@ void commit_console_write(struct console_write_plan *plan, uint64_t *result)
         console_write(plan->text + done, left < CHUNK ? left : CHUNK);
         killed = thread_preemption_point();
     }
-    if (plan->text != plan->little) {
-        heap_free(plan->text, plan->length);
-    }
+    give_back(plan);
     *result = plan->length;
 }
 

@@ -5,10 +5,10 @@
 #include "kernel/sys/creation.h"
 #include "kernel/sys/plans.h"
 
-enum error prepare_memory_create(uint64_t bytes, struct memory_create_plan *plan)
+enum error prepare_memory_create(struct account *account, uint64_t bytes, struct memory_create_plan *plan)
 {
     struct memory *memory;
-    enum error error = memory_make(pages_for_bytes(bytes), &memory);
+    enum error error = memory_make(account, pages_for_bytes(bytes), &memory);
     return error != ERR_NONE ? error : creation_prepare(&memory->object, &plan->made);
 }
 

@@ -5,10 +5,10 @@
 #include "kernel/sys/creation.h"
 #include "kernel/sys/plans.h"
 
-enum error prepare_notification_create(struct notification_create_plan *plan)
+enum error prepare_notification_create(struct account *account, struct notification_create_plan *plan)
 {
     struct notification *notification;
-    enum error error = notification_make(&notification);
+    enum error error = notification_make(account, &notification);
     return error != ERR_NONE ? error : creation_prepare(&notification->object, &plan->made);
 }
 

@@ -10,18 +10,16 @@ void commit_task_exit(uint64_t status)
     task_exit((uint32_t)status);
 }
 
-enum error prepare_task_create(uaddr_t name, uint64_t name_length, struct task_create_plan *plan)
+enum error prepare_task_create(struct account *account, uaddr_t name, uint64_t name_length,
+                               struct task_create_plan *plan)
 {
-    char text[TASK_NAME + 1] = {0};
-    enum error error = copy_from_user(text, name, name_length);
+    char text[TASK_NAME + 1];
+    enum error error = copy_name(text, name, name_length);
     if (error != ERR_NONE) {
         return error;
     }
-    for (uint64_t i = 0; i < name_length; i++) {
-        text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?'; /* it will be printed */
-    }
     struct task *task;
-    error = task_make(text, &task);
+    error = task_make(account, text, &task);
     return error != ERR_NONE ? error : creation_prepare(&task->object, &plan->made);
 }
 

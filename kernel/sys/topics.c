@@ -9,6 +9,7 @@
 #include "kernel/init/handover.h"
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/frame.h"
+#include "kernel/obj/account_tree.h"
 #include "kernel/obj/task.h"
 #include "lib/environment.h"
 #include "lib/text.h"
@@ -144,6 +145,11 @@ static bool read_boot(uint64_t *index, union topic_record *out)
     return true;
 }
 
+static bool read_account(uint64_t *index, union topic_record *out)
+{
+    return account_describe_nth(*index, &out->account);
+}
+
 const struct topic *topic_find(uint64_t number)
 {
     static const struct topic topics[] = {
@@ -156,6 +162,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
         {TOPIC_CHUNKS, sizeof(struct system_chunk), read_chunk},
+        {TOPIC_ACCOUNTS, sizeof(struct account_info), read_account},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (topics[i].number == number) {

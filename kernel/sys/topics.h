@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/account.h"
 #include "abi/system.h"
 
 union topic_record {
@@ -19,6 +20,7 @@ union topic_record {
     struct system_boot boot;
     struct system_frames frames;
     struct system_chunk chunk;
+    struct account_info account;
 };
 
 struct topic {

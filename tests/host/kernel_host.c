@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "kernel/debug/panic.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/obj/account_tree.h"
 
 struct cpu *cpus[CPU_MAX];
 long host_heap_pieces;
@@ -32,6 +34,9 @@ void host_start(unsigned cpu_count)
         areas[i].current = &threads[i];
     }
     host_enter(0);
+    for (unsigned i = 0; i < count; i++) {
+        account_cpu_online(cpus[i]);
+    }
 }
 
 void host_enter(unsigned number)
@@ -126,6 +131,18 @@ void heap_free(void *memory, size_t bytes)
     }
 }
 
+enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    (void)order, (void)class, (void)account, (void)out;
+    return ERR_NO_MEMORY; /* nothing here has frames */
+}
+
+enum error frame_free(pfn_t first, unsigned order)
+{
+    (void)first, (void)order;
+    return ERR_BAD_FREE;
+}
+
 static void host_object_destroy(struct object *object)
 {
     struct host_object *self = (struct host_object *)object;
@@ -134,9 +151,11 @@ static void host_object_destroy(struct object *object)
     }
     self->alive = 0;
     __atomic_fetch_add(&host_objects_destroyed, 1, __ATOMIC_RELAXED);
+    object_free(object);
 }
 
 const struct object_kind object_kinds[OBJECT_TYPES] = {
     [OBJECT_MEMORY] = {sizeof(struct host_object), host_object_destroy},
     [OBJECT_NOTIFICATION] = {sizeof(struct host_object), host_object_destroy},
+    [OBJECT_ACCOUNT] = {sizeof(struct account), account_destroy},
 };

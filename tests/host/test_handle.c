@@ -7,6 +7,7 @@
 #include "tests/host/kernel_host.h"
 #include "tests/host/random.h"
 
+#include "kernel/mm/account.h"
 #include "kernel/obj/derive.h"
 
 #define TABLES  3
@@ -68,7 +69,7 @@ static void make_object(void)
     uint64_t value;
     unsigned table = (unsigned)random_below(&dice, TABLES);
     enum object_type type = random_below(&dice, 2) == 0 ? OBJECT_MEMORY : OBJECT_NOTIFICATION;
-    assert_int_equal(object_create(type, &object), ERR_NONE);
+    assert_int_equal(object_create(type, &kernel_account, &object), ERR_NONE);
     struct host_object *mine = (struct host_object *)object;
     mine->alive = HOST_OBJECT_ALIVE;
     mine->number = objects_made++;
@@ -255,7 +256,7 @@ static void begin(uint64_t seed)
     host_objects_destroyed = 0;
     host_start(2);
     for (unsigned i = 0; i < TABLES; i++) {
-        assert_int_equal(handle_table_init(&tables[i]), ERR_NONE);
+        assert_int_equal(handle_table_init(&tables[i], &kernel_account), ERR_NONE);
     }
 }
 
@@ -314,7 +315,7 @@ static uint64_t fan_out(unsigned count, bool chain)
 {
     struct object *object;
     uint64_t first, value;
-    assert_int_equal(object_create(OBJECT_MEMORY, &object), ERR_NONE);
+    assert_int_equal(object_create(OBJECT_MEMORY, &kernel_account, &object), ERR_NONE);
     struct host_object *mine = (struct host_object *)object;
     mine->alive = HOST_OBJECT_ALIVE;
     objects_made++;
@@ -377,7 +378,7 @@ static void a_table_takes_65535_handles_and_no_more(void **state)
     struct object *object;
     (void)state;
     begin(1);
-    assert_int_equal(object_create(OBJECT_MEMORY, &object), ERR_NONE);
+    assert_int_equal(object_create(OBJECT_MEMORY, &kernel_account, &object), ERR_NONE);
     ((struct host_object *)object)->alive = HOST_OBJECT_ALIVE;
     objects_made++;
     for (unsigned i = 0; i < HANDLES_MOST; i++) {
@@ -440,7 +441,7 @@ static void a_closed_table_takes_nothing_and_what_was_on_its_way_is_closed(void 
     uint64_t value;
     (void)state;
     begin(1);
-    assert_int_equal(object_create(OBJECT_MEMORY, &object), ERR_NONE);
+    assert_int_equal(object_create(OBJECT_MEMORY, &kernel_account, &object), ERR_NONE);
     ((struct host_object *)object)->alive = HOST_OBJECT_ALIVE;
     objects_made++;
     assert_int_equal(handle_reserve(&tables[0], &slot), ERR_NONE);

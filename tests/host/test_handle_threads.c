@@ -10,6 +10,7 @@
 #include "tests/host/kernel_host.h"
 #include "tests/host/random.h"
 
+#include "kernel/mm/account.h"
 #include "kernel/obj/derive.h"
 
 #define CPUS   4
@@ -50,7 +51,7 @@ static void make(struct worker *self)
     uint64_t value;
     uint64_t *place = pick(self, &table);
     struct object *object;
-    assert_int_equal(object_create(OBJECT_NOTIFICATION, &object), ERR_NONE);
+    assert_int_equal(object_create(OBJECT_NOTIFICATION, &kernel_account, &object), ERR_NONE);
     ((struct host_object *)object)->alive = HOST_OBJECT_ALIVE;
     __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED);
     assert_int_equal(handle_insert(&tables[table], object, RIGHT_ALL, &value), ERR_NONE);
@@ -156,7 +157,7 @@ static void objects_are_alive_where_they_are_found_and_gone_at_the_end(void **st
     (void)state;
     host_start(CPUS);
     for (unsigned i = 0; i < TABLES; i++) {
-        assert_int_equal(handle_table_init(&tables[i]), ERR_NONE);
+        assert_int_equal(handle_table_init(&tables[i], &kernel_account), ERR_NONE);
     }
     for (unsigned i = 0; i < CPUS; i++) {
         workers[i].number = i;

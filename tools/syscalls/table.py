@@ -123,10 +123,9 @@ class Reader:
         call.about.append(rest)
 
     def read_handle(self, call, _rest, fields, where):
-        known = len(fields) in (3, 4) and fields[1] in self.types
-        if not known or fields[3:] not in ([], ["optional"], ["held"]):
-            fail(where, "expected: handle NAME TYPE RIGHTS [optional|held], with a known type")
-        optional, held = fields[3:] == ["optional"], fields[3:] == ["held"]
+        if len(fields) < 3 or fields[1] not in self.types or not set(fields[3:]) <= {"optional", "held"}:
+            fail(where, "expected: handle NAME TYPE RIGHTS [optional] [held], with a known type")
+        optional, held = "optional" in fields[3:], "held" in fields[3:]
         if optional and fields[1] != "account":
             fail(where, "only the account that pays can be left out")
         call.arguments.append(Argument("handle", fields[0], type=fields[1], optional=optional, held=held,

@@ -11,6 +11,12 @@ HEAD = """#ifndef QUIRE_SYSCALLS_H
 #include "abi/handle.h"
 #include "syscall_numbers.h"
 
+/*
+ * What the last call of this program lacked that was refused for want of it: see abi/account.h. Defined in libq, for
+ * its texts of errors; with several threads it may be another thread's.
+ */
+extern uint64_t syscall_lack;
+
 /* Number in rax, arguments in rdi rsi rdx r10 r8 r9; error in rax, result in rdx; rcx, r11 and the argument
  * registers are lost. */
 static inline enum error sys_raw(uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
@@ -56,13 +62,14 @@ def stub(call):
         else:
             words.append(argument.name)
     words += ["0"] * (len(REGISTERS) - len(words))
-    out = [f"static inline {signature(call)}", "{", "    uint64_t value;"]
+    out = [f"static inline {signature(call)}", "{", "    uint64_t value;",
+           f"    enum error error = sys_raw(SYS_{call.name.upper()}, {', '.join(words)}, &value);"]
     if call.result:
         kind = "uint32_t" if call.result[0] == "handle" else "uint64_t"
-        out += [f"    enum error error = sys_raw(SYS_{call.name.upper()}, {', '.join(words)}, &value);",
-                "    if (error == ERR_NONE) {", f"        *result = ({kind})value;", "    }", "    return error;"]
-    else:
-        out += [f"    return sys_raw(SYS_{call.name.upper()}, {', '.join(words)}, &value);"]
+        out += ["    if (error == ERR_NONE) {", f"        *result = ({kind})value;", "    }"]
+    if any(error == "ERR_LIMIT" for error, _ in call.errors):
+        out += ["    if (error == ERR_LIMIT) {", "        syscall_lack = value;", "    }"]
+    out.append("    return error;")
     return "\n".join(out + ["}\n"])
 
 

@@ -52,7 +52,7 @@ static uint64_t slot_address(uint32_t slot)
 static enum error stack_map(uint32_t slot)
 {
     uint32_t memory;
-    enum error error = sys_memory_create(THREAD_STACK_BYTES, &memory);
+    enum error error = sys_memory_create(0, THREAD_STACK_BYTES, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -86,7 +86,7 @@ enum error thread_create(struct thread *thread, void (*function)(void *argument)
     if (error != ERR_NONE) {
         return error;
     }
-    error = sys_notification_create(&thread->ended);
+    error = sys_notification_create(0, &thread->ended);
     if (error != ERR_NONE) {
         slot_give(thread->slot);
         return error;

@@ -33,7 +33,7 @@ void autorun(void)
         print("autorun: the boot environment names no program\n");
         return;
     }
-    uint32_t status = jobs_run(count, words);
+    uint32_t status = jobs_run(count, words, 0);
     if (system_variable("autoexit", exit, sizeof exit) && text_equal(exit, "1")) {
         power_off(status);
     }

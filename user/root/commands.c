@@ -20,14 +20,15 @@ static const struct command commands[] = {
     {"help", "", "list the commands", command_help, 0, 0},
     {"mem", "", "what memory is used for, and the free blocks by order", command_mem, 0, 0},
     {"frames", "[audit]", "who has each page frame, as a map; audit checks the books", command_frames, 0, 1},
+    {"accounts", "", "who may take how much memory, and has", command_accounts, 0, 0},
     {"cpus", "", "the CPUs and what they do", command_cpus, 0, 0},
     {"features", "", "CPU features found, and whether the kernel uses them", command_features, 0, 0},
     {"uptime", "", "time since the start, and the date", command_uptime, 0, 0},
     {"log", "[N]", "the kernel's log, or its last N lines", command_log, 0, 1},
     {"ls", "[PATH]", "list a folder of the init bundle", command_ls, 0, 1},
     {"cat", "FILE", "show a file of the init bundle", command_cat, 1, 1},
-    {"run", "NAME [ARGS] [&]", "run the program bin/NAME; with & in the background", command_run, 1,
-     WORDS_MOST},
+    {"run", "[-m MIB] NAME [ARGS] [&]", "run bin/NAME; with & in the background; with so much memory",
+     command_run, 1, WORDS_MOST},
     {"ps", "", "list the tasks", command_ps, 0, 0},
     {"kill", "ID", "end a task that was started here", command_kill, 1, 1},
     {"fault", "[KIND]", "run a program that commits a fault, or list the kinds", command_fault, 0, 1},
@@ -47,7 +48,7 @@ static void command_help(size_t count, char **words)
     for (size_t i = 0; i < COMMANDS; i++) {
         char usage[40];
         text_format(usage, sizeof usage, "%s %s", commands[i].name, commands[i].arguments);
-        print("  %-22s %s\n", usage, commands[i].about);
+        print("  %-29s %s\n", usage, commands[i].about);
     }
 }
 

@@ -17,6 +17,8 @@ void commands_execute(char *line);
 command_function command_mem, command_cpus, command_features, command_uptime, command_log;
 /* commands_frames.c */
 command_function command_frames;
+/* commands_accounts.c */
+command_function command_accounts;
 /* commands_files.c */
 command_function command_ls, command_cat;
 /* commands_programs.c */

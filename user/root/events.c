@@ -9,7 +9,7 @@ static uint32_t notification;
 
 enum error events_open(void)
 {
-    enum error error = sys_notification_create(&notification);
+    enum error error = sys_notification_create(0, &notification);
     return error == ERR_NONE ? sys_console_watch(startup->console, notification, EVENT_CONSOLE) : error;
 }
 

@@ -16,6 +16,7 @@
 #include "kernel/arch/x86_64/smp.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
@@ -187,6 +188,7 @@ void cpu_entry_secondary(struct cpu *cpu)
     spin_lock(&online_lock);
     cpu->number = online;
     cpus[online] = cpu;
+    account_cpu_online(cpu);
     thread_adopt_idle(cpu);
     __atomic_store_n(&online, online + 1, __ATOMIC_RELEASE);
     spin_unlock(&online_lock);

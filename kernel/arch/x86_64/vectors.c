@@ -6,7 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/registers.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
@@ -47,11 +47,12 @@ void vectors_setup(void)
 
 enum error arch_thread_user_init(struct thread *thread)
 {
-    uint8_t *state = heap_alloc(align_up(state_size, XSAVE_ALIGNMENT));
-    if (state == NULL) {
-        return ERR_NO_MEMORY;
+    void *memory;
+    enum error error = charged_alloc_zeroed(thread->account, align_up(state_size, XSAVE_ALIGNMENT), &memory);
+    if (error != ERR_NONE) {
+        return error;
     }
-    memset(state, 0, state_size);
+    uint8_t *state = memory;
     uint16_t fcw = INITIAL_FCW;
     uint32_t mxcsr = INITIAL_MXCSR;
     memcpy(state + FXSAVE_FCW, &fcw, sizeof(fcw));
@@ -62,10 +63,8 @@ enum error arch_thread_user_init(struct thread *thread)
 
 void arch_thread_user_free(struct thread *thread)
 {
-    if (thread->vectors != NULL) {
-        heap_free(thread->vectors, align_up(state_size, XSAVE_ALIGNMENT));
-        thread->vectors = NULL;
-    }
+    charged_free(thread->account, thread->vectors, align_up(state_size, XSAVE_ALIGNMENT));
+    thread->vectors = NULL;
 }
 
 static void state_save(void *state)

@@ -20,7 +20,7 @@ void area_aspace(void)
 {
     uint32_t memory;
     uint64_t where;
-    if (sys_memory_create(PAGE_SIZE, &memory) != ERR_NONE ||
+    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
         sys_memory_map(startup->self, memory, 0, PLACE, PAGE_SIZE, ACCESS_READ, &where) != ERR_NONE) {
         program_fail("aspace: no memory for its mapping");
     }

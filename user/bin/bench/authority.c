@@ -41,15 +41,16 @@ static bool create_destroy(void *context)
 {
     uint32_t notification;
     (void)context;
-    return sys_notification_create(&notification) == ERR_NONE && sys_handle_close(notification) == ERR_NONE;
+    return sys_notification_create(0, &notification) == ERR_NONE &&
+           sys_handle_close(notification) == ERR_NONE;
 }
 
 void area_authority(void)
 {
     uint32_t memory;
     uint32_t notification;
-    if (sys_memory_create(PAGE_SIZE, &memory) != ERR_NONE ||
-        sys_notification_create(&notification) != ERR_NONE) {
+    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+        sys_notification_create(0, &notification) != ERR_NONE) {
         program_fail("authority: no memory for its objects");
     }
     measure_row("authority.null-call", measure("null", null_call, NULL, TIMES));

@@ -86,7 +86,8 @@ static void measure_round_trip(void)
 {
     struct pair pair;
     stop = false;
-    if (sys_notification_create(&pair.there) != ERR_NONE || sys_notification_create(&pair.back) != ERR_NONE) {
+    if (sys_notification_create(0, &pair.there) != ERR_NONE ||
+        sys_notification_create(0, &pair.back) != ERR_NONE) {
         program_fail("cpus: no memory for notifications");
     }
     struct thread *thread = start(answer, &pair);

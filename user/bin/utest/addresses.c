@@ -25,7 +25,7 @@ static enum error read_console(uint64_t at, uint64_t bytes)
 static enum error create_task(uint64_t at, uint64_t bytes)
 {
     uint32_t task;
-    return sys_task_create((const void *)at, bytes < 32 ? bytes : 32, &task);
+    return sys_task_create(0, (const void *)at, bytes < 32 ? bytes : 32, &task);
 }
 
 static enum error write_log(uint64_t at, uint64_t bytes)
@@ -107,7 +107,7 @@ static bool memory_that_ends_too_early_is_refused(void)
 {
     uint32_t memory;
     uint64_t at;
-    CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
     CHECK_OK(sys_memory_map(startup->self, memory, 0, NOWHERE, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &at));
     CHECK_EQUAL(at, NOWHERE);
     for (size_t i = 0; i < sizeof user_calls / sizeof user_calls[0]; i++) {
@@ -140,7 +140,7 @@ static bool a_refused_task_name_takes_no_handle(void)
     for (unsigned i = 0; i <= HANDLES_MOST; i++) {
         CHECK_ERROR(create_task(NOWHERE, 8), ERR_BAD_ADDRESS);
     }
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_handle_close(notification));
     return true;
 }

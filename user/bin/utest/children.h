@@ -35,6 +35,11 @@ enum error children_open(void) MUST_CHECK;
 enum error child_create(struct child *child, const char *program, const char *mode,
                         const char *argument) MUST_CHECK;
 
+/* The same in an account, a handle with the rights to charge and to transfer; the child gets the right to
+ * charge. */
+enum error child_create_in(struct child *child, uint32_t account, const char *program, const char *mode,
+                           const char *argument) MUST_CHECK;
+
 enum error child_run(struct child *child) MUST_CHECK;
 
 /* Wait for its end, a minute at most, and take its status. */

@@ -1,0 +1,22 @@
+/*
+ * Failure injection; see inject.h.
+ */
+#include "kernel/debug/inject.h"
+
+#include "kernel/sched/thread.h"
+
+bool inject_on;
+
+bool inject_strikes(void)
+{
+    struct thread *self = thread_current();
+    return self != NULL && self->inject_left > 0 && --self->inject_left == 0;
+}
+
+uint32_t inject_arm(uint32_t n)
+{
+    struct thread *self = thread_current();
+    uint32_t left = self->inject_left;
+    self->inject_left = n;
+    return left;
+}

@@ -1,0 +1,25 @@
+/*
+ * Memory that an account pays for: charged, then allocated, or neither.
+ */
+#ifndef QUIRE_KERNEL_CHARGED_H
+#define QUIRE_KERNEL_CHARGED_H
+
+#include "kernel/mm/account.h"
+#include "kernel/mm/frame.h"
+
+/* A piece of the heap, with whatever was in it, or zeroed. ERR_LIMIT, ERR_NO_MEMORY. */
+enum error charged_alloc(struct account *account, size_t bytes, void **out) MUST_CHECK;
+enum error charged_alloc_zeroed(struct account *account, size_t bytes, void **out) MUST_CHECK;
+
+/* NULL is allowed. */
+void charged_free(struct account *account, void *memory, size_t bytes);
+
+/* A frame. ERR_LIMIT, ERR_NO_MEMORY. */
+enum error charged_frame(struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
+void charged_frame_free(struct account *account, pfn_t frame);
+
+/* The same for a frame whose charge is, or stays, the caller's business. */
+enum error uncharged_frame(const struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
+void uncharged_frame_free(pfn_t frame);
+
+#endif
