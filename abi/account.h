@@ -6,10 +6,11 @@
 
 #include <stdint.h>
 
-/* What is counted: X(NAME, NUMBER, what it is called). */
-#define QUIRE_RESOURCES(X)                                                                                   \
-    X(FRAMES, 0, "frames") /* of 4 KiB: memory of programs, page tables, stacks */                           \
-    X(BYTES, 1, "bytes")   /* of the kernel's heap: objects, handles, records, buffers */
+/*
+ * What is counted: X(NAME, NUMBER, what it is called). Frames are 4 KiB each: memory of programs, page
+ * tables, stacks. Bytes are those of the kernel's heap: objects, handles, records, buffers.
+ */
+#define QUIRE_RESOURCES(X) X(FRAMES, 0, "frames") X(BYTES, 1, "bytes")
 
 #define QUIRE_RESOURCE_ENUM(name, number, text) RESOURCE_##name = (number),
 enum resource { QUIRE_RESOURCES(QUIRE_RESOURCE_ENUM) RESOURCES };
@@ -17,8 +18,8 @@ enum resource { QUIRE_RESOURCES(QUIRE_RESOURCE_ENUM) RESOURCES };
 
 #define ACCOUNT_NAME 32
 
-#define ACCOUNT_CLOSED 1u /* nobody can name it any more; it stays until all that it paid for is given back  \
-                           */
+/* Nobody can name it any more; it stays until all that it paid for is given back. */
+#define ACCOUNT_CLOSED 1u
 
 struct account_resource {
     uint64_t limit; /* what it was lent */

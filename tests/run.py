@@ -30,6 +30,7 @@ def build(_):
 def static(_):
     suite = Suite("static")
     run_test(suite, "docs/syscalls.md follows from the table", GEN_SYSCALLS, 60)
+    run_test(suite, "the check of second halves sees what can fail", [PYTHON, "tests/commit_check.py"], 60)
     run_test(suite, "lint", [*MAKE, "lint"], 600)
     return suite
 

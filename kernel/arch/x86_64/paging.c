@@ -114,26 +114,28 @@ struct mapping {
     uint64_t physical;
     uint64_t bytes; /* left to map */
     unsigned flags;
-    struct table_stock *stock; /* NULL: tables come from the source */
+    struct table_stock *stock; /* where tables come from */
 };
 
-static enum error stock_take(struct table_stock *stock, paddr_t *table)
+/* ERR_NO_MEMORY when the stock is empty. */
+static enum error table_make(uint64_t *entry, uint64_t virtual, struct table_stock *stock)
 {
-    ASSERT(stock->count > 0);
-    *table = stock->first;
-    stock->first = paddr(table_at(*table)[0]);
+    if (stock->count == 0) {
+        return ERR_NO_MEMORY;
+    }
+    paddr_t table = stock->first;
+    stock->first = paddr(table_at(table)[0]);
     stock->count--;
-    table_at(*table)[0] = 0;
+    table_at(table)[0] = 0;
+    *entry = table.value | table_bits(virtual);
     return ERR_NONE;
 }
 
-static enum error table_make(uint64_t *entry, uint64_t virtual, struct table_stock *stock)
+/* Put one table from the source into the empty stock. */
+static enum error stock_fill(struct table_stock *stock)
 {
-    paddr_t table;
-    enum error error = stock != NULL ? stock_take(stock, &table) : source.take(&table);
-    if (error == ERR_NONE) {
-        *entry = table.value | table_bits(virtual);
-    }
+    enum error error = source.take(&stock->first);
+    stock->count = error == ERR_NONE ? 1 : 0;
     return error;
 }
 
@@ -176,8 +178,16 @@ static enum error map_level(paddr_t table, unsigned level, struct mapping *m)
 enum error arch_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags)
 {
     ASSERT(is_aligned(virtual | physical.value | bytes, PAGE_SIZE));
-    struct mapping m = {virtual, physical.value, bytes, flags, NULL};
+    struct table_stock stock = {0};
+    struct mapping m = {virtual, physical.value, bytes, flags, &stock};
     enum error error = map_level(root, TOP_LEVEL, &m);
+    while (error == ERR_NO_MEMORY) { /* it came as far as it could without one more table */
+        error = stock_fill(&stock);
+        if (error != ERR_NONE) {
+            break;
+        }
+        error = map_level(root, TOP_LEVEL, &m);
+    }
     if (error != ERR_NONE) {
         arch_unmap(root, virtual, m.virtual - virtual);
     }
@@ -284,10 +294,13 @@ enum error paging_prepare_kernel_half(paddr_t root)
         for (uint64_t i = 0; i < count; i++) {
             uint64_t *entry = &table_at(root)[level_index(TOP_LEVEL, regions[r].base + i * span)];
             if (*entry == 0) {
-                enum error error = table_make(entry, regions[r].base, NULL);
+                struct table_stock stock;
+                enum error error = stock_fill(&stock);
                 if (error != ERR_NONE) {
                     return error;
                 }
+                error = table_make(entry, regions[r].base, &stock);
+                ASSERT(error == ERR_NONE);
             }
         }
     }
