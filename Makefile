@@ -13,7 +13,7 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench lint
+TARGETS := all run test check image debug bench lint fuzz-syscalls
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -36,6 +36,7 @@ help:
 	@echo 'make check    the part of the suite for the edit loop, under two minutes'
 	@echo 'make image    build/quire.img, a disk image for a USB stick or a virtual machine'
 	@echo 'make debug    QEMU stopped at the start, gdb attached with the symbols of the kernel'
+	@echo 'make fuzz-syscalls SECONDS=60   system calls of all kinds at random, seeds told'
 	@echo 'make bench    operations counted in instructions against their goals (AREA=boot for one area)'
 	@echo 'make lint     static checks'
 	@echo 'make format   format the sources'

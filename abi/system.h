@@ -10,7 +10,10 @@
 #define ACTION_POWER_OFF 1
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
-#define ACTION_AUDIT     4 /* check the books of the page frames; the log says what is wrong with them */
+#define ACTION_FAIL                                                                                          \
+    5 /* the status-th charge or allocation of the calling thread from now on fails; 0: none. Needs          \
+         inject=1 in the boot environment, else ERR_UNSUPPORTED */
+#define ACTION_AUDIT 4 /* check the books of the page frames; the log says what is wrong with them */
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
@@ -23,7 +26,9 @@
 #define TOPIC_FRAMES 8 /* one struct system_frames */
 #define TOPIC_CHUNKS 9 /* struct system_chunk; index: address / 2 MiB, chunks without RAM skipped */
 
-#define TOPIC_ACCOUNTS 10 /* struct account_info (abi/account.h), one an account, parents before children */
+#define TOPIC_ACCOUNTS                                                                                       \
+    10                 /* struct account_info (abi/account.h), one an account, in the order of their making */
+#define TOPIC_BOOKS 11 /* one struct system_books */
 
 #define MEMORY_ORDERS 19
 #define CHUNK_BYTES   0x200000u
@@ -56,6 +61,13 @@ struct system_chunk {
     uint64_t address;
     uint16_t frames[FRAME_CLASS_COUNT];
     uint16_t pad;
+};
+
+/* How many things there are; each number is right at some moment. */
+struct system_books {
+    uint64_t objects[16]; /* by type: OBJECT_* in abi/handle.h */
+    uint64_t handles;     /* in the tables of all tasks */
+    uint64_t threads;     /* idle ones apart */
 };
 
 struct system_memory {

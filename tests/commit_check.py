@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Does tools/check-commit.py see what can fail? Small kernels, each with one thing wrong, and one with nothing wrong."""
+"""Does tools/check-commit.py see what can fail? Small kernels, each with one thing wrong, one with nothing wrong."""
 
 import shutil
 import subprocess

@@ -5,9 +5,12 @@ import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+TOP = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "tools"))
 
 import qemu
+from syscalls import trace
+from syscalls.table import read_table
 from report import Suite, Tap, conclude, run_suite
 
 
@@ -85,6 +88,31 @@ class Commands(unittest.TestCase):
         for script, expected in ((good, (2, 0)), (bad, (1, 1)), ("echo 1..2; echo ok 1 - a", (1, 1)), ("true", (0, 1))):
             suite = run_suite("it", ["/bin/sh", "-c", script], 20, form=Tap, show=lambda _: None)
             self.assertEqual((suite.passed, suite.failed), expected, script)
+
+
+class Trace(unittest.TestCase):
+    """The decoder of traced calls, made anew from the table."""
+
+    def test_traced_calls_and_their_outcomes_are_shown_by_name(self):
+        table = read_table(TOP / "abi/syscalls.tbl")
+        decoder = {}
+        exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
+        call, outcome = decoder["call"], decoder["outcome"]
+        self.assertEqual(call(10, [0x10001, 0x10002, 0, 0x1000, 4096, 3]),
+                         "memory_map(task=0x10001, memory=0x10002, offset=0, where=0x1000, bytes=4096, access=0x3)")
+        self.assertEqual(call(20, [5, 0x4000, 12, 0, 0, 0]), "console_write(console=0x5, text=0x4000[12])")
+        self.assertEqual(call(4, [2**64 - 1, 0, 0, 0, 0, 0]), "thread_sleep(deadline=never)")
+        self.assertEqual(call(9999, [1, 2, 3, 4, 5, 6]), "call 9999(0x1, 0x2, 0x3, 0x4, 0x5, 0x6)")
+        self.assertEqual(outcome(10, 0, 0x1000), "0x1000")
+        self.assertEqual(outcome(10, 6, 0), "ERR_NO_RIGHT")
+        self.assertEqual(outcome(0, 0, 0), "done")
+
+    def test_every_call_of_the_table_is_known_to_the_decoder(self):
+        table = read_table(TOP / "abi/syscalls.tbl")
+        decoder = {}
+        exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
+        for one in table.calls:
+            self.assertTrue(decoder["call"](one.number, [0] * 6).startswith(one.name + "("))
 
 
 class ExitPort(unittest.TestCase):

@@ -7,12 +7,14 @@ OUTDIR/syscall_numbers.h   SYS_NAME constants and the list of names, C and assem
 OUTDIR/syscall_calls.h     prototypes of the two halves of each call in the kernel
 OUTDIR/syscall_decode.inc  the kernel's decoders and dispatch table, included by kernel/sys/dispatch.c
 OUTDIR/syscalls.h          the user-side stubs
+OUTDIR/syscall_grammar.h   the arguments of all calls, for the tests of authority and the fuzzer
+OUTDIR/syscall_trace.py    calls as text, for tools that show traces
 REFERENCE.md               the reference page; with --check it is compared instead of written
 """
 import sys
 from pathlib import Path
 
-from syscalls import kernel, reference, user
+from syscalls import kernel, reference, tests, trace, user
 from syscalls.table import read_table
 
 
@@ -32,6 +34,8 @@ def main():
     (outdir / "syscall_decode.inc").write_text(kernel.decode(table.calls))
     (outdir / "syscall_calls.h").write_text(kernel.prototypes(table.calls))
     (outdir / "syscalls.h").write_text(user.stubs(table.calls))
+    (outdir / "syscall_grammar.h").write_text(tests.grammar(table.calls))
+    (outdir / "syscall_trace.py").write_text(trace.module(table))
     if not page.exists() or page.read_text() != text:
         page.write_text(text)
 

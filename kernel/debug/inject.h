@@ -15,8 +15,8 @@ extern bool inject_on;
  * inject_on. */
 bool inject_strikes(void);
 
-/* The n-th one from now on fails, of the calling thread; 0 ends it. Returns how many were left to go. */
-uint32_t inject_arm(uint32_t n);
+/* The n-th one from now on fails, of the calling thread; 0: none does. */
+void inject_arm(uint32_t n);
 
 static inline bool inject_fails(void)
 {

@@ -34,6 +34,7 @@ void account_init(struct account *account, uint32_t number, struct account *pare
     account->number = number;
     account->entry = number % SLACK_ENTRIES;
     account->parent = parent;
+    account->depth = parent->depth + 1;
     list_init(&account->node);
 }
 

@@ -35,6 +35,8 @@ struct account {
     uint32_t entry;  /* where in a CPU's slack it is looked for */
     char name[ACCOUNT_NAME];
     struct account *parent; /* stays: this object is charged to it */
+    uint32_t depth;         /* how many are above it */
+    uint32_t ended;         /* atomic: no tasks are to be in it any more */
 
     struct account_side sides[RESOURCES];
     uint32_t closed; /* atomic; changes only while frozen. No slack of it is kept then */
@@ -51,6 +53,9 @@ OBJECT_WRAPPERS(account)
 /* The kernel's own: never short. For what belongs to nobody. */
 extern struct account kernel_account;
 
+/* Accounts are at most so many one below the other. */
+#define ACCOUNT_DEPTH_MOST 64u
+
 /* What a CPU has at most in its slack of one account. */
 #define SLACK_MOST_FRAMES 32u
 #define SLACK_MOST_BYTES  8192u
@@ -63,6 +68,25 @@ static inline uint64_t slack_most(enum resource resource)
 static inline struct slack_entry *slack_entry(struct slack *slack, const struct account *account)
 {
     return &slack->entries[account->entry];
+}
+
+/* Is the account this one, or below it? */
+static inline bool account_is_below(const struct account *account, const struct account *top)
+{
+    while (account != NULL && account != top) {
+        account = account->parent;
+    }
+    return account == top;
+}
+
+/* Are no tasks to be in the account any more, or in one above? */
+static inline bool account_has_ended(const struct account *account)
+{
+    bool ended = false;
+    for (; account != NULL && !ended; account = account->parent) {
+        ended = __atomic_load_n(&account->ended, __ATOMIC_SEQ_CST) != 0;
+    }
+    return ended;
 }
 
 /* A new account that nobody has lent anything yet. */

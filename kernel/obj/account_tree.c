@@ -41,6 +41,9 @@ static void number_give(uint32_t number)
 enum error account_make(struct account *parent, const char *name, struct account **out)
 {
     struct object *object;
+    if (parent->depth >= ACCOUNT_DEPTH_MOST) {
+        return ERR_LIMIT;
+    }
     enum error error = object_create(OBJECT_ACCOUNT, parent, &object);
     if (error != ERR_NONE) {
         return error;

@@ -85,6 +85,12 @@ void handle_table_close(struct handle_table *table);
 /* Free the memory of a closed table that nobody looks into any more. */
 void handle_table_free(struct handle_table *table);
 
+/* Handles in the table. */
+static inline uint32_t handle_count(const struct handle_table *table)
+{
+    return __atomic_load_n(&table->in_use, __ATOMIC_RELAXED);
+}
+
 /*
  * Set a slot aside, so that filling it cannot fail. ERR_LIMIT when there are HANDLES_MOST, ERR_DEAD when the
  * table is closed, ERR_NO_MEMORY when it cannot grow.

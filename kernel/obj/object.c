@@ -20,6 +20,7 @@ enum error object_create(enum object_type type, struct account *account, struct 
         account_refund(account, RESOURCE_BYTES, bytes);
         return ERR_NO_MEMORY;
     }
+    arch_this_cpu()->objects[type]++;
     object->references = 1;
     object->type = type;
     object->account = account;
@@ -32,6 +33,7 @@ void object_free(struct object *object)
 {
     struct account *account = object->account;
     uint32_t bytes = object_kinds[object->type].bytes;
+    arch_this_cpu()->objects[object->type]--;
     heap_free(object, bytes);
     account_refund(account, RESOURCE_BYTES, bytes);
 }
@@ -106,6 +108,15 @@ void objects_bury(void)
         }
         object_kinds[object->type].destroy(object);
     }
+}
+
+uint64_t object_count(enum object_type type)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        sum += __atomic_load_n(&cpus[i]->objects[type], __ATOMIC_RELAXED);
+    }
+    return sum > 0 ? (uint64_t)sum : 0;
 }
 
 uint64_t object_identity(struct object *object)

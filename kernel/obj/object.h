@@ -80,6 +80,9 @@ void objects_bury(void);
 /* The number that stands for the object, the same for as long as it lives, never that of another. */
 uint64_t object_identity(struct object *object);
 
+/* Objects of the type that were made by object_create and are there now. */
+uint64_t object_count(enum object_type type);
+
 #define OBJECT_WRAPPERS(type)                                                                                \
     static inline void type##_retain(struct type *object)                                                    \
     {                                                                                                        \

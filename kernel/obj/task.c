@@ -33,6 +33,9 @@ void task_destroy(struct object *object)
 enum error task_make(struct account *account, const char *name, struct task **out)
 {
     struct object *object;
+    if (account_has_ended(account)) {
+        return ERR_DEAD;
+    }
     enum error error = object_create(OBJECT_TASK, account, &object);
     if (error != ERR_NONE) {
         return error;
@@ -55,14 +58,6 @@ enum error task_make(struct account *account, const char *name, struct task **ou
     }
     *out = task;
     return ERR_NONE;
-}
-
-void task_publish(struct task *task)
-{
-    spin_lock(&all_lock);
-    task->number = next_number++;
-    list_append(&all_tasks, &task->all_node);
-    spin_unlock(&all_lock);
 }
 
 enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
@@ -123,7 +118,7 @@ enum error task_end_prepare(struct task *task)
 /* Note the reason and tell all threads. The task is locked, and unlocked on return. */
 static void end_with(struct task *task, const struct task_status *status)
 {
-    task->ending = true;
+    __atomic_store_n(&task->ending, true, __ATOMIC_RELAXED);
     uint32_t state = task->status.state;
     task->status = *status;
     task->status.state = state;
@@ -142,6 +137,50 @@ void task_end_commit(struct task *task, uint32_t end, uint32_t status)
 {
     struct task_status reason = {.end = end, .status = status};
     end_with(task, &reason);
+}
+
+void task_publish(struct task *task)
+{
+    spin_lock(&all_lock);
+    task->number = next_number++;
+    list_append(&all_tasks, &task->all_node);
+    spin_unlock(&all_lock);
+    /* Whoever ended the account after it was asked for may not have seen this one. */
+    if (account_has_ended(task->account) && task_end_prepare(task) == ERR_NONE) {
+        task_end_commit(task, END_KILLED, 0);
+    }
+}
+
+/* A task of the account or one below whose end has not begun, with a reference; NULL when there is none. */
+static struct task *next_below(const struct account *account)
+{
+    struct task *found = NULL;
+    spin_lock(&all_lock);
+    LIST_FOR_EACH(node, &all_tasks)
+    {
+        struct task *task = LIST_ENTRY(node, struct task, all_node);
+        bool lives = !__atomic_load_n(&task->ending, __ATOMIC_RELAXED);
+        if (lives && account_is_below(task->account, account) && object_try_retain(&task->object)) {
+            found = task;
+            break;
+        }
+    }
+    spin_unlock(&all_lock);
+    return found;
+}
+
+void task_end_all(struct account *account, uint32_t status)
+{
+    struct task *task;
+    enum error killed = ERR_NONE;
+    __atomic_store_n(&account->ended, 1, __ATOMIC_SEQ_CST);
+    while (killed == ERR_NONE && (task = next_below(account)) != NULL) {
+        if (task_end_prepare(task) == ERR_NONE) {
+            task_end_commit(task, END_KILLED, status);
+        }
+        task_release(task);
+        killed = thread_preemption_point(); /* the caller may be among them */
+    }
 }
 
 void task_exit(uint32_t status)
@@ -177,7 +216,7 @@ void task_thread_ended(struct task *task, struct thread *thread)
     task->ended_time += thread_run_time(thread);
     bool last = task->thread_count == 0;
     if (last && !task->ending) {
-        task->ending = true;
+        __atomic_store_n(&task->ending, true, __ATOMIC_RELAXED);
         task->status.end = END_EXIT;
     }
     spin_unlock(&task->lock);
@@ -250,4 +289,16 @@ bool task_describe(uint64_t position, struct system_task *out)
     }
     spin_unlock(&all_lock);
     return found;
+}
+
+uint64_t task_count_handles(void)
+{
+    uint64_t count = 0;
+    spin_lock(&all_lock);
+    LIST_FOR_EACH(node, &all_tasks)
+    {
+        count += handle_count(&LIST_ENTRY(node, struct task, all_node)->handles);
+    }
+    spin_unlock(&all_lock);
+    return count;
 }

@@ -32,7 +32,7 @@ struct task {
     /* Guarded by lock. */
     struct list threads;
     uint32_t thread_count;
-    bool ending; /* no new threads; the reason in `status` stands */
+    bool ending; /* no new threads; the reason in `status` stands. Atomic to read */
     struct task_status status;
     struct notification *watcher; /* holds a reference */
     uint64_t watcher_bits;
@@ -49,11 +49,12 @@ struct task_fault {
 };
 
 /* An empty task, not yet listed. The name is cut at TASK_NAME - 1 bytes. Takes a reference to the account.
- * ERR_LIMIT, ERR_NO_MEMORY. */
+ * ERR_DEAD when that has ended; ERR_LIMIT, ERR_NO_MEMORY. */
 enum error task_make(struct account *account, const char *name, struct task **out) MUST_CHECK;
 void task_destroy(struct object *object);
 
-/* Give it its number and let everyone see it in the list of tasks. */
+/* Give it its number and let everyone see it in the list of tasks. It ends at once if its account has ended.
+ */
 void task_publish(struct task *task);
 
 /* Make a thread for the task. On success the task is locked, until task_start_commit. ERR_DEAD,
@@ -69,6 +70,9 @@ enum error task_end_prepare(struct task *task) MUST_CHECK;
 /* All threads are told. May be preempted. */
 void task_end_commit(struct task *task, uint32_t end, uint32_t status);
 
+/* End all tasks that the account or one below pays for, and let no new ones be there. May be preempted. */
+void task_end_all(struct account *account, uint32_t status);
+
 /* The calling thread's own task ends, if its end has not begun. */
 void task_exit(uint32_t status);
 
@@ -82,6 +86,9 @@ void task_get_status(struct task *task, struct task_status *out);
 
 /* Set bits in the notification at the end, or now if that is past. Takes a reference to the notification. */
 void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits);
+
+/* Handles in the tables of all tasks. */
+uint64_t task_count_handles(void);
 
 /* Fill in the record of the task with this position in the list of all; false at the end. */
 bool task_describe(uint64_t position, struct system_task *out);

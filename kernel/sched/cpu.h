@@ -5,6 +5,7 @@
 #ifndef QUIRE_KERNEL_CPU_H
 #define QUIRE_KERNEL_CPU_H
 
+#include "abi/handle.h"
 #include "kernel/lib/list.h"
 #include "kernel/mm/slack.h"
 #include "kernel/sched/spinlock.h"
@@ -66,6 +67,10 @@ struct cpu {
     uint32_t running_task;
 
     struct slack slack; /* guarded by its lock */
+
+    /* Owning CPU writes, anyone reads: objects made here less those freed here, by type. Their sum is what
+     * there is. */
+    int64_t objects[OBJECT_TYPES];
 
     struct arch_cpu arch;
 };

@@ -70,3 +70,8 @@ enum error prepare_account_read(struct account *account, uaddr_t info, uint64_t 
     account_describe(account, &record);
     return copy_to_user(info, &record, sizeof(record));
 }
+
+void commit_account_end(struct account *account, uint64_t status)
+{
+    task_end_all(account, (uint32_t)status);
+}

@@ -5,6 +5,7 @@
 #include "kernel/sys/plans.h"
 
 #include "abi/system.h"
+#include "kernel/debug/inject.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/init/main.h"
@@ -40,6 +41,8 @@ enum error prepare_system_read(struct system *system, uint64_t topic, uint64_t i
     return ERR_NONE;
 }
 
+#define STATUS_MOST 127 /* of an emulator */
+
 static enum error audit(void)
 {
     const char *what;
@@ -56,6 +59,9 @@ enum error prepare_system_control(struct system *system, uint64_t action, uint64
 {
     (void)system;
     *plan = (struct system_control_plan){action, (uint32_t)status};
+    if (action != ACTION_FAIL && status > STATUS_MOST) {
+        return ERR_BAD_ARGUMENT;
+    }
     switch (action) {
     case ACTION_POWER_OFF:
         return arch_can_power_off() || main_under_test() ? ERR_NONE : ERR_UNSUPPORTED;
@@ -64,6 +70,8 @@ enum error prepare_system_control(struct system *system, uint64_t action, uint64
         return ERR_NONE;
     case ACTION_AUDIT:
         return audit();
+    case ACTION_FAIL:
+        return inject_on ? ERR_NONE : ERR_UNSUPPORTED;
     default:
         return ERR_BAD_ARGUMENT;
     }
@@ -82,6 +90,9 @@ void commit_system_control(struct system_control_plan *plan)
     case ACTION_RESTART:
         log_info("restart");
         arch_restart();
+        return;
+    case ACTION_FAIL:
+        inject_arm(plan->status);
         return;
     case ACTION_PANIC:
         panic("asked for by task %u '%s'", caller()->number, caller()->name);

@@ -150,6 +150,19 @@ static bool read_account(uint64_t *index, union topic_record *out)
     return account_describe_nth(*index, &out->account);
 }
 
+static bool read_books(uint64_t *index, union topic_record *out)
+{
+    if (*index != 0) {
+        return false;
+    }
+    out->books = (struct system_books){.handles = task_count_handles(), .threads = thread_count()};
+    _Static_assert(OBJECT_TYPES <= sizeof(out->books.objects) / sizeof(out->books.objects[0]), "system.h");
+    for (unsigned type = 0; type < OBJECT_TYPES; type++) {
+        out->books.objects[type] = object_count(type);
+    }
+    return true;
+}
+
 const struct topic *topic_find(uint64_t number)
 {
     static const struct topic topics[] = {
@@ -163,6 +176,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
         {TOPIC_CHUNKS, sizeof(struct system_chunk), read_chunk},
         {TOPIC_ACCOUNTS, sizeof(struct account_info), read_account},
+        {TOPIC_BOOKS, sizeof(struct system_books), read_books},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (topics[i].number == number) {

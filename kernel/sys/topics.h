@@ -21,6 +21,7 @@ union topic_record {
     struct system_frames frames;
     struct system_chunk chunk;
     struct account_info account;
+    struct system_books books;
 };
 
 struct topic {

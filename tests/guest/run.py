@@ -29,7 +29,14 @@ class Kind:
     def name(self):
         cpus = self.cpus.partition(",")[0]
         words = [f"{cpus}cpu", self.memory, self.cpu.replace(",", "-").replace("=", "-")]
-        return "-".join(words if self.image == "test" else [*words, self.image])
+        words += [self.image] if self.image != "test" else []
+        words += ["fuzz"] if self.speaker() == "fuzz" else []
+        return "-".join(words)
+
+    def speaker(self):
+        """The program, if it tells results as a suite does."""
+        program = self.program.split()[0]
+        return program if program in ("utest", "fuzz") else None
 
     def path(self):
         return TOP / f"build/{self.image}.img"
@@ -43,7 +50,7 @@ MACHINES = [
     Kind("1", "8G", "max,la57=off"),
     Kind("2", "64M", "qemu64"),
     Kind("2", "512M", "max,la57=off"),
-    Kind("2", "8G"),
+    Kind("2", "8G", config=("inject=1",)),
     Kind("8", "64M", "max,la57=off"),
     Kind("8", "512M"),
     Kind("8", "8G", "qemu64"),
@@ -53,12 +60,15 @@ MACHINES = [
     Kind("64", "1G", program="threads 64"),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
+    # System calls of all kinds, by as many threads as there are CPUs and one.
+    Kind("1", "256M", program="fuzz 200000 1"),
+    Kind("4", "256M", program="fuzz 200000 2"),
 ]
 QUICK = ("2cpu-8G-max",)
 
 
 def run_machine(kind):
-    speakers = ("kernel-test", "utest") if kind.program == "utest" else ("kernel-test",)
+    speakers = ("kernel-test", kind.speaker()) if kind.speaker() else ("kernel-test",)
     suite = Suite(kind.name(), speakers=speakers)
     trouble = None
     try:
@@ -76,7 +86,7 @@ def run_machine(kind):
     except GuestError as error:
         trouble = str(error)
     suite.finish(trouble)
-    if kind.program != "utest" and not trouble:
+    if not kind.speaker() and not trouble:
         suite.ok(f"{kind.program} ends well")
     return suite
 

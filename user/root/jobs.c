@@ -121,6 +121,10 @@ uint32_t jobs_run(size_t argc, char *const *argv, uint64_t frames)
         print("%s: %s\n", job->name, text);
     }
     job_forget(job);
+    enum error error = events_watch_console();
+    if (error != ERR_NONE) {
+        print("the console cannot be watched any more: %s\n", error_text(error));
+    }
     return job_result(&status);
 }
 

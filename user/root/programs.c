@@ -30,6 +30,9 @@ struct trust {
 static const struct trust trusted[] = {
     /* Starts programs, hands its console on to them, and tries every call and right. */
     {"utest", 7, RIGHT_ALL, RIGHT_ALL, RIGHT_ALL, BUNDLE_RIGHTS},
+    /* Makes calls of all kinds, and starts the tasks that do; keeps the right to end the machine to itself.
+     */
+    {"fuzz", 4, RIGHT_ALL, RIGHT_ALL, RIGHT_ALL, BUNDLE_RIGHTS},
     /* Starts programs. */
     {"bench", 4, ACCOUNT_RIGHTS, RIGHT_WRITE | RIGHT_TRANSFER, RIGHT_READ, BUNDLE_RIGHTS},
 };

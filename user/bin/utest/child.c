@@ -3,6 +3,7 @@
 #include "lib/units.h"
 #include "syscalls.h"
 #include "user/bin/utest/children.h"
+#include "user/bin/utest/scenes.h"
 #include "user/libq/clock.h"
 #include "user/libq/heap.h"
 #include "user/libq/program.h"
@@ -183,6 +184,12 @@ static int mode_greedy(const char *kind)
     }
 }
 
+/* A call that ends the caller, with its first allocation failing. */
+static int mode_armed(const char *argument)
+{
+    return sys_system_control(shared()->other, ACTION_FAIL, 1) == ERR_NONE ? scene_child(argument) : 2;
+}
+
 static void crowd_member(void *argument)
 {
     uint64_t number = (uint64_t)argument;
@@ -220,19 +227,11 @@ int child_main(const char *mode, const char *argument)
         const char *name;
         int (*function)(const char *argument);
     } modes[] = {
-        {"exit", mode_exit},
-        {"spin", mode_spin},
-        {"sleep", mode_sleep},
-        {"wait", mode_wait},
-        {"answer", mode_answer},
-        {"signal", mode_signal},
-        {"write", mode_write},
-        {"step", mode_step},
-        {"segments", mode_segments},
-        {"crowd", mode_crowd},
-        {"fill", mode_fill},
-        {"greedy", mode_greedy},
-        {"thread-exit", mode_thread_exit},
+        {"exit", mode_exit},    {"spin", mode_spin},     {"sleep", mode_sleep},
+        {"wait", mode_wait},    {"answer", mode_answer}, {"signal", mode_signal},
+        {"write", mode_write},  {"step", mode_step},     {"segments", mode_segments},
+        {"crowd", mode_crowd},  {"fill", mode_fill},     {"greedy", mode_greedy},
+        {"scene", scene_child}, {"armed", mode_armed},   {"thread-exit", mode_thread_exit},
     };
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (text_equal(modes[i].name, mode)) {
