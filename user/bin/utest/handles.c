@@ -209,10 +209,11 @@ struct copiers {
     _Atomic uint64_t copied;
 };
 
-/* Copies what it was given, and the copies, as long as it can. */
+/* Copies what it was given, and the copies, as long as it can; of its copies it keeps the last few. */
 static void copy_on_and_on(void *argument)
 {
     struct copiers *copiers = argument;
+    uint32_t kept[64] = {0};
     uint32_t source = copiers->given, copy;
     for (unsigned i = 0; !atomic_load(&copiers->stop); i++) {
         if (sys_handle_duplicate(source, RIGHT_ALL, &copy) != ERR_NONE) {
@@ -221,6 +222,10 @@ static void copy_on_and_on(void *argument)
         }
         atomic_fetch_add(&copiers->copied, 1);
         source = i % 16 == 0 ? copiers->given : copy;
+        if (kept[i % 64] != 0) {
+            sys_handle_close(kept[i % 64]);
+        }
+        kept[i % 64] = copy;
     }
 }
 
