@@ -5,6 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/apic.h"
+#include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/smp.h"
 #include "kernel/debug/log.h"
@@ -15,6 +16,8 @@
 extern const char user_copy_start[], user_copy_end[], user_copy_fault[];
 
 static void (*device_handlers[256])(void);
+
+bool (*trap_debug_hook)(struct trap_frame *frame);
 
 /* SDM vol. 3A table 6-1. */
 const char *trap_name(uint64_t vector)
@@ -70,6 +73,9 @@ static void user_fault(const struct trap_frame *frame)
 
 static void exception(struct trap_frame *frame)
 {
+    if (frame->vector == VECTOR_DEBUG && trap_debug_hook != NULL && trap_debug_hook(frame)) {
+        return;
+    }
     if (frame->vector == VECTOR_NMI) {
         if (panic_in_progress()) {
             smp_stop_here();
@@ -125,7 +131,14 @@ static void interrupt(const struct trap_frame *frame)
     }
 }
 
-void trap_dispatch(struct trap_frame *frame)
+/* Was the handler of an NMI interrupted, by what is handled now on a stack of its own? */
+static bool interrupted_nmi(const struct trap_frame *frame)
+{
+    uint64_t top = arch_this_cpu()->arch.tss.ist[IST_NMI - 1];
+    return !trap_from_user(frame) && frame->rsp <= top && frame->rsp > top - INTERRUPT_STACK_SIZE;
+}
+
+bool trap_dispatch(struct trap_frame *frame)
 {
     if (frame->vector < VECTOR_EXCEPTIONS) {
         exception(frame);
@@ -136,4 +149,5 @@ void trap_dispatch(struct trap_frame *frame)
     if (trap_from_user(frame) && !nested && arch_this_cpu()->pending != 0) {
         thread_before_user();
     }
+    return interrupted_nmi(frame);
 }
