@@ -65,6 +65,9 @@ struct thread *arch_thread_switch(struct thread *from, struct thread *to);
 enum error arch_thread_user_init(struct thread *thread) MUST_CHECK;
 void arch_thread_user_free(struct thread *thread);
 
+/* Set the base of FS, or GS, that the calling thread sees in user mode. The base is a user address. */
+void arch_thread_set_base(bool gs, uint64_t base);
+
 /* Leave the kernel for the first time, with all registers clean but the argument in the first one. */
 _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument);
 

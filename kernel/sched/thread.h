@@ -45,6 +45,9 @@ struct thread {
     uint32_t number;
     const char *name;
 
+    /* Owning CPU only. */
+    struct arch_thread arch;
+
     /* Guarded by the queue lock of its CPU. */
     struct cpu *cpu; /* atomic to read */
     enum thread_state state;

@@ -101,6 +101,11 @@ struct thread_affinity_plan {
     uint32_t cpu;
 };
 
+struct thread_base_plan {
+    bool gs;
+    uint64_t base;
+};
+
 struct log_write_plan {
     uint64_t level;
     char text[LOG_TEXT + 1];

@@ -43,3 +43,14 @@ void commit_thread_affinity(struct thread_affinity_plan *plan)
 {
     thread_set_affinity(plan->cpu);
 }
+
+enum error prepare_thread_base(uint64_t which, uaddr_t base, struct thread_base_plan *plan)
+{
+    *plan = (struct thread_base_plan){which == 1, base.value};
+    return base.value < USER_HIGHEST ? ERR_NONE : ERR_BAD_ADDRESS;
+}
+
+void commit_thread_base(struct thread_base_plan *plan)
+{
+    arch_thread_set_base(plan->gs, plan->base);
+}

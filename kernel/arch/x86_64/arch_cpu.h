@@ -26,6 +26,14 @@ struct tss {
  */
 #define GDT_ENTRIES 7
 
+/* What of a thread belongs to the architecture: what user mode sees through segment registers, while it does
+ * not run. */
+struct arch_thread {
+    uint64_t fs_base;
+    uint64_t gs_base;
+    uint16_t ds, es, fs, gs;
+};
+
 struct arch_cpu {
     /* Owning CPU only. */
     uint64_t gdt[GDT_ENTRIES];

@@ -92,7 +92,8 @@ static void tables_load(struct cpu *cpu)
                      :
                      : "i"(SEL_KERNEL_CODE)
                      : "rax", "memory");
-    __asm__ volatile("mov %0, %%ss; mov %0, %%ds; mov %0, %%es; mov %1, %%fs; mov %1, %%gs"
+    /* In long mode the kernel needs none but SS; what is left in the others, user mode would see. */
+    __asm__ volatile("mov %0, %%ss; mov %1, %%ds; mov %1, %%es; mov %1, %%fs; mov %1, %%gs"
                      :
                      : "r"(SEL_KERNEL_DATA), "r"(0)
                      : "memory");
@@ -147,6 +148,7 @@ static void control_registers_setup(void)
     cr4 |= feature_used(FEATURE_smep) ? CR4_SMEP : 0;
     cr4 |= feature_used(FEATURE_smap) ? CR4_SMAP : 0;
     cr4 |= feature_used(FEATURE_umip) ? CR4_UMIP : 0;
+    cr4 |= feature_used(FEATURE_fsgsbase) ? CR4_FSGSBASE : 0;
     cr4 |= feature_used(FEATURE_xsave) ? CR4_OSXSAVE : 0;
     cr4_write(cr4);
     smap_in_use = feature_used(FEATURE_smap);

@@ -6,6 +6,7 @@
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
+#include "kernel/arch/x86_64/segments.h"
 #include "kernel/arch/x86_64/vectors.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
@@ -66,5 +67,6 @@ struct thread *arch_thread_switch(struct thread *from, struct thread *to)
 {
     cpu_set_kernel_stack(arch_this_cpu(), to->stack_top);
     vectors_switch(from, to);
+    segments_switch(from, to);
     return thread_switch_stacks(from, to);
 }

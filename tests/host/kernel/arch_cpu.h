@@ -9,6 +9,10 @@
 
 struct cpu;
 
+struct arch_thread {
+    uint32_t nothing;
+};
+
 struct arch_cpu {
     uint32_t nothing;
 };

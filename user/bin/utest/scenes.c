@@ -285,6 +285,12 @@ static bool set_account_read(struct scene *scene)
     return new_account(scene, 0, 1, 100);
 }
 
+static bool set_thread_base(struct scene *scene)
+{
+    scene->words[1] = 0x12345000;
+    return true;
+}
+
 static bool set_account_end(struct scene *scene)
 {
     uint32_t task;
