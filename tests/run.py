@@ -77,13 +77,17 @@ def crash(_):
     return run_suite("crash", [PYTHON, "tests/guest/crash.py"], 600)
 
 
+def entry(_):
+    return run_suite("entry", [PYTHON, "tests/guest/entry.py"], 300)
+
+
 def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames,
           "authority": authority, "fuzz": fuzz,
-          "boot": boot, "guest": guest, "crash": crash, "prompt": prompt}
+          "boot": boot, "guest": guest, "crash": crash, "entry": entry, "prompt": prompt}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

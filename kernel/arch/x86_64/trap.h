@@ -43,9 +43,9 @@ void trap_set_handler(unsigned vector, void (*handler)(void));
 bool trap_dispatch(struct trap_frame *frame);
 
 /*
- * For tests of the entry code: gets each debug exception before anybody else; true when it has dealt with it.
- * NULL but in a kernel under test. Set before any strikes.
+ * For tests of the entry code: gets each exception before anybody else; true when it has dealt with it. NULL
+ * but in a kernel under test. Set before any strikes.
  */
-extern bool (*trap_debug_hook)(struct trap_frame *frame);
+extern bool (*trap_hook)(struct trap_frame *frame);
 
 #endif

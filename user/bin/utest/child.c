@@ -221,6 +221,12 @@ static int mode_crowd(const char *argument)
     return 7;
 }
 
+static int mode_entry(const char *argument)
+{
+    (void)argument;
+    return entry_run();
+}
+
 int child_main(const char *mode, const char *argument)
 {
     static const struct {
@@ -232,6 +238,7 @@ int child_main(const char *mode, const char *argument)
         {"write", mode_write},  {"step", mode_step},     {"segments", mode_segments},
         {"crowd", mode_crowd},  {"fill", mode_fill},     {"greedy", mode_greedy},
         {"scene", scene_child}, {"armed", mode_armed},   {"thread-exit", mode_thread_exit},
+        {"entry", mode_entry},
     };
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (text_equal(modes[i].name, mode)) {

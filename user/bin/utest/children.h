@@ -55,4 +55,8 @@ enum error child_complete(const char *program, const char *mode, const char *arg
 /* What a child does in its mode; the exit status. */
 int child_main(const char *mode, const char *argument);
 
+/* The mode that enters the kernel in all ways; for a kernel that lets programs step (tests/guest/entry.py).
+ */
+int entry_run(void);
+
 #endif
