@@ -13,7 +13,7 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench lint fuzz-syscalls
+TARGETS := all run test check image debug bench bench-accept memmap lint fuzz-syscalls
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -37,7 +37,9 @@ help:
 	@echo 'make image    build/quire.img, a disk image for a USB stick or a virtual machine'
 	@echo 'make debug    QEMU stopped at the start, gdb attached with the symbols of the kernel'
 	@echo 'make fuzz-syscalls SECONDS=60   system calls of all kinds at random, seeds told'
-	@echo 'make bench    operations counted in instructions against their goals (AREA=boot for one area)'
+	@echo 'make bench    operations counted in instructions against the table (AREA=boot for one area)'
+	@echo 'make bench-accept    the same, and what comes out becomes the table'
+	@echo 'make memmap   build/memmap.svg, a picture of who has each page frame, at work and at rest'
 	@echo 'make lint     static checks'
 	@echo 'make format   format the sources'
 	@echo 'make clean    remove build/'

@@ -23,15 +23,16 @@
 #define TOPIC_ENVIRONMENT 6 /* struct system_variable, one a line; the last one with a key counts */
 #define TOPIC_BOOT        7 /* one struct system_boot */
 
-#define TOPIC_FRAMES 8 /* one struct system_frames */
-#define TOPIC_CHUNKS 9 /* struct system_chunk; index: address / 2 MiB, chunks without RAM skipped */
+#define TOPIC_FRAMES    8 /* one struct system_frames */
+#define TOPIC_FRAME_MAP 9 /* struct system_frame_map; index: FRAME_MAP_INDEX, pieces without RAM skipped */
+
+#define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
 
 #define TOPIC_ACCOUNTS                                                                                       \
-    10                 /* struct account_info (abi/account.h), one an account, in the order of their making */
-#define TOPIC_BOOKS 11 /* one struct system_books */
+    11                 /* struct account_info (abi/account.h), one an account, in the order of their making */
+#define TOPIC_BOOKS 12 /* one struct system_books */
 
 #define MEMORY_ORDERS 19
-#define CHUNK_BYTES   0x200000u
 
 /* Who has a page frame: X(NUMBER, NAME). */
 #define FRAME_CLASS_LIST(X)                                                                                  \
@@ -45,8 +46,9 @@
     X(7, "device")                                                                                           \
     X(8, "metadata")                                                                                         \
     X(9, "reserved")                                                                                         \
-    X(10, "bad")
-#define FRAME_CLASS_COUNT 11
+    X(10, "bad")                                                                                             \
+    X(11, "spare")
+#define FRAME_CLASS_COUNT 12
 
 struct system_frames {
     uint64_t total; /* frames, as all below */
@@ -56,11 +58,25 @@ struct system_frames {
     uint64_t free_blocks[MEMORY_ORDERS]; /* blocks of 2^n frames, each counted once */
 };
 
-/* What the 512 frames from an address on are used for. */
-struct system_chunk {
+/* RAM in pieces of 4 KiB << order, counted from address 0: the piece with this number. */
+#define FRAME_MAP_HIGHEST_ORDER        31
+#define FRAME_MAP_INDEX(order, number) ((uint64_t)(order) << 56 | (number))
+#define FRAME_MAP_ORDER(index)         ((index) >> 56)
+#define FRAME_MAP_NUMBER(index)        ((index)&0xffffffffffffff)
+
+/* What the frames of such a piece are used for. */
+struct system_frame_map {
     uint64_t address;
-    uint16_t frames[FRAME_CLASS_COUNT];
-    uint16_t pad;
+    uint32_t frames[FRAME_CLASS_COUNT];
+    uint32_t pad;
+};
+
+/* Memory that is near to some CPUs. */
+struct system_node {
+    uint32_t number;
+    uint32_t cpus;  /* CPUs that it is near to */
+    uint64_t total; /* frames */
+    uint64_t free;
 };
 
 /* How many things there are; each number is right at some moment. */
@@ -71,12 +87,12 @@ struct system_books {
 };
 
 struct system_memory {
-    uint64_t total;       /* RAM that the frame allocator manages */
+    uint64_t total;       /* RAM */
     uint64_t free;        /* of it, free */
     uint64_t page_tables; /* frames used as page tables */
-    uint64_t kernel;      /* heap and stacks of the kernel */
+    uint64_t kernel;      /* heap and stacks of the kernel, and the records of frames */
     uint64_t user;        /* frames of memory objects */
-    uint64_t reserved;    /* RAM beside the total: kernel image, frame records, bundle, the loader's tables */
+    uint64_t reserved;    /* kernel image, bundle, what the loader left, and memory for devices */
     uint64_t free_blocks[MEMORY_ORDERS]; /* free blocks of 4 KiB << n */
 };
 

@@ -11,6 +11,13 @@
 #define BOOTBOOT_PROTOCOL_STATIC  1 /* level 1, loaded by a BIOS loader */
 #define BOOTBOOT_PROTOCOL_DYNAMIC 6 /* level 2, loaded by a UEFI loader */
 
+/*
+ * What the page tables, the stacks, this page, the environment, the bundle and the kernel lie in is the
+ * loader's own RAM, though the map calls it used, and no core that is not counted in numcores will ever run
+ * on it.
+ */
+#define BOOTBOOT_OWN_PARTS 1
+
 #define BOOTBOOT_FB_ARGB 0 /* blue in the lowest byte */
 #define BOOTBOOT_FB_RGBA 1
 #define BOOTBOOT_FB_ABGR 2
@@ -49,7 +56,8 @@ struct bootboot {
     uint64_t smbi_ptr;
     uint64_t efi_ptr;
     uint64_t mp_ptr;
-    uint64_t reserved[4];
+    uint64_t extensions; /* 0 in the protocol: BOOTBOOT_OWN_PARTS */
+    uint64_t reserved[3];
     struct bootboot_map_entry map[BOOTBOOT_MAP_ENTRIES];
 };
 

@@ -39,6 +39,7 @@ static void fill_bootboot(struct handover *handover)
     memcpy(bootboot->magic, "BOOT", sizeof(bootboot->magic));
     bootboot->size = (uint32_t)(offsetof(struct bootboot, map) + entries * sizeof(bootboot->map[0]));
     bootboot->protocol = handover->policy.is_static ? BOOTBOOT_PROTOCOL_STATIC : BOOTBOOT_PROTOCOL_DYNAMIC;
+    bootboot->extensions = BOOTBOOT_OWN_PARTS;
     bootboot->initrd_ptr = (uint64_t)(uintptr_t)handover->bundle_data;
     bootboot->initrd_size = handover->bundle_size;
 }

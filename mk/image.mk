@@ -45,4 +45,8 @@ run: $(IMAGE)
 debug: $(IMAGE) $(BUILD)/kernel/core.elf
 	@$(PYTHON) tools/qemu.py debug $(QEMU_OPTIONS) --symbols $(BUILD)/kernel/core.elf
 
-.PHONY: image run debug always
+# A picture of who has which memory, at work and at rest.
+memmap: $(IMAGE)
+	@$(PYTHON) tools/memmap.py $(IMAGE) $(BUILD)/memmap.svg
+
+.PHONY: image run debug memmap always

@@ -1,5 +1,5 @@
 # The kernel: build/kernel/core.elf with all symbols, core as the loader gets it, core-test with the kernel's own
-# tests linked in.
+# tests and measures linked in.
 
 KERNEL_DIR := $(BUILD)/kernel
 
@@ -7,7 +7,7 @@ KERNEL_SOURCES := $(wildcard kernel/arch/x86_64/*.c kernel/debug/*.c kernel/init
                     kernel/mm/*.c kernel/obj/*.c kernel/sched/*.c kernel/sys/*.c) \
                   lib/bundle.c lib/elf64.c lib/environment.c lib/memory.c lib/text.c
 KERNEL_ASSEMBLY := $(wildcard kernel/arch/x86_64/*.S)
-KERNEL_TEST_SOURCES := $(wildcard tests/guest/kernel/*.c)
+KERNEL_TEST_SOURCES := $(wildcard tests/guest/kernel/*.c bench/guest/*.c)
 
 KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARNINGS) -O2 -g -ffreestanding -fno-pic -mcmodel=kernel \
                 -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \

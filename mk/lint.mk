@@ -23,7 +23,7 @@ lint-shell:
 	shellcheck $(SHELL_FILES)
 
 lint-tidy: $(COMPILE_COMMANDS) $(SYSCALL_HEADERS) $(FONT_HEADER)
-	run-clang-tidy -quiet -p $(BUILD) '^$(CURDIR)/(boot|kernel|lib|user)/'
+	run-clang-tidy -quiet -p $(BUILD) '^$(CURDIR)/(bench/guest|boot|kernel|lib|user)/'
 
 # Left out: symbols of the linker, which look like pointers into different objects; the program that commits faults on
 # purpose; and the tests, which run under sanitizers.

@@ -30,9 +30,12 @@ $(USER_LIB): $(call user_objects,$(USER_LIB_SOURCES))
 	@rm -f $@
 	@llvm-ar rcs $@ $^
 
+# Sources of a program that lie outside its folder.
+USER_SOURCES_bin/bench := $(wildcard bench/guest/*.c)
+
 # $(1): the program below build/user; $(2): the folder of its sources.
 define user_program
-$(USER)/$(1).elf: $(call user_objects,$(wildcard $(2)/*.c $(2)/*.S)) $(USER_LIB)
+$(USER)/$(1).elf: $(call user_objects,$(wildcard $(2)/*.c $(2)/*.S) $(USER_SOURCES_$(1))) $(USER_LIB)
 	@mkdir -p $$(@D)
 	@echo '  LD    $$@'
 	@$(LD) $(USER_LDFLAGS) -o $$@ $$^

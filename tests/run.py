@@ -77,8 +77,16 @@ def crash(_):
     return run_suite("crash", [PYTHON, "tests/guest/crash.py"], 600)
 
 
+def machine_check(_):
+    return run_suite("machine-check", [PYTHON, "tests/guest/machine_check.py"], 600)
+
+
 def entry(_):
     return run_suite("entry", [PYTHON, "tests/guest/entry.py"], 300)
+
+
+def bench(_):
+    return run_suite("bench", [PYTHON, "tests/guest/bench.py"], 700)
 
 
 def prompt(quick):
@@ -86,8 +94,8 @@ def prompt(quick):
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames,
-          "authority": authority, "fuzz": fuzz,
-          "boot": boot, "guest": guest, "crash": crash, "entry": entry, "prompt": prompt}
+          "authority": authority, "fuzz": fuzz, "boot": boot, "guest": guest, "crash": crash,
+          "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench": bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Does the counting itself count? Each way in which a suite can go wrong has to be seen as a failure."""
+"""Does the counting itself count? Each way in which a suite can go wrong has to be seen as a failure, and each in which
+a measure can differ from the table (table_check.py)."""
 
 import sys
 import unittest
@@ -9,6 +10,7 @@ TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tools"))
 
 import qemu
+import table_check
 from syscalls import trace
 from syscalls.table import read_table
 from report import Suite, Tap, conclude, run_suite
@@ -145,6 +147,8 @@ class Told(unittest.TextTestResult):
 
 
 if __name__ == "__main__":
+    tests = [unittest.defaultTestLoader.loadTestsFromModule(module)
+             for module in (sys.modules[__name__], table_check)]
     unittest.TextTestRunner(resultclass=Told, verbosity=0, stream=open("/dev/null", "w", encoding="utf-8")).run(
-        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__]))
+        unittest.TestSuite(tests))
     conclude([Told.suite])

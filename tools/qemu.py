@@ -32,20 +32,36 @@ FIRMWARE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 FIRMWARE_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # A write of v to this port ends QEMU with the status (v << 1) | 1. Only tests have the device.
 EXIT_PORT = 0xF4
+# Under -icount an instruction takes 2^shift nanoseconds, and the time stamp counter counts these: 8 are a CPU about as
+# fast as the emulation of it, so waits of the firmware (0.75 s for a TPM) take no longer than they do without.
+# bench/guest/measure.h divides by it.
+ICOUNT_SHIFT = 3
 DEBUG = Path("build/debug")
 DETACH = b"\x1d"  # Ctrl-]
 
 
+def memory_words(memory, cpus, nodes):
+    """Memory is taken from the host only when it is touched: a machine may be larger than the host. With several NUMA
+    nodes, each has an equal part of memory and CPUs."""
+    ram = "memory-backend-ram,reserve=off"
+    if nodes == 1:
+        return ["-machine", "q35,memory-backend=ram", "-object", f"{ram},id=ram,size={memory}"]
+    size, unit, count = int(memory[:-1]) // nodes, memory[-1], int(str(cpus).partition(",")[0]) // nodes
+    words = ["-machine", "q35"]
+    for node in range(nodes):
+        words += ["-object", f"{ram},id=ram{node},size={size}{unit}"]
+        words += ["-numa", f"node,nodeid={node},cpus={node * count}-{(node + 1) * count - 1},memdev=ram{node}"]
+    return words
+
+
 def command(image, *, cpus=4, memory="1G", cpu="max", serial="mon:stdio", gui=False, exit_device=False,
-            icount=False, extra=()):
+            icount=False, nodes=1, extra=()):
     """The command line. Neither the image nor the firmware's variables are changed by what the machine does: writes
     go to temporary files, so one image can run twice at once."""
     words = [QEMU, "-nodefaults", "-no-user-config", "-name", "Quire"]
-    words += ["-machine", "q35,memory-backend=ram", "-cpu", cpu, "-smp", str(cpus), "-m", memory]
-    # Memory is taken from the host only when it is touched: a machine may be larger than the host.
-    words += ["-object", f"memory-backend-ram,id=ram,size={memory},reserve=off"]
+    words += ["-cpu", cpu, "-smp", str(cpus), "-m", memory, *memory_words(memory, cpus, nodes)]
     if icount:
-        words += ["-accel", "tcg", "-icount", "shift=0,align=off,sleep=off"]
+        words += ["-accel", "tcg", "-icount", f"shift={ICOUNT_SHIFT},align=off,sleep=off"]
     else:
         words += ["-accel", "tcg,thread=multi"]
     words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={FIRMWARE}"]

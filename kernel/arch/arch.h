@@ -124,6 +124,28 @@ enum error arch_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t b
  */
 void arch_unmap(paddr_t root, uint64_t virtual, uint64_t bytes);
 
+/*
+ * One entry of a page table, for who changes the same few entries again and again. Neighbours of the same
+ * size in the same table are neighbours in memory.
+ */
+struct arch_leaf {
+    uint64_t bits; /* the architecture's own */
+};
+
+/*
+ * The entry for this address of leaves with this size (4 KiB or 2 MiB), with the tables above it made as
+ * needed. ERR_NO_MEMORY; ERR_EXISTS when a larger leaf covers the address.
+ */
+enum error arch_leaf_find(paddr_t root, uint64_t virtual, uint64_t leaf_size,
+                          struct arch_leaf **out) MUST_CHECK;
+
+/* Point an entry that is empty somewhere: it takes effect at once, on all CPUs. */
+void arch_leaf_set(struct arch_leaf *leaf, paddr_t physical, uint64_t leaf_size, unsigned flags);
+
+/* Empty it. Other CPUs may go on using what it said until they flush; this one forgets it with the second. */
+void arch_leaf_clear(struct arch_leaf *leaf);
+void arch_leaf_clear_here(struct arch_leaf *leaf, uint64_t virtual);
+
 /* What a virtual address maps to. */
 struct arch_translation {
     bool present;
@@ -150,8 +172,11 @@ bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes) MUST_CHECK
 /* --- memory ------------------------------------------------------------------------------------------------
  */
 
-/* Fill whole pages with zeros. */
+/* Fill whole pages with zeros; copy one. */
 void arch_zero_pages(void *start, uint64_t pages);
+/* The same without filling the caches with them: for memory that is not used at once. */
+void arch_zero_pages_past_cache(void *start, uint64_t pages);
+void arch_copy_page(void *to, const void *from);
 
 /* --- devices of the platform ------------------------------------------------------------------------------
  */

@@ -33,8 +33,11 @@ void paging_explain(paddr_t root, uint64_t virtual, void (*print)(const char *fo
 /* Call visit for the frame of each table that this root uses. For the tables of the loader. */
 void paging_visit_tables(paddr_t root, void (*visit)(paddr_t table, void *context), void *context);
 
-/* Call visit for each leaf that this root maps: its first address, its bytes, and MAP_* flags. */
-void paging_visit_leaves(paddr_t root,
+/*
+ * Call visit for each leaf that this root maps at or above `from` and below `end` (0: up to the top): its
+ * first address, its bytes, and MAP_* flags.
+ */
+void paging_visit_leaves(paddr_t root, uint64_t from, uint64_t end,
                          void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
                                        void *context),
                          void *context);

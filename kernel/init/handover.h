@@ -13,6 +13,10 @@
 
 #define HANDOVER_PAGE 4096
 
+/* The loader's own parts are RAM, and free when all cores have left them, also where the map calls them used.
+ */
+#define HANDOVER_OWN_PARTS 1
+
 /* The header of the information structure; memory map entries follow up to the end of the page. */
 struct bootboot {
     uint8_t magic[4];
@@ -34,7 +38,8 @@ struct bootboot {
     uint64_t smbi_ptr;
     uint64_t efi_ptr;
     uint64_t mp_ptr;
-    uint8_t reserved[32];
+    uint64_t extensions; /* not of the protocol: 0, or HANDOVER_OWN_PARTS from our loader */
+    uint8_t reserved[24];
     struct memory_map_entry map[(HANDOVER_PAGE - 128) / 16];
 };
 

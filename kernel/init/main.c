@@ -11,6 +11,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/screen.h"
 #include "kernel/init/handover.h"
+#include "kernel/init/kbench.h"
 #include "kernel/init/root_start.h"
 #include "kernel/init/selftest.h"
 #include "kernel/init/bad_memory.h"
@@ -83,13 +84,18 @@ static void bring_up_cores(unsigned came)
     if (came < expected) {
         log_warn("cpu: %u cores that the loader counted never came", expected - came);
     }
+    if (arch_cpu_count() >= expected) {
+        boot_memory_reclaim();
+    }
 }
 
 /* In a thread: what can wait, and what must be able to. */
 static void start_rest(void *unused)
 {
     (void)unused;
-    selftest_run();
+    if (!kbench_run()) {
+        selftest_run();
+    }
     root_start();
     thread_exit();
 }
@@ -100,8 +106,6 @@ void kernel_entry(uint64_t entry_stamp)
     take_over();
     find_features();
     unsigned came = machine_gather_cores(handover.info.numcores);
-    boot_memory_find();
-    boot_memory_map();
     boot_memory_start(came);
     bad_memory_retire();
     layout_check();

@@ -8,7 +8,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/init/handover.h"
-#include "kernel/mm/aperture.h"
+#include "kernel/mm/contents.h"
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
 #include "kernel/mm/frame.h"
@@ -88,8 +88,8 @@ static void memory_fill(struct memory *memory, uint64_t at, const void *from, ui
     for (uint64_t done = 0; done < bytes;) {
         uint64_t within = (at + done) % PAGE_SIZE;
         uint64_t step = PAGE_SIZE - within < bytes - done ? PAGE_SIZE - within : bytes - done;
-        char *page = aperture_at(pfn_to_paddr(memory_frame(memory, (at + done) / PAGE_SIZE)));
-        memcpy(page + within, (const char *)from + done, step);
+        contents_write(memory_frame(memory, (at + done) / PAGE_SIZE), within, (const char *)from + done,
+                       step);
         done += step;
     }
 }

@@ -3,8 +3,9 @@
  */
 #include "kernel/mm/charged.h"
 
-#include "kernel/debug/panic.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/zeroed.h"
 #include "lib/text.h"
 
 enum error charged_alloc(struct account *account, size_t bytes, void **out)
@@ -43,10 +44,9 @@ enum error uncharged_frame(const struct account *account, enum frame_class class
     return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(0, class, account->number, out);
 }
 
-void uncharged_frame_free(pfn_t frame)
+enum error uncharged_zeroed_frame(const struct account *account, enum frame_class class, pfn_t *out)
 {
-    enum error error = frame_free(frame, 0);
-    ASSERT(error == ERR_NONE);
+    return inject_fails() ? ERR_NO_MEMORY : zeroed_take(class, account->number, out);
 }
 
 enum error charged_frame(struct account *account, enum frame_class class, pfn_t *out)
@@ -64,6 +64,6 @@ enum error charged_frame(struct account *account, enum frame_class class, pfn_t 
 
 void charged_frame_free(struct account *account, pfn_t frame)
 {
-    uncharged_frame_free(frame);
+    frame_release(frame, 0);
     account_refund(account, RESOURCE_FRAMES, 1);
 }

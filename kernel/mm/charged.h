@@ -18,8 +18,11 @@ void charged_free(struct account *account, void *memory, size_t bytes);
 enum error charged_frame(struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
 void charged_frame_free(struct account *account, pfn_t frame);
 
-/* The same for a frame whose charge is, or stays, the caller's business. */
+/* The same for a frame, or a zeroed one of a user's, whose charge is the caller's business; frame_release
+ * gives it back.
+ */
 enum error uncharged_frame(const struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
-void uncharged_frame_free(pfn_t frame);
+enum error uncharged_zeroed_frame(const struct account *account, enum frame_class class,
+                                  pfn_t *out) MUST_CHECK;
 
 #endif

@@ -25,7 +25,12 @@
 /* Frames at and above this number (64 TiB) are not managed: frame_init leaves them out. */
 #define FRAME_LIMIT ((uint64_t)1 << 34)
 
-/* Who has a frame. ABSENT: no RAM that frame_init was told of. */
+/*
+ * Who has a frame. ABSENT: no RAM that frame_init was told of. Frames of the kernel (KERNEL, PAGE_TABLE,
+ * STACK), of users, and those that stay where they are (DEVICE, METADATA, RESERVED) come from different
+ * stretches of 2 MiB, as long as there are enough. SPARE frames are free, but only for the kernel: see
+ * frame_keep_apart.
+ */
 enum frame_class {
     FRAME_ABSENT,
     FRAME_FREE,
@@ -38,12 +43,14 @@ enum frame_class {
     FRAME_METADATA,
     FRAME_RESERVED,
     FRAME_BAD,
+    FRAME_SPARE,
     FRAME_CLASSES
 };
 
 /*
  * In frames, but for free_blocks. While other CPUs allocate, the numbers are each right at some moment.
- * ABSENT is 0 among the classes, and FREE equals `free`. A free block is counted at its largest order only.
+ * ABSENT is 0 among the classes, FREE and SPARE together are `free`. A free block is counted at its largest
+ * order only.
  */
 struct frame_counts {
     uint64_t total; /* RAM that frame_init was told of */
@@ -66,6 +73,28 @@ uint64_t frame_metadata_bytes(const struct memory_range *ram, size_t count);
 enum error frame_init(const struct memory_range *ram, size_t count, void *metadata, unsigned cpus) MUST_CHECK;
 
 /*
+ * What wants to know which frames the kernel has: functions that are told when stretches of 2 MiB become the
+ * kernel's, and when they stop being so. `enter` is called with the allocator's lock held: it must be quick,
+ * and call nothing of the allocator. `leave` and, after some of them, `left` are called without: when `left`
+ * returns, nobody may reach what has left any more.
+ */
+struct frame_watch {
+    void (*enter)(pfn_t first, pages_t count);
+    void (*leave)(pfn_t first, pages_t count);
+    void (*left)(void);
+};
+
+/*
+ * Between frame_init and the first request: no stretch of 2 MiB has frames of the kernel and of anybody else
+ * from now on, and the kernel has none at or above `kernel_end`. So a request of the kernel's can be refused
+ * while frames are free that are not in whole stretches, and the other way round.
+ */
+void frame_keep_apart(const struct frame_watch *watch, pfn_t kernel_end);
+
+/* Is the stretch that this frame is in the kernel's? Never, unless kept apart. */
+bool frame_is_kernels(pfn_t frame);
+
+/*
  * Take a free block of 2^order frames, aligned to its size, and record its class (KERNEL .. RESERVED). The
  * contents are whatever they were. ERR_NO_MEMORY only when there is no such block anywhere.
  */
@@ -76,7 +105,7 @@ enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t acco
 
 /*
  * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
- * held: given back before, never given out, of another order, not RAM, reserved.
+ * held: given back before, never given out, of another order, not RAM; or when it is RESERVED.
  */
 enum error frame_free(pfn_t first, unsigned order) MUST_CHECK;
 
@@ -104,11 +133,21 @@ enum error frame_take(pfn_t first, pages_t count, enum frame_class class) MUST_C
  */
 enum error frame_free_run(pfn_t first, pages_t count) MUST_CHECK;
 
+/* The same for frames that are RESERVED, all of them. */
+enum error frame_unreserve(pfn_t first, pages_t count) MUST_CHECK;
+
 /*
  * Give back a part of the held block (first, order), itself an aligned block. The rest stays held, as the
  * fewest blocks that make it up: one of each order from part_order to order - 1.
  */
 enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order) MUST_CHECK;
+
+/*
+ * Record another class and account for a held block. Who holds it calls this; the class is of the same kind
+ * as before, a user's or the kernel's, else ERR_BAD_ARGUMENT. ERR_BAD_FREE when the block is not held in this
+ * order.
+ */
+enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uint32_t account) MUST_CHECK;
 
 /*
  * Never give these frames out again: their memory is bad. Free ones become BAD at once, held ones when they
@@ -118,6 +157,27 @@ enum error frame_retire(pfn_t first, pages_t count) MUST_CHECK;
 
 /* Bring all free memory together: what the CPUs' caches hold goes where every request can find it. */
 void frame_drain(void);
+
+/* For idle time: let go of stretches that the kernel has no frames in any more. False when there were none.
+ */
+bool frame_tidy(void);
+
+/*
+ * For debugging: functions that are told of each block before it is given back, by whom it was held, and of
+ * all frames that were just taken. They may look at the frames and fill them. The CPUs' caches are not used
+ * then. Once, before the first request.
+ */
+struct frame_inspector {
+    void (*given)(pfn_t first, unsigned order, enum frame_class class, uint32_t account);
+    void (*taken)(pfn_t first, pages_t count);
+};
+void frame_inspect(const struct frame_inspector *inspector);
+
+/*
+ * Ask this before a request is refused: whether frames that are kept for some purpose have been given back.
+ * It is called without locks of the allocator, and may call frame_free. Once, at start.
+ */
+void frame_ask_before_refusing(bool (*give_back)(void));
 
 /* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);
@@ -132,11 +192,36 @@ enum frame_class frame_class_of(pfn_t frame);
 /* The account that the block is charged to; 0 for what is not held. */
 uint32_t frame_account_of(pfn_t frame);
 
+/* All that is recorded of a frame: of the block that it is part of, where it is held. */
+struct frame_owner {
+    enum frame_class class;
+    uint32_t account;
+    pfn_t first; /* of the block; the frame itself where it is not held */
+    unsigned order;
+};
+void frame_owner_of(pfn_t frame, struct frame_owner *out);
+
+/*
+ * How many of the `count` frames from `first` on are of each class. Looks at each block once, so that it is
+ * quick where memory is in large pieces; what other CPUs take and give meanwhile may be missed.
+ */
+void frame_survey(pfn_t first, pages_t count, uint64_t classes[FRAME_CLASSES]);
+
+/* The first frame from this one on in a stretch of 32 MiB with RAM in it; false when there is none. */
+bool frame_find_ram(pfn_t from, pfn_t *out);
+
 /*
  * Walk everything and prove maps, counts, caches and records consistent; other CPUs that allocate or free
  * wait meanwhile. True when all is well; else `*what` says which invariant does not hold and `*where` names a
  * frame.
  */
 bool frame_audit(const char **what, pfn_t *where) MUST_CHECK;
+
+/*
+ * For metadata that is made when it is touched: a function that says whether the 4 KiB page of an address has
+ * never been, so that the auditor need not touch it to find zeros. Once, at start; without it everything is
+ * looked at.
+ */
+void frame_tell_untouched(bool (*untouched)(const void *at));
 
 #endif

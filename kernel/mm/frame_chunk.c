@@ -21,8 +21,9 @@ static const uint8_t bucket_of[CHUNK_FRAMES / 8] = {
     10, 10, 10, 10, 11, 11, 11, 11, 11, 11, 11, 11, 12, 12, 12, 12, 12, 12, 13, 13,
 };
 
-/* The fewest free frames in a chunk of the bucket. */
-static const uint16_t bucket_low[BUCKETS] = {1, 8, 16, 32, 64, 96, 128, 160, 192, 256, 320, 384, 448, 496};
+/* The fewest free frames in a chunk of the next bucket; all, after the last. */
+static const uint16_t bucket_end[BUCKETS] = {8,   16,  32,  64,  96,  128, 160,
+                                             192, 256, 320, 384, 448, 496, CHUNK_FRAMES};
 
 /* The bits, of the 7 x 9 in a word of `nonempty`, of the sets with at least this order. */
 static uint64_t order_sets(unsigned order)
@@ -41,6 +42,20 @@ static unsigned set_number(const struct frame_chunk *chunk)
     return chunk->bucket * CHUNK_ORDER + chunk->order;
 }
 
+static void set_free(struct frame_chunk *chunk, unsigned free)
+{
+    chunk->due = (uint16_t)(free + chunk->left);
+}
+
+/* Publish how the chunk is filed. */
+static void publish(uint64_t c)
+{
+    const struct frame_chunk *chunk = &frames.chunk[c];
+    unsigned filed = chunk->indexed ? chunk->bucket + 1u : 0;
+    __atomic_store_n(&frames.filed[c], (uint8_t)(filed | (unsigned)chunk->group << FILED_GROUP),
+                     __ATOMIC_RELAXED);
+}
+
 static void unindex(uint64_t c)
 {
     struct frame_chunk *chunk = &frames.chunk[c];
@@ -54,7 +69,10 @@ static void unindex(uint64_t c)
 static void index_chunk(uint64_t c, unsigned order)
 {
     struct frame_chunk *chunk = &frames.chunk[c];
-    uint8_t bucket = bucket_of[chunk->free / 8];
+    unsigned free = frame_chunk_free(chunk);
+    uint8_t bucket = bucket_of[free / 8];
+    chunk->left = chunk->stale ? (uint16_t)(bucket_end[bucket] - 1 - free) : 0;
+    set_free(chunk, free);
     if (chunk->indexed) {
         if (chunk->bucket == bucket && chunk->order == order)
             return;
@@ -66,6 +84,7 @@ static void index_chunk(uint64_t c, unsigned order)
     unsigned set = set_number(chunk);
     if (frame_set_add(&frames.chunk_shape, chunk_set(chunk->group, set), c))
         frames.nonempty[chunk->group][set / SETS_WORD] |= (uint64_t)1 << set % SETS_WORD;
+    publish(c);
 }
 
 static void make_stale(uint64_t c)
@@ -82,19 +101,17 @@ static void clear_stale(uint64_t c)
     frame_set_remove(&frames.chunk_shape, frames.stale, c);
 }
 
-static void set_free(struct frame_chunk *chunk, unsigned free)
-{
-    __atomic_store_n(&chunk->free, free, __ATOMIC_RELAXED);
-}
-
 /* The chunk has no free frames any more, or is about to be whole: out of all sets. */
 static void forget(uint64_t c)
 {
-    if (frames.chunk[c].indexed)
+    struct frame_chunk *chunk = &frames.chunk[c];
+    if (chunk->indexed) {
         unindex(c);
+        publish(c);
+    }
     clear_stale(c);
-    frames.chunk[c].order = 0;
-    set_free(&frames.chunk[c], 0);
+    chunk->order = 0;
+    chunk->left = chunk->due = 0;
     for (unsigned w = 0; w < BITS_WORDS; w++)
         frames.map[c][w] = 0;
 }
@@ -102,12 +119,12 @@ static void forget(uint64_t c)
 /* Sort a chunk in anew after its map changed so that `order` is what is known of its largest block. */
 static void update(uint64_t c, unsigned order)
 {
-    if (frames.chunk[c].free < CHUNK_FRAMES) {
+    if (frame_chunk_free(&frames.chunk[c]) < CHUNK_FRAMES) {
         index_chunk(c, order);
         return;
     }
     forget(c);
-    frame_blocks_give(frame_at(c * CHUNK_FRAMES).value, CHUNK_ORDER);
+    frame_whole_give(c * CHUNK_FRAMES, CHUNK_ORDER, frames.chunk[c].group);
 }
 
 /* Look at up to `limit` stale chunks until one of the group turns out to have a block of this order. */
@@ -142,12 +159,12 @@ static uint64_t fullest(unsigned order, unsigned group)
 static void take_bits(uint64_t c, unsigned first, unsigned order)
 {
     bits_set(frames.map[c], first, order, false);
-    unsigned left = frames.chunk[c].free - (1u << order);
-    if (left == 0) {
+    unsigned free = frame_chunk_free(&frames.chunk[c]) - (1u << order);
+    if (free == 0) {
         forget(c);
         return;
     }
-    set_free(&frames.chunk[c], left);
+    set_free(&frames.chunk[c], free);
     clear_stale(c);
     index_chunk(c, bits_largest(frames.map[c]));
 }
@@ -165,42 +182,41 @@ bool frame_chunk_take(unsigned order, unsigned group, bool thorough, uint64_t *i
     return true;
 }
 
-bool frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *index)
+unsigned frame_chunk_borrow(unsigned group, uint64_t map[BITS_WORDS], uint64_t *index)
 {
     uint64_t c = fullest(0, group);
     if (c == FRAME_SET_NONE)
-        return false;
+        return 0;
+    unsigned free = frame_chunk_free(&frames.chunk[c]);
     for (unsigned w = 0; w < BITS_WORDS; w++)
         map[w] = frames.map[c][w];
     *index = c * CHUNK_FRAMES;
     forget(c);
-    return true;
+    return free;
 }
 
 void frame_chunk_assign(uint64_t index, unsigned group)
 {
-    __atomic_store_n(&frames.chunk[index / CHUNK_FRAMES].group, (uint8_t)group, __ATOMIC_RELAXED);
+    frames.chunk[index / CHUNK_FRAMES].group = (uint8_t)group;
+    publish(index / CHUNK_FRAMES);
 }
 
-/* Make the chunk at this frame, taken from the blocks of whole chunks, a chunk that is all free. */
-static uint64_t open_chunk(uint64_t frame, unsigned group)
+/* Make a whole chunk one that is all free. */
+static uint64_t open_chunk(uint64_t index, unsigned group)
 {
-    uint64_t c = frame_index_mapped(frame) / CHUNK_FRAMES;
+    uint64_t c = index / CHUNK_FRAMES;
     for (unsigned w = 0; w < BITS_WORDS; w++)
         frames.map[c][w] = ~(uint64_t)0;
-    frame_chunk_assign(c * CHUNK_FRAMES, group);
+    frame_chunk_assign(index, group);
     set_free(&frames.chunk[c], CHUNK_FRAMES);
     return c;
 }
 
 bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index)
 {
-    uint64_t frame;
-    if (!frame_blocks_take(CHUNK_ORDER, &frame))
+    if (!frame_whole_take(CHUNK_ORDER, group, index))
         return false;
-    uint64_t c = open_chunk(frame, group);
-    *index = c * CHUNK_FRAMES;
-    take_bits(c, 0, order);
+    take_bits(open_chunk(*index, group), 0, order);
     return true;
 }
 
@@ -214,78 +230,35 @@ void frame_chunk_give(uint64_t index, unsigned order)
         return;
     }
     bits_set(frames.map[c], first, order, true);
-    set_free(chunk, chunk->free + (1u << order));
+    set_free(chunk, frame_chunk_free(chunk) + (1u << order));
     if (!chunk->stale)
         make_stale(c);
     update(c, chunk->order > order ? chunk->order : order);
 }
 
 /* A chunk's count has grown: it may be new to its set, or belong in another. */
-static void recount(uint64_t c)
+static __attribute__((noinline)) void recount(uint64_t c)
 {
     if (!frames.chunk[c].stale)
         make_stale(c);
     update(c, frames.chunk[c].order);
 }
 
-static void give_singles(const uint32_t *indices, uint32_t count)
+void frame_chunk_give_frames(const uint32_t *indices, uint32_t count)
 {
     uint64_t *words = (uint64_t *)frames.map;
     struct frame_chunk *chunks = frames.chunk;
-    for (const uint32_t *end = indices + count; indices != end; indices++) {
-        uint64_t i = *indices, word = words[i / 64];
-        if (word >> i % 64 & 1) {
+#pragma clang loop unroll_count(4)
+    for (uint32_t k = 0; k < count; k++) {
+        uint64_t i = indices[k], word = words[i / 64];
+        if (bit_test_set(&word, i)) {
             frames.damaged++;
             continue;
         }
-        words[i / 64] = word | (uint64_t)1 << i % 64;
-        struct frame_chunk *chunk = &chunks[i / CHUNK_FRAMES];
-        unsigned free = chunk->free + 1;
-        set_free(chunk, free);
-        if (free % 8 == 0 || !chunk->stale)
+        words[i / 64] = word;
+        if (chunks[i / CHUNK_FRAMES].left-- == 0)
             recount(i / CHUNK_FRAMES);
     }
-}
-
-/* How many of `count` indices are one more than the one before, up to the end of the first one's word. */
-static uint32_t run_length(const uint32_t *indices, uint32_t count)
-{
-    uint32_t room = 64 - *indices % 64, run = 1;
-    uint64_t pair, expected = *indices + 1ull + ((*indices + 2ull) << 32);
-    count = count < room ? count : room;
-    for (; run + 1 < count; run += 2, expected += 2 + (2ull << 32)) {
-        __builtin_memcpy(&pair, indices + run, sizeof pair);
-        if (pair != expected)
-            break;
-    }
-    if (run < count && indices[run] == *indices + run)
-        run++;
-    return run;
-}
-
-static void give_runs(const uint32_t *indices, uint32_t count)
-{
-    for (uint32_t run; count; indices += run, count -= run) {
-        run = run_length(indices, count);
-        uint64_t i = *indices, *word = &frames.map[i / CHUNK_FRAMES][i / 64 % BITS_WORDS];
-        uint64_t mask = ~(uint64_t)0 >> (64 - run) << i % 64;
-        if (*word & mask) {
-            give_singles(indices, run);
-            continue;
-        }
-        *word |= mask;
-        struct frame_chunk *chunk = &frames.chunk[i / CHUNK_FRAMES];
-        set_free(chunk, chunk->free + run);
-        recount(i / CHUNK_FRAMES);
-    }
-}
-
-void frame_chunk_give_frames(const uint32_t *indices, uint32_t count)
-{
-    if (count > 1 && indices[1] == indices[0] + 1)
-        give_runs(indices, count);
-    else
-        give_singles(indices, count);
 }
 
 void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
@@ -300,22 +273,24 @@ void frame_chunk_give_map(uint64_t first, const uint64_t map[BITS_WORDS])
     }
     if (given == 0)
         return;
-    set_free(chunk, chunk->free + given);
+    set_free(chunk, frame_chunk_free(chunk) + given);
     if (!chunk->stale)
         make_stale(c);
     update(c, order);
 }
 
-void frame_chunk_update_keep(unsigned group)
+void frame_chunk_update_keep(void)
 {
-    uint32_t keep = CHUNK_FRAMES + 1;
-    for (unsigned n = NONEMPTY; n-- > 0;) {
-        uint64_t sets = frames.nonempty[group][n];
-        if (sets)
-            keep = bucket_low[(n * SETS_WORD + (unsigned)__builtin_ctzll(sets)) / CHUNK_ORDER];
+    for (unsigned group = 0; group < CACHED_GROUPS; group++) {
+        unsigned keep = FILED_MOST;
+        for (unsigned n = NONEMPTY; n-- > 0;) {
+            uint64_t sets = frames.nonempty[group][n];
+            if (sets)
+                keep = (n * SETS_WORD + (unsigned)__builtin_ctzll(sets)) / CHUNK_ORDER + 1;
+        }
+        if (keep != frames.keep[group])
+            __atomic_store_n(&frames.keep[group], keep, __ATOMIC_RELAXED);
     }
-    if (keep != frames.keep[group])
-        __atomic_store_n(&frames.keep[group], keep, __ATOMIC_RELAXED);
 }
 
 /* The first chunk that has frames at or above this one. */
@@ -369,10 +344,10 @@ static bool take_in_whole(uint64_t frame, unsigned order, unsigned group, uint64
     if (frame_index_mapped(frame) < SECTION_FRAMES || at >= end || end - at < 1u << order ||
         frame_blocks_order_at(frame) < 0)
         return false;
-    if (!frame_blocks_take_within(CHUNK_ORDER, begin, begin + CHUNK_FRAMES, &begin))
+    if (!frame_whole_take_within(CHUNK_ORDER, group, begin, begin + CHUNK_FRAMES, &begin))
         return false;
     *index = frame_index_mapped(at);
-    take_bits(open_chunk(begin, group), (unsigned)(at - begin), order);
+    take_bits(open_chunk(frame_index_mapped(begin), group), (unsigned)(at - begin), order);
     return true;
 }
 
@@ -380,16 +355,16 @@ bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint6
 {
     refresh(CHUNK_ORDER, group, UINT64_MAX);
     for (unsigned set = 0; set < CHUNK_SETS * GROUPS; set++) {
-        unsigned g = set < CHUNK_SETS ? group : !group, s = set % CHUNK_SETS;
+        unsigned g = (group + set / CHUNK_SETS) % GROUPS, s = set % CHUNK_SETS; /* its own group first */
         if (s % CHUNK_ORDER >= order && frames.nonempty[g][s / SETS_WORD] >> s % SETS_WORD & 1 &&
+            (g == group || frame_groups_mix(g, group)) &&
             take_in_set(chunk_set(g, s), order, low, high, index))
             return true;
     }
     uint64_t frame;
-    if (frame_blocks_take_within(CHUNK_ORDER, low, high, &frame)) {
-        uint64_t c = open_chunk(frame, group);
-        *index = c * CHUNK_FRAMES;
-        take_bits(c, 0, order);
+    if (frame_whole_take_within(CHUNK_ORDER, group, low, high, &frame)) {
+        *index = frame_index_mapped(frame);
+        take_bits(open_chunk(*index, group), 0, order);
         return true;
     }
     return take_in_whole(low, order, group, low, high, index) ||

@@ -2,48 +2,86 @@
 #include "kernel/mm/frame_state.h"
 
 /* Free blocks in a map by order: those that are not half of a larger free block. */
-static void tally_map(const uint64_t map[BITS_WORDS], uint64_t blocks[FRAME_ORDERS])
+static void count_blocks(const uint64_t map[BITS_WORDS], uint64_t blocks[CHUNK_ORDER + 1])
 {
     uint64_t larger = bits_words_full(map, BITS_WORDS);
-    blocks[CHUNK_ORDER] += larger;
+    blocks[CHUNK_ORDER] = larger;
     for (unsigned order = CHUNK_ORDER; order-- > 0;) {
         uint64_t count = 0;
         for (int at = bits_find(map, order, 0); at >= 0;
              at = bits_find(map, order, (unsigned)at + (1u << order)))
             count++;
-        blocks[order] += count - 2 * larger;
+        blocks[order] = count - 2 * larger;
         larger = count;
+    }
+}
+
+/* Some blocks are free, and of use for the group. */
+static void tally(struct frame_counts *out, unsigned group, unsigned order, uint64_t blocks)
+{
+    out->free_blocks[order] += blocks;
+    if (frame_is_apart(group))
+        out->classes[FRAME_SPARE] += blocks << order;
+}
+
+static void tally_map(struct frame_counts *out, unsigned group, const uint64_t map[BITS_WORDS])
+{
+    uint64_t blocks[CHUNK_ORDER + 1];
+    count_blocks(map, blocks);
+    for (unsigned order = 0; order <= CHUNK_ORDER; order++)
+        tally(out, group, order, blocks[order]);
+}
+
+static void tally_hand(struct frame_cpu *cpu, unsigned group, struct frame_counts *out)
+{
+    uint32_t freed;
+    for (unsigned at = 0; at < HAND_WORDS; at++) {
+        uint64_t map[BITS_WORDS] = {frame_cache_word(cpu, group * HAND_WORDS + at).bits};
+        tally_map(out, group, map);
+        out->cached += bits_count(map[0]);
+    }
+    frame_hand_freed(&cpu->hand[group], &freed);
+    tally(out, group, 0, freed);
+    out->cached += freed;
+    for (unsigned order = 1; order < CHUNK_ORDER; order++) {
+        uint64_t blocks = frame_cpu_stack(cpu, order, group)->count;
+        tally(out, group, order, blocks);
+        out->cached += blocks << order;
     }
 }
 
 static void tally_cache(struct frame_cpu *cpu, struct frame_counts *out)
 {
-    for (unsigned group = 0; group < GROUPS; group++) {
-        out->free_blocks[0] += cpu->hand[group].returned;
-        out->cached += cpu->hand[group].returned;
-        for (unsigned order = 0; order < CACHED_ORDERS; order++) {
-            const struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
-            uint64_t blocks = stack->count + stack->spares;
-            out->free_blocks[order] += blocks;
-            out->cached += blocks << order;
-        }
-        tally_map(cpu->open[group], out->free_blocks);
-        for (unsigned w = 0; w < BITS_WORDS; w++)
-            out->cached += bits_count(cpu->open[group][w]);
+    for (unsigned group = 0; group < CACHED_GROUPS; group++)
+        tally_hand(cpu, group, out);
+    uint64_t chunks = frame_cpu_stack(cpu, CHUNK_ORDER, 0)->count;
+    tally(out, GROUP_USER, CHUNK_ORDER, chunks);
+    out->cached += chunks << CHUNK_ORDER;
+}
+
+/* Chunks with free frames are in one set each; the others need not be looked at. */
+static void tally_chunks(struct frame_counts *out)
+{
+    for (unsigned s = 0; s < GROUPS * CHUNK_SETS; s++) {
+        const uint64_t *set = frames.sets + (uint64_t)s * frames.chunk_shape.words;
+        for (uint64_t c = frame_set_next(&frames.chunk_shape, set, 0); c != FRAME_SET_NONE;
+             c = frame_set_next(&frames.chunk_shape, set, c + 1))
+            tally_map(out, s / CHUNK_SETS, frames.map[c]);
     }
+    tally(out, GROUP_KERNEL, CHUNK_ORDER, frames.stocked);
 }
 
 void frame_count(struct frame_counts *out)
 {
     *out = (struct frame_counts){.total = frames.total, .free = frames.total};
     frame_cache_quiesce();
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     for (uint32_t n = 0; n < frames.cpus; n++) {
         tally_cache(&frames.cpu[n], out);
-        for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+        for (unsigned class = FRAME_KERNEL; class <= FRAME_BAD; class ++)
             out->classes[class] += frame_cpu_class(&frames.cpu[n], class);
     }
-    for (unsigned class = 0; class < FRAME_CLASSES; class ++) {
+    for (unsigned class = FRAME_KERNEL; class <= FRAME_BAD; class ++) {
         out->classes[class] += (uint64_t)frames.classes[class];
         out->free -= out->classes[class];
     }
@@ -51,11 +89,9 @@ void frame_count(struct frame_counts *out)
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         out->free_blocks[CHUNK_ORDER + k] += frames.block_counts[k];
     frame_cache_resume();
-    for (uint64_t c = 0; c < frames.chunk_shape.limit; c++)
-        if (frames.chunk[c].free)
-            tally_map(frames.map[c], out->free_blocks);
-    frame_unlock(&frames.lock);
-    out->classes[FRAME_FREE] = out->free;
+    tally_chunks(out);
+    frame_pool_unlock();
+    out->classes[FRAME_FREE] = out->free - out->classes[FRAME_SPARE];
 }
 
 pages_t frame_count_free(void)
@@ -82,7 +118,9 @@ enum frame_class frame_class_of(pfn_t frame)
     if (record_shape(record) == SHAPE_OUT)
         return record_class(record);
     uint64_t first = frame_holder(index);
-    return first == NO_INDEX ? FRAME_FREE : record_class(frame_record(first));
+    if (first != NO_INDEX)
+        return record_class(frame_record(first));
+    return frame_is_apart(frame_group_at(index)) ? FRAME_SPARE : FRAME_FREE;
 }
 
 uint32_t frame_account_of(pfn_t frame)

@@ -34,26 +34,32 @@ static size_t usable_ranges(const struct memory_range *ram, size_t count)
     return usable;
 }
 
-/* The next cell of 2^order frames, at or after `next`, that a range touches, from range `*i` on. */
-static uint64_t next_cell(const struct memory_range *ram, size_t count, size_t *i, unsigned order,
-                          uint64_t next)
+/* Cells of 2^order frames that ranges touch: [first, end), the longest run of them. */
+struct cells {
+    uint64_t first, end;
+};
+
+/* The next run at or after cell `next`, from range `*i` on; false when there is none. */
+static bool next_cells(const struct memory_range *ram, size_t count, size_t *i, unsigned order, uint64_t next,
+                       struct cells *out)
 {
     while (*i < count && (range_end(&ram[*i]) - 1) >> order < next)
         (*i)++;
     if (*i == count)
-        return UINT64_MAX;
+        return false;
     uint64_t first = ram[*i].first.value >> order;
-    return first > next ? first : next;
+    *out = (struct cells){first > next ? first : next, ((range_end(&ram[*i]) - 1) >> order) + 1};
+    return true;
 }
 
 static uint64_t count_cells(const struct memory_range *ram, size_t count, unsigned order)
 {
-    uint64_t cells = 0;
+    uint64_t sum = 0;
     size_t i = 0;
-    for (uint64_t cell = next_cell(ram, count, &i, order, 0); cell != UINT64_MAX;
-         cell = next_cell(ram, count, &i, order, cell + 1))
-        cells++;
-    return cells;
+    struct cells cells = {0, 0};
+    for (; next_cells(ram, count, &i, order, cells.end, &cells); sum += cells.end - cells.first)
+        continue;
+    return sum;
 }
 
 /* Number the sections from 1; all others are section 0. */
@@ -61,13 +67,15 @@ static void number_sections(const struct memory_range *ram, size_t count)
 {
     uint64_t section = 1, at = 0;
     size_t i = 0;
-    while (at < frames.mapped) {
-        uint64_t cell = next_cell(ram, count, &i, SECTION_ORDER, at);
-        for (; at < cell; at++)
+    struct cells cells;
+    while (next_cells(ram, count, &i, SECTION_ORDER, at, &cells)) {
+        for (; at < cells.first; at++)
             frames.index_delta[at] = (uint32_t) - (at << SECTION_ORDER);
-        frames.index_delta[at++] = (uint32_t)((section - cell) << SECTION_ORDER);
-        frames.frame_delta[section] = (int64_t)((cell - section) << SECTION_ORDER);
-        section++;
+        uint64_t delta = (section - at) << SECTION_ORDER;
+        for (; at < cells.end; at++, section++) {
+            frames.index_delta[at] = (uint32_t)delta;
+            frames.frame_delta[section] = -(int64_t)delta;
+        }
     }
 }
 
@@ -75,11 +83,12 @@ static void number_regions(const struct memory_range *ram, size_t count)
 {
     uint64_t region = 0;
     size_t i = 0;
-    for (uint64_t cell = next_cell(ram, count, &i, REGION_ORDER, 0); cell != UINT64_MAX;
-         cell = next_cell(ram, count, &i, REGION_ORDER, cell + 1)) {
-        frames.region_of[cell] = (uint32_t)region;
-        frames.region_frame[region++] = (uint32_t)cell;
-    }
+    struct cells cells = {0, 0};
+    while (next_cells(ram, count, &i, REGION_ORDER, cells.end, &cells))
+        for (uint64_t cell = cells.first; cell < cells.end; cell++) {
+            frames.region_of[cell] = (uint32_t)region;
+            frames.region_frame[region++] = (uint32_t)cell;
+        }
 }
 
 /* What does not depend on where the metadata is. */
@@ -113,8 +122,10 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->cpu = carve(&at, state->cpus * sizeof *state->cpu);
     state->map = carve(&at, chunks * sizeof *state->map);
     state->chunk = carve(&at, chunks * sizeof *state->chunk);
+    state->filed = carve(&at, chunks * sizeof *state->filed);
     state->sets = carve(&at, set_bytes * GROUPS * BUCKETS * CHUNK_ORDER);
     state->stale = carve(&at, set_bytes);
+    state->stock = carve(&at, set_bytes);
     for (unsigned k = 0; k < BLOCK_ORDERS; k++)
         state->blocks[k] = carve(&at, 8ull * state->block_shape[k].words);
     state->index_delta = carve(&at, 4 * state->mapped);
@@ -141,7 +152,9 @@ static void add_ragged(uint64_t first, uint64_t end)
     uint64_t map[BITS_WORDS] = {0};
     for (uint64_t frame = first; frame < end; frame++)
         map[frame % CHUNK_FRAMES / 64] |= (uint64_t)1 << frame % 64;
-    frame_chunk_give_map(align_down(frame_index_mapped(first), CHUNK_FRAMES), map);
+    uint64_t index = align_down(frame_index_mapped(first), CHUNK_FRAMES);
+    frame_chunk_assign(index, GROUP_PINNED); /* it can never become whole: best for what stays */
+    frame_chunk_give_map(index, map);
 }
 
 /* Whole chunks become free, as the largest blocks. */
@@ -192,25 +205,31 @@ static void record_absent(const struct memory_range *ram, size_t count)
     }
 }
 
-/* Half a stack is a 64th of the CPU's share of memory for single frames, a 128th for each larger order. */
+/* Half a stack is a 128th of the CPU's share of memory, for whole chunks a 32nd; or one block. */
+static uint32_t stack_capacity(uint64_t share, unsigned order)
+{
+    uint64_t most = order == CHUNK_ORDER ? HALF_CHUNKS : HALF_BLOCKS;
+    uint64_t half = share / (order == CHUNK_ORDER ? 32 : 128) >> order;
+    half = half < 1 ? 1 : half > most ? most : half;
+    return 2u << (63 - __builtin_clzll(half));
+}
+
 static void start_cache(struct frame_cpu *cpu, uint64_t share)
 {
-    uint64_t half = align_down(share / 64, 64);
-    half = half < 128 ? 128 : half > HALF_FRAMES ? HALF_FRAMES : half;
-    for (unsigned group = 0; group < GROUPS; group++) {
-        cpu->hand[group] = (struct frame_hand){.stack = {.capacity = (uint32_t)half,
-                                                         .item = cpu->frames[group][0],
-                                                         .spare = cpu->frames[group][1]},
-                                               .returns = cpu->returns[group]};
-        for (unsigned k = 0; k < CACHED_ORDERS - 1; k++) {
-            uint64_t blocks = (share / 128) >> (k + 1);
-            blocks = blocks < 1 ? 1 : blocks > HALF_BLOCKS ? HALF_BLOCKS : blocks;
-            blocks = (uint64_t)1 << (63 - __builtin_clzll(blocks));
-            cpu->stack[k][group] = (struct frame_stack){.capacity = (uint32_t)blocks,
-                                                        .item = cpu->blocks[k][group][0],
-                                                        .spare = cpu->blocks[k][group][1]};
-        }
+    frame_cache_allow(cpu, true);
+    for (unsigned group = 0; group < CACHED_GROUPS; group++) {
+        struct frame_hand *hand = &cpu->hand[group];
+        hand->freed = hand->mark = hand->begin = -(int64_t)FREED;
+        hand->open = NO_WORD;
+        hand->filed = group << FILED_GROUP;
+        hand->keep = &frames.keep[group];
+        hand->group = group;
+        for (unsigned order = 1; order < CHUNK_ORDER; order++)
+            *frame_cpu_stack(cpu, order, group) =
+                (struct frame_stack){0, stack_capacity(share, order), cpu->blocks[order - 1][group]};
     }
+    *frame_cpu_stack(cpu, CHUNK_ORDER, 0) =
+        (struct frame_stack){0, stack_capacity(share, CHUNK_ORDER), cpu->chunks};
 }
 
 static void start_caches(unsigned cpus)
@@ -219,7 +238,7 @@ static void start_caches(unsigned cpus)
         frames.cpus = cpus;
     for (uint32_t n = 0; n < frames.cpus; n++)
         start_cache(&frames.cpu[n], frames.total / frames.cpus);
-    frame_no_cache.stolen = 1;
+    frame_cache_allow(&frame_no_cache, false);
     for (uint32_t n = 0; n < FRAME_CPUS; n++)
         frame_cache_of[n] = n < frames.cpus ? &frames.cpu[n] : &frame_no_cache;
 }
@@ -238,10 +257,10 @@ enum error frame_init(const struct memory_range *ram, size_t count, void *metada
     number_sections(ram, usable);
     number_regions(ram, usable);
     record_absent(ram, usable);
+    frames.filed[0] = FILED_NEVER;
     for (size_t i = 0; i < usable; i++)
         add_range(ram[i].first.value, range_end(&ram[i]));
-    for (unsigned group = 0; group < GROUPS; group++)
-        frame_chunk_update_keep(group);
+    frame_chunk_update_keep();
     start_caches(cpus);
     return ERR_NONE;
 }

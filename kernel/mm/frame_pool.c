@@ -10,19 +10,17 @@ static bool take_in_group(unsigned order, unsigned group, uint64_t *index)
 
 bool frame_pool_take(unsigned order, unsigned group, uint64_t *index)
 {
-    if (order < CHUNK_ORDER)
-        return take_in_group(order, group, index);
-    uint64_t first;
-    if (!frame_blocks_take(order, &first))
-        return false;
-    *index = frame_index_mapped(first);
-    return true;
+    return order < CHUNK_ORDER ? take_in_group(order, group, index) : frame_whole_take(order, group, index);
 }
 
 bool frame_pool_take_mixed(unsigned order, unsigned group, uint64_t *index)
 {
-    return frame_pool_take(order, group, index) ||
-           (order < CHUNK_ORDER && frame_chunk_take(order, !group, true, index));
+    if (frame_pool_take(order, group, index))
+        return true;
+    for (unsigned other = 0; other < GROUPS && order < CHUNK_ORDER; other++)
+        if (other != group && frame_groups_mix(group, other) && frame_chunk_take(order, other, true, index))
+            return true;
+    return false;
 }
 
 bool frame_pool_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index)
@@ -33,16 +31,16 @@ bool frame_pool_take_within(unsigned order, unsigned group, uint64_t low, uint64
         return false;
     if (order < CHUNK_ORDER)
         return frame_chunk_take_within(order, group, low, high, index);
-    if (!frame_blocks_take_within(order, low, high, &first))
+    if (!frame_whole_take_within(order, group, low, high, &first))
         return false;
     *index = frame_index_mapped(first);
     return true;
 }
 
-void frame_pool_give(uint64_t index, unsigned order)
+void frame_pool_give(uint64_t index, unsigned order, unsigned group)
 {
     if (order >= CHUNK_ORDER)
-        frame_blocks_give(frame_at(index).value, order);
+        frame_whole_give(index, order, group);
     else
         frame_chunk_give(index, order);
 }

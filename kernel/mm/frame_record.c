@@ -3,11 +3,15 @@
 
 void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t account, uint32_t retire)
 {
-    unsigned shape = retire ? SHAPE_RETIRE : order > RECORD_MAX_SHAPED ? SHAPE_LARGE : SHAPE_HELD(order);
+    /* What must not go through a CPU's cache when it is given back has its order in the note, whatever that
+     * is. */
+    bool noted = order > RECORD_MAX_SHAPED || CLASS_GROUP(class) >= CACHED_GROUPS ||
+                 (order == CHUNK_ORDER && frame_is_apart(CLASS_GROUP(class)));
+    unsigned shape = retire ? SHAPE_RETIRE : noted ? SHAPE_LARGE : SHAPE_HELD(order);
     if (shape <= SHAPE_LARGE || account)
         frame_set_note(index, account | order << NOTE_ORDER_SHIFT | (retire & NOTE_FIRST_BAD));
-    frame_set_record(index, (uint8_t)(shape << RECORD_SHAPE_SHIFT | (class - FRAME_KERNEL) |
-                                      (account ? RECORD_NOTED : 0)));
+    frame_set_record(
+        index, (uint8_t)(shape << RECORD_SHAPE_SHIFT | RECORD_KIND(class) | (account ? RECORD_NOTED : 0)));
 }
 
 uint64_t frame_holder(uint64_t index)

@@ -5,21 +5,6 @@
  */
 #include "kernel/mm/frame_state.h"
 
-/* Stop everything and bring all free memory into the pool, until end_alone. */
-static void begin_alone(void)
-{
-    frame_cache_quiesce();
-    frame_lock(&frames.lock);
-    for (uint32_t n = 0; n < frames.cpus; n++)
-        frame_cache_empty(&frames.cpu[n]);
-}
-
-static void end_alone(void)
-{
-    frame_unlock(&frames.lock);
-    frame_cache_resume();
-}
-
 static bool class_can_hold(enum frame_class class)
 {
     return class >= FRAME_KERNEL && class <= FRAME_RESERVED;
@@ -27,11 +12,16 @@ static bool class_can_hold(enum frame_class class)
 
 static bool take_within(unsigned order, enum frame_class class, uint64_t low, uint64_t high, uint64_t *index)
 {
-    if (!frame_pool_take_within(order, CLASS_GROUP(class), low, high, index))
-        return false;
-    frame_hold(*index, order, class, 0, 0);
-    frames.classes[class] += (int64_t)1 << order;
-    return true;
+    while (frame_pool_take_within(order, CLASS_GROUP(class), low, high, index)) {
+        if (frame_record(*index) != 0) {
+            frames.damaged++;
+            continue;
+        }
+        frame_hold(*index, order, class, 0, 0);
+        frames.classes[class] += (int64_t)1 << order;
+        return true;
+    }
+    return false;
 }
 
 enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low, pfn_t high, pfn_t *out)
@@ -39,17 +29,18 @@ enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low,
     if (order >= FRAME_ORDERS || !class_can_hold(class))
         return ERR_BAD_ARGUMENT;
     uint64_t index;
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     bool taken = take_within(order, class, low.value, high.value, &index);
-    frame_unlock(&frames.lock);
-    if (!taken) {
-        begin_alone();
+    frame_pool_unlock();
+    for (bool again = true; !taken && again; again = !taken && frame_others_gave()) {
+        frame_alone_begin();
         taken = take_within(order, class, low.value, high.value, &index);
-        end_alone();
+        frame_alone_end();
     }
-    if (taken)
-        *out = frame_at(index);
-    return taken ? ERR_NONE : ERR_NO_MEMORY;
+    if (!taken)
+        return ERR_NO_MEMORY;
+    *out = frame_at(index);
+    return frame_taken(*out, (uint64_t)1 << order);
 }
 
 /* The largest order of an aligned block that begins at `at` and ends at or below `end`. */
@@ -70,13 +61,13 @@ static bool frames_are_mapped(uint64_t first, uint64_t count)
     return count != 0 && first < limit && count <= limit - first;
 }
 
-/* Are all of these frames free? Alone. */
-static bool range_is_free(uint64_t first, uint64_t end)
+/* Are all of these frames free, for this group? Alone. */
+static bool range_is_free(uint64_t first, uint64_t end, unsigned group)
 {
     for (uint64_t at = first; at < end;) {
         unsigned order = piece_order(at, end);
         uint64_t index = frame_index_mapped(at);
-        if (index < SECTION_FRAMES || !frame_pool_is_free(index, order))
+        if (index < SECTION_FRAMES || !frame_pool_is_free(index, order) || !frame_is_for(index, group))
             return false;
         at += (uint64_t)1 << order;
     }
@@ -100,16 +91,16 @@ enum error frame_take(pfn_t first, pages_t count, enum frame_class class)
     if (!class_can_hold(class) || !frames_are_mapped(first.value, count.value))
         return ERR_BAD_ARGUMENT;
     uint64_t end = first.value + count.value;
-    begin_alone();
-    bool is_free = range_is_free(first.value, end);
+    frame_alone_begin();
+    bool is_free = range_is_free(first.value, end, CLASS_GROUP(class));
     if (is_free)
         take_range(first.value, end, class);
-    end_alone();
-    return is_free ? ERR_NONE : ERR_NOT_READY;
+    frame_alone_end();
+    return is_free ? frame_taken(first, count.value) : ERR_NOT_READY;
 }
 
-/* The lowest `count` contiguous free frames; NO_INDEX when there are none. Alone. */
-static uint64_t find_run(uint64_t count)
+/* The lowest `count` contiguous frames that are free for the group; NO_INDEX when there are none. Alone. */
+static uint64_t find_run(uint64_t count, unsigned group)
 {
     uint64_t begin = 0, end = 0; /* the run so far */
     for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER;) {
@@ -117,13 +108,14 @@ static uint64_t find_run(uint64_t count)
         unsigned order = i % CHUNK_FRAMES ? 0 : CHUNK_ORDER;
         if (order && !frame_pool_is_free(i, order))
             order = 0;
-        if (order || frame_pool_is_free(i, 0)) {
+        if ((order || frame_pool_is_free(i, 0)) && frame_is_for(i, group)) {
             begin = frame == end ? begin : frame;
             end = frame + ((uint64_t)1 << order);
             if (end - begin >= count)
                 return begin;
         }
-        bool skip = i % CHUNK_FRAMES == 0 && order == 0 && frames.chunk[i / CHUNK_FRAMES].free == 0;
+        bool skip =
+            i % CHUNK_FRAMES == 0 && order == 0 && frame_chunk_free(&frames.chunk[i / CHUNK_FRAMES]) == 0;
         i += skip ? CHUNK_FRAMES : (uint64_t)1 << order;
     }
     return NO_INDEX;
@@ -163,7 +155,7 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         part.value >= end || !is_aligned(part.value, (uint64_t)1 << part_order))
         return ERR_BAD_FREE;
     uint64_t part_end = part.value + ((uint64_t)1 << part_order);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     uint8_t record = frame_record(index);
     uint32_t note = frame_note(index);
     bool held = frame_is_held(index, order);
@@ -172,18 +164,25 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
         cut(part.value, part_end, index, record, note);
         cut(part_end, end, index, record, note);
     }
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return held ? frame_free(part, part_order) : ERR_BAD_FREE;
 }
 
-/* Do these frames consist of whole held blocks? Under the lock. */
-static bool run_is_held(uint64_t first, uint64_t end)
+/* What frame_hold has to be told of bad frames in a block when it is recorded anew. */
+static uint32_t retire_again(uint64_t index)
+{
+    return record_shape(frame_record(index)) == SHAPE_RETIRE ? (frame_note(index) & NOTE_FIRST_BAD) | 1 : 0;
+}
+
+/* Do these frames consist of whole held blocks, none or all of them reserved? Under the lock. */
+static bool run_is_held(uint64_t first, uint64_t end, bool reserved)
 {
     for (uint64_t at = first; at < end;) {
         uint64_t index = frame_index_mapped(at);
         uint8_t record = frame_record(index);
         unsigned order = record_order(record, frame_note(index));
-        if (!record_is_held(record) || (uint64_t)1 << order > end - at)
+        if (!record_is_held(record) || (record_class(record) == FRAME_RESERVED) != reserved ||
+            (uint64_t)1 << order > end - at)
             return false;
         at += (uint64_t)1 << order;
     }
@@ -195,9 +194,9 @@ enum error frame_free_run(pfn_t first, pages_t count)
     if (!frames_are_mapped(first.value, count.value))
         return ERR_BAD_FREE;
     uint64_t end = first.value + count.value;
-    frame_lock(&frames.lock);
-    bool held = run_is_held(first.value, end);
-    frame_unlock(&frames.lock);
+    frame_pool_lock();
+    bool held = run_is_held(first.value, end, false);
+    frame_pool_unlock();
     if (!held)
         return ERR_BAD_FREE;
     for (uint64_t at = first.value; at < end;) {
@@ -211,6 +210,25 @@ enum error frame_free_run(pfn_t first, pages_t count)
     return ERR_NONE;
 }
 
+enum error frame_unreserve(pfn_t first, pages_t count)
+{
+    if (!frames_are_mapped(first.value, count.value))
+        return ERR_BAD_FREE;
+    uint64_t end = first.value + count.value;
+    frame_pool_lock();
+    bool held = run_is_held(first.value, end, true);
+    for (uint64_t at = first.value; held && at < end;) {
+        uint64_t index = frame_index_mapped(at);
+        unsigned order = record_order(frame_record(index), frame_note(index));
+        frames.classes[FRAME_RESERVED] -= (int64_t)1 << order;
+        frames.classes[FRAME_DEVICE] += (int64_t)1 << order;
+        frame_hold(index, order, FRAME_DEVICE, 0, retire_again(index));
+        at += (uint64_t)1 << order;
+    }
+    frame_pool_unlock();
+    return held ? frame_free_run(first, count) : ERR_BAD_FREE;
+}
+
 /* The smallest block that holds them all, the rest of it given back: quick, and what works nearly always. */
 static enum error take_run_of_block(uint64_t count, enum frame_class class, pfn_t *out)
 {
@@ -222,12 +240,12 @@ static enum error take_run_of_block(uint64_t count, enum frame_class class, pfn_
     if (error != ERR_NONE || spare == 0)
         return error;
     uint64_t middle = out->value + count, index = frame_index_mapped(out->value);
-    frame_lock(&frames.lock);
+    frame_pool_lock();
     uint8_t record = frame_record(index);
     uint32_t note = frame_note(index);
     cut(out->value, middle, index, record, note);
     cut(middle, middle + spare, index, record, note);
-    frame_unlock(&frames.lock);
+    frame_pool_unlock();
     return frame_free_run(pfn(middle), (pages_t){spare});
 }
 
@@ -238,14 +256,56 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
     enum error error = take_run_of_block(count.value, class, out);
     if (error != ERR_NO_MEMORY)
         return error;
-    begin_alone();
-    uint64_t first = find_run(count.value);
-    if (first != NO_INDEX) {
-        take_range(first, first + count.value, class);
-        *out = pfn(first);
+    uint64_t first;
+    do {
+        frame_alone_begin();
+        first = find_run(count.value, CLASS_GROUP(class));
+        if (first != NO_INDEX)
+            take_range(first, first + count.value, class);
+        frame_alone_end();
+    } while (first == NO_INDEX && frame_others_gave());
+    if (first == NO_INDEX)
+        return ERR_NO_MEMORY;
+    *out = pfn(first);
+    return frame_taken(*out, count.value);
+}
+
+/* With the pool's lock: every case. */
+static enum error assign_any(uint64_t index, unsigned order, enum frame_class class, uint32_t account)
+{
+    frame_pool_lock();
+    bool held = frame_is_held(index, order);
+    if (held) {
+        frames.classes[record_class(frame_record(index))] -= (int64_t)1 << order;
+        frames.classes[class] += (int64_t)1 << order;
+        frame_hold(index, order, class, account, retire_again(index));
     }
-    end_alone();
-    return first != NO_INDEX ? ERR_NONE : ERR_NO_MEMORY;
+    frame_pool_unlock();
+    return held ? ERR_NONE : ERR_BAD_FREE;
+}
+
+enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uint32_t account)
+{
+    uint64_t index = frame_index(first);
+    if (index == NO_INDEX || order >= FRAME_ORDERS)
+        return ERR_BAD_FREE;
+    uint8_t record = frame_record(index);
+    if (!class_can_hold(class) || account >= FRAME_ACCOUNTS ||
+        (record_is_held(record) && CLASS_GROUP(record_class(record)) != CLASS_GROUP(class)))
+        return ERR_BAD_ARGUMENT;
+    struct frame_cpu *cpu = order < CACHED_ORDERS ? frame_cache_enter() : NULL;
+    if (cpu == NULL)
+        return assign_any(index, order, class, account);
+    record = frame_record(index);
+    if (record_shape(record) != SHAPE_HELD(order)) {
+        frame_cache_leave(cpu);
+        return assign_any(index, order, class, account);
+    }
+    cpu->given[record & RECORD_KIND_MASK] += (uint64_t)1 << order;
+    cpu->taken[class] += (uint64_t)1 << order;
+    frame_hold(index, order, class, account, 0);
+    frame_cache_leave(cpu);
+    return ERR_NONE;
 }
 
 /* Mark a frame of a held block; it is retired when the block is given back. Alone. */
@@ -270,8 +330,11 @@ static void retire_one(uint64_t frame)
         mark_bad(index);
         return;
     }
-    if (!frame_pool_take_within(0, 0, frame, frame + 1, &index))
-        frames.damaged++;
+    /* Wherever it is: of what group a bad frame is taken does not matter. */
+    bool taken = false;
+    for (unsigned group = 0; group < GROUPS && !taken; group++)
+        taken = frame_pool_take_within(0, group, frame, frame + 1, &index);
+    frames.damaged += !taken;
     frame_set_record(index, RECORD_RETIRED);
     frames.classes[FRAME_BAD]++;
 }
@@ -284,9 +347,9 @@ enum error frame_retire(pfn_t first, pages_t count)
     for (uint64_t frame = first.value; frame < end; frame++)
         if (frame_class_of(pfn(frame)) == FRAME_ABSENT)
             return ERR_BAD_ARGUMENT;
-    begin_alone();
+    frame_alone_begin();
     for (uint64_t frame = first.value; frame < end; frame++)
         retire_one(frame);
-    end_alone();
+    frame_alone_end();
     return ERR_NONE;
 }

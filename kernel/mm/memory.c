@@ -5,8 +5,8 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/aperture.h"
 #include "kernel/mm/charged.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/sched/thread.h"
 
 /* Pages to handle between two looks at what else is to do. */
@@ -45,7 +45,7 @@ void memory_destroy(struct object *object)
     for (uint64_t page = 0; memory->owned && page < memory->pages.value; page++) {
         pfn_t *leaf = memory->leaves[page / MEMORY_LEAF];
         if (leaf != NULL && page_slot(memory, page)->value != 0) {
-            uncharged_frame_free(*page_slot(memory, page));
+            frame_release(*page_slot(memory, page), 0);
         }
         step(page);
     }
@@ -100,13 +100,7 @@ static enum error page_commit(struct memory *memory, uint64_t page)
         }
         *leaf = memory_for_leaf;
     }
-    pfn_t frame;
-    enum error error = uncharged_frame(account, FRAME_USER_ANONYMOUS, &frame);
-    if (error == ERR_NONE) {
-        arch_zero_pages(aperture_at(pfn_to_paddr(frame)), 1);
-        *page_slot(memory, page) = frame;
-    }
-    return error;
+    return uncharged_zeroed_frame(account, FRAME_USER_ANONYMOUS, page_slot(memory, page));
 }
 
 enum error memory_make(struct account *account, pages_t pages, struct memory **out)

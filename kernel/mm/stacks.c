@@ -12,6 +12,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/charged.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
@@ -76,7 +77,7 @@ static enum error stack_map(uint64_t top)
         error = arch_map(arch_kernel_root(), bottom + mapped * PAGE_SIZE, pfn_to_paddr(frame), PAGE_SIZE,
                          MAP_READ | MAP_WRITE);
         if (error != ERR_NONE) {
-            uncharged_frame_free(frame);
+            frame_release(frame, 0);
         } else {
             mapped++;
         }
@@ -84,7 +85,7 @@ static enum error stack_map(uint64_t top)
     if (error != ERR_NONE) {
         stack_unmap(top, mapped, frames); /* nobody has touched it: nothing to flush */
         for (uint64_t i = 0; i < mapped; i++) {
-            uncharged_frame_free(frames[i]);
+            frame_release(frames[i], 0);
         }
     }
     return error;
@@ -183,7 +184,7 @@ static void pool_shrink(void)
     arch_flush_remote(everyone);
     arch_flush_local(true);
     for (unsigned i = 0; i < BATCH * PAGES; i++) {
-        uncharged_frame_free(frames[i]);
+        frame_release(frames[i], 0);
     }
     spin_lock(&stacks_lock);
     for (unsigned i = 0; i < BATCH; i++) {

@@ -5,6 +5,7 @@
 
 #include "kernel/debug/panic.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/zeroed.h"
 #include "lib/text.h"
 
 #define NUMBERS FRAME_ACCOUNTS
@@ -12,8 +13,10 @@
 
 static struct spinlock list_lock = SPINLOCK("list of accounts", LOCK_ACCOUNT_LIST);
 
-/* Guarded by list_lock. The kernel's own is the head of the list, and has number 0. */
-static uint64_t numbers_used[WORDS] = {1};
+/* Guarded by list_lock. The kernel's own is the head of the list, and has number 0; another one stands for
+ * zeroed frames.
+ */
+static uint64_t numbers_used[WORDS] = {[0] = 1, [ZEROED_ACCOUNT / 64] = (uint64_t)1 << ZEROED_ACCOUNT % 64};
 static uint32_t last_number; /* given out last */
 
 /* The next free one, so that numbers are used again late; 0 when there is none. The list is locked. */

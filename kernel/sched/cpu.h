@@ -13,6 +13,7 @@
 
 #define CPU_MAX 256
 
+struct arch_leaf;
 struct aspace;
 struct object;
 struct thread;
@@ -36,7 +37,12 @@ struct cpu {
 
     /* Set once. */
     uint32_t apic_id;
+    uint32_t area; /* which of the per-CPU areas is its own: the order in which it came, not its number */
+    uint32_t node; /* which memory is near: mm/node.h */
     bool boot;
+    struct arch_leaf *windows; /* of mm/window.h, as the three below */
+    struct arch_leaf *window_large;
+    uint64_t window_area;
 
     /* Owning CPU only. */
     struct thread *current;

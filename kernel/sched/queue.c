@@ -9,6 +9,8 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/mm/frame_debug.h"
+#include "kernel/mm/zeroed.h"
 #include "kernel/obj/task.h"
 
 struct cpu *cpus[CPU_MAX];
@@ -401,6 +403,11 @@ void thread_adopt_idle(struct cpu *cpu)
     cpu->idle = cpu->current = idle;
 }
 
+static bool nothing_to_do(const struct cpu *cpu)
+{
+    return __atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0 && list_empty(&cpu->ready);
+}
+
 void thread_become_idle(struct cpu *cpu)
 {
     for (;;) {
@@ -409,7 +416,11 @@ void thread_become_idle(struct cpu *cpu)
         }
         steal(cpu);
         queue_yield();
-        if (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) == 0 && list_empty(&cpu->ready)) {
+        while (nothing_to_do(cpu) && (zeroed_refill() || frame_tidy())) {
+            arch_interrupt_window();
+        }
+        frame_debug_idle();
+        if (nothing_to_do(cpu)) {
             arch_idle();
         }
     }

@@ -28,8 +28,9 @@ enum lock_rank {
     LOCK_KERNEL_MAP,    /* page tables of the kernel half */
     LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
     LOCK_ACCOUNTS,      /* charges that need more than their CPU has; under any of the above */
-    LOCK_LOG,           /* anything may log */
-    LOCK_SCREEN,        /* the log writes to the console */
+    LOCK_ZEROED, /* frames kept ready; given back when there are no others, so below all who take frames */
+    LOCK_LOG,    /* anything may log */
+    LOCK_SCREEN, /* the log writes to the console */
     LOCK_RANKS
 };
 

@@ -7,8 +7,9 @@
 #include "kernel/arch/machine.h"
 #include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
-#include "kernel/init/boot_memory.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/node.h"
+#include "kernel/mm/zeroed.h"
 #include "kernel/obj/account_tree.h"
 #include "kernel/obj/task.h"
 #include "lib/environment.h"
@@ -20,7 +21,7 @@ static bool read_memory(uint64_t *index, union topic_record *out)
         return false;
     }
     struct frame_counts counts;
-    frame_count(&counts);
+    zeroed_count_frames(&counts);
     const uint64_t *c = counts.classes;
     out->memory = (struct system_memory){
         .total = counts.total * PAGE_SIZE,
@@ -28,7 +29,7 @@ static bool read_memory(uint64_t *index, union topic_record *out)
         .page_tables = c[FRAME_PAGE_TABLE] * PAGE_SIZE,
         .kernel = (c[FRAME_KERNEL] + c[FRAME_STACK] + c[FRAME_METADATA]) * PAGE_SIZE,
         .user = (c[FRAME_USER_ANONYMOUS] + c[FRAME_USER_SHARED]) * PAGE_SIZE,
-        .reserved = boot_memory_reserved(),
+        .reserved = (c[FRAME_RESERVED] + c[FRAME_DEVICE] + c[FRAME_BAD]) * PAGE_SIZE,
     };
     _Static_assert(MEMORY_ORDERS == FRAME_ORDERS, "system.h");
     memcpy(out->memory.free_blocks, counts.free_blocks, sizeof(out->memory.free_blocks));
@@ -94,7 +95,8 @@ static bool read_variable(uint64_t *index, union topic_record *out)
     return true;
 }
 
-_Static_assert(FRAME_CLASS_COUNT == FRAME_CLASSES && FRAME_BAD == 10 && FRAME_USER_ANONYMOUS == 5,
+_Static_assert(FRAME_CLASS_COUNT == FRAME_CLASSES && FRAME_SPARE == 11 && FRAME_BAD == 10 &&
+                   FRAME_USER_ANONYMOUS == 5,
                "system.h");
 _Static_assert(FRAME_KERNEL == 2 && FRAME_PAGE_TABLE == 3 && FRAME_STACK == 4 && FRAME_RESERVED == 9,
                "system.h");
@@ -105,25 +107,53 @@ static bool read_frames(uint64_t *index, union topic_record *out)
         return false;
     }
     struct frame_counts counts;
-    frame_count(&counts);
+    zeroed_count_frames(&counts);
     out->frames = (struct system_frames){.total = counts.total, .free = counts.free, .cached = counts.cached};
     memcpy(out->frames.classes, counts.classes, sizeof(out->frames.classes));
     memcpy(out->frames.free_blocks, counts.free_blocks, sizeof(out->frames.free_blocks));
     return true;
 }
 
-static bool read_chunk(uint64_t *index, union topic_record *out)
+/* The piece with this number, or the next one with RAM in it. */
+static bool read_frame_map(uint64_t *index, union topic_record *out)
 {
-    const uint64_t frames = CHUNK_BYTES / PAGE_SIZE;
-    uint64_t chunk = boot_memory_next_chunk(*index);
-    if (chunk == UINT64_MAX) {
+    uint64_t order = FRAME_MAP_ORDER(*index), number = FRAME_MAP_NUMBER(*index), classes[FRAME_CLASSES];
+    if (order > FRAME_MAP_HIGHEST_ORDER || number > FRAME_LIMIT >> order) {
         return false;
     }
-    out->chunk = (struct system_chunk){.address = chunk * CHUNK_BYTES};
-    for (uint64_t i = 0; i < frames; i++) {
-        out->chunk.frames[frame_class_of(pfn(chunk * frames + i))]++;
+    pages_t pages = {(uint64_t)1 << order};
+    pfn_t at = pfn(number << order);
+    do {
+        if (!frame_find_ram(at, &at)) {
+            return false;
+        }
+        number = at.value >> order;
+        frame_survey(pfn(number << order), pages, classes);
+        at = pfn((number + 1) << order);
+    } while (classes[FRAME_ABSENT] == pages.value);
+    out->frame_map = (struct system_frame_map){.address = number << (order + PAGE_SHIFT)};
+    for (unsigned i = 0; i < FRAME_CLASSES; i++) {
+        out->frame_map.frames[i] = (uint32_t)classes[i];
     }
-    *index = chunk;
+    *index = FRAME_MAP_INDEX(order, number);
+    return true;
+}
+
+static bool read_node(uint64_t *index, union topic_record *out)
+{
+    if (*index >= node_count()) {
+        return false;
+    }
+    unsigned number = (unsigned)*index;
+    uint64_t classes[FRAME_CLASSES];
+    node_survey(number, classes);
+    out->node = (struct system_node){.number = number, .free = classes[FRAME_FREE]};
+    for (unsigned i = FRAME_FREE; i < FRAME_CLASSES; i++) {
+        out->node.total += classes[i];
+    }
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        out->node.cpus += cpus[i]->node == number;
+    }
     return true;
 }
 
@@ -174,9 +204,10 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_ENVIRONMENT, sizeof(struct system_variable), read_variable},
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
-        {TOPIC_CHUNKS, sizeof(struct system_chunk), read_chunk},
         {TOPIC_ACCOUNTS, sizeof(struct account_info), read_account},
         {TOPIC_BOOKS, sizeof(struct system_books), read_books},
+        {TOPIC_NODES, sizeof(struct system_node), read_node},
+        {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (topics[i].number == number) {

@@ -19,9 +19,10 @@ union topic_record {
     struct system_variable variable;
     struct system_boot boot;
     struct system_frames frames;
-    struct system_chunk chunk;
     struct account_info account;
     struct system_books books;
+    struct system_frame_map frame_map;
+    struct system_node node;
 };
 
 struct topic {

@@ -61,23 +61,53 @@ static bool range_is(uint64_t first, uint64_t count, uint8_t what)
     return all;
 }
 
+/* Many single frames at a time: the caches have other ways for them. */
+static void take_many(enum frame_class class, size_t count)
+{
+    pfn_t taken[256];
+    size_t got = frame_alloc_batch(0, class, taken, count);
+    check(got == count || held_count + got == ram_count);
+    for (size_t i = 0; i < got; i++)
+        mark(taken[i].value, 1, 0, 1);
+}
+
+static void give_one(uint64_t frame, unsigned order)
+{
+    if (frame_free(pfn(frame), order) == ERR_NONE)
+        mark(frame, 1u << order, 1, 0);
+}
+
+static void give_many(uint64_t frame, uint64_t count)
+{
+    for (uint64_t i = frame; i < frame + count; i++)
+        give_one(i, 0);
+}
+
 static void step(const uint8_t *data)
 {
-    uint64_t frame = (data[1] | data[2] << 8) % (FRAMES + 8), count = 1 + data[3] % 64;
+    uint64_t frame = (data[1] | data[2] << 8) % (FRAMES + 8), count = 1 + data[3];
     unsigned order = data[3] % 11;
     pfn_t first;
     frame_host_enter(data[0] >> 4 & 1 ? FRAME_CPUS - 1 : data[0] >> 5 & 1);
     enum frame_class class = FRAME_KERNEL + data[0] % 8 % 6;
     switch (data[0] & 15) {
-    case 0 ... 3:
+    case 0 ... 2:
         if (frame_alloc(order, class, &first) == ERR_NONE)
             mark(first.value, 1u << order, 0, 1);
         else
             check(order > 0 || held_count == ram_count);
         break;
-    case 4 ... 8:
-        if (frame_free(pfn(frame), order) == ERR_NONE)
-            mark(frame, 1u << order, 1, 0);
+    case 3:
+        take_many(class, count);
+        break;
+    case 4:
+        give_many(frame, count);
+        break;
+    case 5:
+        give_one(align_down(frame, 1u << order), order);
+        break;
+    case 6 ... 8:
+        give_one(frame, order);
         break;
     case 9:
         if (frame_alloc_run((pages_t){count}, class, &first) == ERR_NONE)

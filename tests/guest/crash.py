@@ -23,6 +23,11 @@ KINDS = {
     "text": [r"PANIC: page fault writing ffffffffffe02000, not allowed", r"translation of", r"page table .* leaf",
              r"backtrace:", r"selftest_run\+0x", "the system is stopped"],
     "stack": [r"PANIC: double fault", r"backtrace:", r"crash_overflow_stack\+0x", "the system is stopped"],
+    "frame": [r"PANIC: frame [0-9a-f]+ was written to after it was given back as 'user' of account 7: 1234 at "
+              r"offset 320",
+              r"backtrace:", r"frame_alloc\+0x|take\w*\+0x", "the system is stopped"],
+    "free": [r"PANIC: frame [0-9a-f]+ is given back as a block of order 2, but it is held as 'page table': "
+             r"8 frames from", r"backtrace:", "the system is stopped"],
     "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
              "the system is stopped"],
 }
@@ -42,7 +47,8 @@ def missing(lines, patterns):
 def crash(suite, kind):
     name = f"a panic tells of '{kind}' and ends QEMU with its status"
     try:
-        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=["test=1", f"crash={kind}"]) as machine:
+        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
+                     config=["test=1", "frames=debug", f"crash={kind}"]) as machine:
             code = machine.finish(90)
             lines = [clean(line) for line in machine.process.before.split("\n")]
     except GuestError as error:

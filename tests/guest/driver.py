@@ -38,11 +38,12 @@ class GuestError(Exception):
 
 class Machine:
     def __init__(self, name, image, *, cpus=1, memory="512M", cpu="max", config=(), exit_device=True, icount=False,
-                 reboots=False, extra=()):
+                 nodes=1, reboots=False, extra=()):
         self.name = name
         self.image = Path(image)
         self.config = list(config)
-        self.options = {"cpus": cpus, "memory": memory, "cpu": cpu, "exit_device": exit_device, "icount": icount}
+        self.options = {"cpus": cpus, "memory": memory, "cpu": cpu, "exit_device": exit_device, "icount": icount,
+                        "nodes": nodes}
         self.extra = list(extra) + ([] if reboots else ["-no-reboot"])
         self.log_path = LOGS / f"{name}.log"
         self.process = None

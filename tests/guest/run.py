@@ -25,13 +25,15 @@ class Kind:
     program: str = "utest"
     config: tuple = ()
     image: str = "test"
+    nodes: int = 1
 
     def name(self):
         cpus = self.cpus.partition(",")[0]
         words = [f"{cpus}cpu", self.memory, self.cpu.replace(",", "-").replace("=", "-")]
-        words += [self.image] if self.image != "test" else []
+        words += [] if self.nodes == 1 else [f"{self.nodes}nodes"]
+        words += [word.replace("=", "-") for word in self.config if not word.startswith(("badmem", "inject"))]
         words += ["fuzz"] if self.speaker() == "fuzz" else []
-        return "-".join(words)
+        return "-".join(words if self.image == "test" else [*words, self.image])
 
     def speaker(self):
         """The program, if it tells results as a suite does."""
@@ -42,10 +44,15 @@ class Kind:
         return TOP / f"build/{self.image}.img"
 
 
+# Far more memory than the host has; QEMU puts what is above 1 TiB behind a hole, so that this reaches beyond 2 TiB.
+HUGE = {"cpu": "max,phys-bits=46", "program": "hello"}
+
 # Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: the least
-# memory the firmware starts with, far more memory than the host has, APIC ids with gaps, many CPUs.
+# memory the firmware starts with, huge memory with and without 1 GiB pages, two NUMA nodes, all RAM in the aperture,
+# frames filled and checked, APIC ids with gaps, many CPUs.
 MACHINES = [
-    Kind("1", "64M", config=("badmem=0x2000000,0x3000",)),
+    Kind("1", "48M", config=("badmem=0x2000000,0x3000",)),
+    Kind("1", "64M"),
     Kind("1", "512M", "qemu64"),
     Kind("1", "8G", "max,la57=off"),
     Kind("2", "64M", "qemu64"),
@@ -54,7 +61,11 @@ MACHINES = [
     Kind("8", "64M", "max,la57=off"),
     Kind("8", "512M"),
     Kind("8", "8G", "qemu64"),
-    Kind("4", "64G"),
+    Kind("4", "64G", nodes=2),
+    Kind("2", "1536G", config=("nofeature=pdpe1gb", "aperture=full"), **HUGE),
+    Kind("2", "3072G", **HUGE),
+    Kind("4", "1G", config=("aperture=full",)),
+    Kind("2", "64M", config=("frames=debug", "audit=1")),
     Kind("6,sockets=2,cores=3,threads=1", "256M"),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
@@ -73,7 +84,7 @@ def run_machine(kind):
     trouble = None
     try:
         with Machine(f"guest-{kind.name()}", kind.path(), cpus=kind.cpus, memory=kind.memory, cpu=kind.cpu,
-                     config=[*CONFIG, *kind.config, f"autorun={kind.program}"]) as machine:
+                     nodes=kind.nodes, config=[*CONFIG, *kind.config, f"autorun={kind.program}"]) as machine:
             for line in machine.lines_until_end(SECONDS):
                 if not suite.feed(line) and "PANIC" in line:
                     suite.fail("no panic", line)

@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "kernel/debug/panic.h"
-#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/zeroed.h"
 #include "kernel/obj/account_tree.h"
 
 struct cpu *cpus[CPU_MAX];
@@ -137,10 +138,14 @@ enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t acco
     return ERR_NO_MEMORY; /* nothing here has frames */
 }
 
-enum error frame_free(pfn_t first, unsigned order)
+enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
 {
-    (void)first, (void)order;
-    return ERR_BAD_FREE;
+    return frame_alloc_for(0, class, account, out);
+}
+
+void frame_release(pfn_t first, unsigned order)
+{
+    panic("block %lx of order %u is given back, which nobody has", (unsigned long)first.value, order);
 }
 
 static void host_object_destroy(struct object *object)

@@ -47,6 +47,42 @@ static void a_madt_names_processors_controllers_and_overrides(void **state)
     assert_int_equal(m.override[0].interrupt.flags, 0x0d);
 }
 
+static void put64(uint8_t *at, uint64_t value)
+{
+    memcpy(at, &value, sizeof(value));
+}
+
+static void an_srat_names_the_domains_of_memory_and_processors(void **state)
+{
+    (void)state;
+    uint8_t table[48 + 16 + 40 + 40 + 24] = {0};
+    uint8_t *e = table + 48;
+    e[0] = 0, e[1] = 16, e[2] = 2, e[3] = 7, e[4] = 1, e[9] = 1; /* domain 0x102, APIC id 7 */
+    e += 16;
+    e[0] = 1, e[1] = 40, e[28] = 1;
+    put32(e + 2, 3);
+    put64(e + 8, 0x100000000);
+    put64(e + 16, 0x40000000);
+    e += 40;
+    e[0] = 1, e[1] = 40, e[28] = 0; /* not enabled */
+    put64(e + 16, 0x1000);
+    e += 40;
+    e[0] = 2, e[1] = 24, e[12] = 1;
+    put32(e + 4, 5);
+    put32(e + 8, 300);
+    static struct acpi_machine m;
+    acpi_parse_srat(table, sizeof(table), &m);
+    assert_int_equal(m.nears, 2);
+    assert_int_equal(m.near[0].domain, 0x102);
+    assert_int_equal(m.near[0].apic_id, 7);
+    assert_int_equal(m.near[1].domain, 5);
+    assert_int_equal(m.near[1].apic_id, 300);
+    assert_int_equal(m.memories, 1);
+    assert_int_equal(m.memory[0].domain, 3);
+    assert_int_equal(m.memory[0].address, 0x100000000);
+    assert_int_equal(m.memory[0].bytes, 0x40000000);
+}
+
 static void sleep_values_are_found_in_each_encoding(void **state)
 {
     (void)state;
@@ -117,10 +153,12 @@ static void random_bytes_of_any_length_are_survived(void **state)
         }
         struct acpi_machine m = {0};
         acpi_parse_madt(table, length, &m);
+        acpi_parse_srat(table, length, &m);
         acpi_parse_hpet(table, length, &m);
         acpi_parse_fadt(table, length, &m);
         acpi_parse_s5(table, length, &m);
         (void)acpi_checksum_good(table, length);
+        assert_true(m.memories <= ACPI_MEMORIES && m.nears <= ACPI_NEAR);
         assert_true(m.ioapics <= ACPI_IOAPICS && m.overrides <= ACPI_OVERRIDES);
         free(table);
     }
@@ -130,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_madt_names_processors_controllers_and_overrides),
+        cmocka_unit_test(an_srat_names_the_domains_of_memory_and_processors),
         cmocka_unit_test(sleep_values_are_found_in_each_encoding),
         cmocka_unit_test(a_string_that_only_looks_like_s5_is_passed_over),
         cmocka_unit_test(the_fadt_gives_ports_and_the_dsdt),

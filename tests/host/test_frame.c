@@ -42,7 +42,7 @@ struct trial {
 static void try_alloc(struct trial *trial)
 {
     struct held_block block = {.order = random_order(&trial->random),
-                               .class = FRAME_KERNEL + (unsigned)random_below(&trial->random, 8)};
+                               .class = FRAME_KERNEL + (unsigned)random_below(&trial->random, 7)};
     pfn_t first;
     enum error error = frame_alloc(block.order, block.class, &first);
     if (error != ERR_NONE) {

@@ -67,14 +67,16 @@ static uint64_t state_key(void)
 {
     uint64_t key = 1, chunk = frame_index_mapped(FIRST) / CHUNK_FRAMES;
     for (unsigned n = 0; n < frames.cpus; n++) {
-        for (unsigned order = 0; order < ORDERS; order++) {
+        struct frame_hand *hand = &frames.cpu[n].hand[1];
+        for (unsigned order = 1; order < ORDERS; order++) {
             const struct frame_stack *stack = frame_cpu_stack(&frames.cpu[n], order, 1);
             mix_items(&key, stack->item, stack->count);
-            mix_items(&key, stack->spare, stack->spares);
         }
-        const struct frame_hand *hand = &frames.cpu[n].hand[1];
-        mix_items(&key, hand->returns, hand->returned);
-        mix(&key, frames.cpu[n].open[1][0]);
+        uint32_t freed, *items = frame_hand_freed(hand, &freed);
+        mix_items(&key, items, freed);
+        mix(&key, (uint64_t)(hand->mark - hand->begin) << 32 | hand->open);
+        for (unsigned at = 0; at < CACHE_WORDS; at++)
+            mix(&key, frame_cache_word(&frames.cpu[n], at).bits);
     }
     mix(&key, frames.map[chunk][0]);
     mix(&key, frames.chunk[chunk].order | (uint64_t)frames.chunk[chunk].stale << 8 |

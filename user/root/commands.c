@@ -19,7 +19,8 @@ static command_function command_help;
 static const struct command commands[] = {
     {"help", "", "list the commands", command_help, 0, 0},
     {"mem", "", "what memory is used for, and the free blocks by order", command_mem, 0, 0},
-    {"frames", "[audit]", "who has each page frame, as a map; audit checks the books", command_frames, 0, 1},
+    {"frames", "[audit | map ORDER]", "who has each page frame, as a map; audit checks the books",
+     command_frames, 0, 2},
     {"accounts", "", "who may take how much memory, and has", command_accounts, 0, 0},
     {"cpus", "", "the CPUs and what they do", command_cpus, 0, 0},
     {"features", "", "CPU features found, and whether the kernel uses them", command_features, 0, 0},

@@ -1,7 +1,7 @@
 /*
  * The command that shows physical memory: totals by class, free blocks, and a map in which each sign stands
- * for as many chunks of 2 MiB as it takes to fit, showing what most of their frames that are not free are
- * used for.
+ * for 2 MiB, or as many times twice that as it takes to fit, showing what most of their frames that are not
+ * free are used for.
  */
 #include "lib/text.h"
 #include "lib/units.h"
@@ -12,10 +12,11 @@
 #include "user/libq/system.h"
 #include "user/root/commands.h"
 
-#define ROW        64
-#define ROWS_MOST  24
-#define RECORDS    256
-#define FREE_CLASS 1
+#define ROW         64
+#define ROWS_MOST   24
+#define RECORDS     256
+#define FREE_CLASS  1
+#define SPARE_CLASS 11
 
 static const char *const names[FRAME_CLASS_COUNT] = {
 #define CLASS_NAME(number, text) [number] = (text),
@@ -23,18 +24,18 @@ static const char *const names[FRAME_CLASS_COUNT] = {
 #undef CLASS_NAME
 };
 
-static const char signs[FRAME_CLASS_COUNT + 1] = " .KPSUWDMRX";
+static const char signs[FRAME_CLASS_COUNT + 1] = " .KPSUWDMRXk";
 static const char *const colours[FRAME_CLASS_COUNT] = {"0",  "90", "93", "95", "33", "92",
-                                                       "96", "94", "35", "37", "91"};
+                                                       "96", "94", "35", "37", "91", "33"};
 
-static struct system_chunk chunks[RECORDS];
+static struct system_frame_map pieces[RECORDS];
 
-/* Signs of a map under way: one cell gathers `each` chunks from an address on. */
+/* Signs of a map under way: one cell is a piece of 2^order frames. */
 struct map {
-    uint64_t each;
-    uint64_t first; /* chunk number of the first cell of the row */
+    unsigned order;
+    uint64_t first; /* number of the first piece of the row */
     bool open;      /* a row has begun */
-    uint64_t cell[ROW][FRAME_CLASS_COUNT];
+    uint32_t cell[ROW][FRAME_CLASS_COUNT];
 };
 
 static void print_totals(const struct system_frames *frames)
@@ -59,14 +60,17 @@ static void print_totals(const struct system_frames *frames)
     print("\n");
 }
 
-/* What a cell shows: the class that most of its used frames have; free when none is used. */
-static unsigned cell_class(const uint64_t *frames)
+/* What a cell shows: the class that most of its used frames have; what is free when none is used. */
+static unsigned cell_class(const uint32_t *frames)
 {
-    unsigned best = frames[FREE_CLASS] > 0 ? FREE_CLASS : 0;
-    for (unsigned i = FREE_CLASS + 1; i < FRAME_CLASS_COUNT; i++) {
-        if (frames[i] > 0 && (best <= FREE_CLASS || frames[i] > frames[best])) {
+    unsigned best = 0;
+    for (unsigned i = FREE_CLASS + 1; i < SPARE_CLASS; i++) {
+        if (frames[i] > 0 && (best == 0 || frames[i] > frames[best])) {
             best = i;
         }
+    }
+    if (best == 0) {
+        best = frames[SPARE_CLASS] > 0 ? SPARE_CLASS : frames[FREE_CLASS] > 0 ? FREE_CLASS : 0;
     }
     return best;
 }
@@ -76,7 +80,7 @@ static void row_end(struct map *map)
     if (!map->open) {
         return;
     }
-    print("  %12lx ", map->first * CHUNK_BYTES);
+    print("  %12lx ", map->first << map->order << PAGE_SHIFT);
     for (unsigned i = 0; i < ROW; i++) {
         unsigned class = cell_class(map->cell[i]);
         print("\033[%sm%c", colours[class], signs[class]);
@@ -85,44 +89,72 @@ static void row_end(struct map *map)
     map->open = false;
 }
 
-static void map_add(struct map *map, const struct system_chunk *chunk)
+static void map_add(struct map *map, const struct system_frame_map *piece)
 {
-    uint64_t number = chunk->address / CHUNK_BYTES;
-    uint64_t row = map->each * ROW;
-    if (map->open && number >= map->first + row) {
+    uint64_t number = piece->address >> PAGE_SHIFT >> map->order;
+    if (map->open && number >= map->first + ROW) {
         row_end(map);
     }
     if (!map->open) {
         memset(map->cell, 0, sizeof map->cell);
-        map->first = number / row * row;
+        map->first = number / ROW * ROW;
         map->open = true;
     }
-    uint64_t *cell = map->cell[(number - map->first) / map->each];
-    for (unsigned i = 0; i < FRAME_CLASS_COUNT; i++) {
-        cell[i] += chunk->frames[i];
-    }
+    memcpy(map->cell[number - map->first], piece->frames, sizeof piece->frames);
 }
 
-static enum error print_map(uint64_t total_frames)
+/* The order at which the whole map has ROWS_MOST rows or a few more, but at least 2 MiB a sign. */
+static unsigned map_order(uint64_t total_frames)
+{
+    unsigned order = 9;
+    while (total_frames >> order > (uint64_t)ROW * ROWS_MOST && order < FRAME_MAP_HIGHEST_ORDER) {
+        order++;
+    }
+    return order;
+}
+
+static enum error print_map(unsigned order)
 {
     static struct map map;
-    uint64_t index = 0, bytes;
-    uint64_t total_chunks = total_frames * PAGE_SIZE / CHUNK_BYTES;
-    for (map.each = 1; total_chunks / map.each > (uint64_t)ROW * ROWS_MOST; map.each *= 2) {
-    }
-    print("map, %lu MiB a sign:\n", map.each * CHUNK_BYTES / MIB);
+    uint64_t bytes, number = 0;
+    map.order = order;
+    print("map, %lu KiB a sign:\n", (PAGE_SIZE << order) / KIB);
     for (;;) {
-        enum error error =
-            sys_system_read(startup->system, TOPIC_CHUNKS, index, chunks, sizeof chunks, &bytes);
+        enum error error = sys_system_read(startup->system, TOPIC_FRAME_MAP,
+                                           FRAME_MAP_INDEX(map.order, number), pieces, sizeof pieces, &bytes);
         if (error != ERR_NONE || bytes == 0) {
             row_end(&map);
             return error;
         }
-        for (uint64_t i = 0; i < bytes / sizeof chunks[0]; i++) {
-            map_add(&map, &chunks[i]);
-            index = chunks[i].address / CHUNK_BYTES + 1;
+        for (uint64_t i = 0; i < bytes / sizeof pieces[0]; i++) {
+            map_add(&map, &pieces[i]);
+            number = (pieces[i].address >> PAGE_SHIFT >> map.order) + 1;
         }
     }
+}
+
+/* Where the machine has several nodes, what each has. */
+static void print_nodes(void)
+{
+    struct system_node node;
+    bool several = system_record(TOPIC_NODES, 1, &node, sizeof node) == ERR_NONE;
+    for (uint64_t i = 0; several && system_record(TOPIC_NODES, i, &node, sizeof node) == ERR_NONE; i++) {
+        print("  node %u, near to %u CPUs: %lu frames, %lu of them free\n", node.number, node.cpus,
+              node.total, node.free);
+    }
+}
+
+static enum error print_all(void)
+{
+    struct system_frames frames;
+    enum error error = system_record(TOPIC_FRAMES, 0, &frames, sizeof frames);
+    if (error == ERR_NONE) {
+        print("page frames: %lu, %lu of them free\n", frames.total, frames.free);
+        print_totals(&frames);
+        print_nodes();
+        error = print_map(map_order(frames.total));
+    }
+    return error;
 }
 
 static void audit(void)
@@ -131,22 +163,30 @@ static void audit(void)
     print("frames: %s\n", error == ERR_NONE ? "maps, counts, caches and records agree" : error_text(error));
 }
 
+/* The map alone, as fine as one wants it. */
+static enum error map_alone(const char *word)
+{
+    uint64_t order;
+    if (!text_to_number(word, strlen(word), &order) || order > FRAME_MAP_HIGHEST_ORDER) {
+        print("frames: '%s' is no order, which is a number from 0 (4 KiB a sign) to %u\n", word,
+              FRAME_MAP_HIGHEST_ORDER);
+        return ERR_NONE;
+    }
+    return print_map((unsigned)order);
+}
+
 void command_frames(size_t count, char **words)
 {
-    struct system_frames frames;
-    if (count > 1) {
-        if (text_equal(words[1], "audit")) {
-            audit();
-        } else {
-            print("frames: there is nothing to do that is called '%s'; try audit\n", words[1]);
-        }
-        return;
-    }
-    enum error error = system_record(TOPIC_FRAMES, 0, &frames, sizeof frames);
-    if (error == ERR_NONE) {
-        print("page frames: %lu, %lu of them free\n", frames.total, frames.free);
-        print_totals(&frames);
-        error = print_map(frames.total);
+    enum error error = ERR_NONE;
+    if (count == 1) {
+        error = print_all();
+    } else if (count == 3 && text_equal(words[1], "map")) {
+        error = map_alone(words[2]);
+    } else if (count == 2 && text_equal(words[1], "audit")) {
+        audit();
+    } else {
+        print("frames: '%s' is not known like that; there are `frames audit` and `frames map ORDER`\n",
+              words[1]);
     }
     if (error != ERR_NONE) {
         print("frames: the kernel does not tell: %s\n", error_text(error));

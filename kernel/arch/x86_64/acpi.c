@@ -6,6 +6,7 @@
 #include "kernel/arch/x86_64/acpi_tables.h"
 #include "kernel/debug/log.h"
 #include "kernel/mm/device.h"
+#include "kernel/mm/node.h"
 #include "lib/text.h"
 
 #define TABLE_LIMIT (4 * MIB)
@@ -37,6 +38,8 @@ static void table_take(const uint8_t *table, uint32_t length)
 {
     if (text_matches((const char *)table, 4, "APIC")) {
         acpi_parse_madt(table, length, &acpi_machine);
+    } else if (text_matches((const char *)table, 4, "SRAT")) {
+        acpi_parse_srat(table, length, &acpi_machine);
     } else if (text_matches((const char *)table, 4, "HPET")) {
         acpi_parse_hpet(table, length, &acpi_machine);
     } else if (text_matches((const char *)table, 4, "FACP")) {
@@ -73,8 +76,23 @@ void acpi_find(paddr_t root)
             table_take(entry, entry_length);
         }
     }
-    log_info("acpi: %u processors, %u I/O APICs, hpet %s, power-off %s", acpi_machine.processors,
-             acpi_machine.ioapics, acpi_machine.hpet != 0 ? "yes" : "no", acpi_machine.s5 ? "yes" : "no");
+    for (unsigned i = 0; i < acpi_machine.memories; i++) {
+        const struct acpi_memory *m = &acpi_machine.memory[i];
+        node_add_memory(m->domain, paddr_to_pfn(paddr(m->address)), (pages_t){m->bytes >> PAGE_SHIFT});
+    }
+    log_info("acpi: %u processors, %u I/O APICs, %u memory nodes, hpet %s, power-off %s",
+             acpi_machine.processors, acpi_machine.ioapics, node_count(),
+             acpi_machine.hpet != 0 ? "yes" : "no", acpi_machine.s5 ? "yes" : "no");
+}
+
+uint32_t acpi_domain_of(uint32_t apic_id)
+{
+    for (unsigned i = 0; i < acpi_machine.nears; i++) {
+        if (acpi_machine.near[i].apic_id == apic_id) {
+            return acpi_machine.near[i].domain;
+        }
+    }
+    return 0;
 }
 
 struct acpi_interrupt acpi_isa_interrupt(unsigned line)

@@ -12,6 +12,8 @@
 
 #define ACPI_IOAPICS   8
 #define ACPI_OVERRIDES 16
+#define ACPI_MEMORIES  64
+#define ACPI_NEAR      256
 
 struct acpi_ioapic {
     uint64_t address;
@@ -28,6 +30,17 @@ struct acpi_override {
     struct acpi_interrupt interrupt;
 };
 
+/* Memory, or a processor, and the proximity domain that it is in. */
+struct acpi_memory {
+    uint32_t domain;
+    uint64_t address, bytes;
+};
+
+struct acpi_near {
+    uint32_t domain;
+    uint32_t apic_id;
+};
+
 /* A register of the FADT: in port or memory space. */
 struct acpi_register {
     bool present;
@@ -41,9 +54,13 @@ struct acpi_machine {
     unsigned overrides;
     struct acpi_override override[ACPI_OVERRIDES];
     unsigned processors; /* enabled in the MADT */
-    uint64_t hpet;       /* physical address of the HPET, 0 if none */
-    uint32_t pm_timer;   /* port, 0 if none */
-    bool pm_timer_32;    /* counts 32 bits, not 24 */
+    unsigned memories;
+    struct acpi_memory memory[ACPI_MEMORIES];
+    unsigned nears;
+    struct acpi_near near[ACPI_NEAR];
+    uint64_t hpet;     /* physical address of the HPET, 0 if none */
+    uint32_t pm_timer; /* port, 0 if none */
+    bool pm_timer_32;  /* counts 32 bits, not 24 */
     uint32_t pm1a_control, pm1b_control;
     uint32_t smi_command;
     uint8_t acpi_enable;
@@ -61,6 +78,9 @@ void acpi_find(paddr_t root);
 
 /* Map what switching off and starting again needs; after acpi_find. */
 void power_find(void);
+
+/* The proximity domain of a processor, 0 when the tables do not tell. */
+uint32_t acpi_domain_of(uint32_t apic_id);
 
 /* Where an ISA line arrives: itself, edge-triggered, unless the MADT says otherwise. */
 struct acpi_interrupt acpi_isa_interrupt(unsigned line);

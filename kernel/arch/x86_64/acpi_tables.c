@@ -1,6 +1,6 @@
 /*
  * Parsers of single ACPI tables; see acpi_tables.h. Offsets: ACPI specification 6.4, tables 5.9 (FADT), 5.19
- * to 5.27 (MADT); IA-PC HPET specification 1.0a, 3.2.4; AML encoding: ACPI 6.4, 20.2.
+ * to 5.27 (MADT), 5.59 to 5.62 (SRAT); IA-PC HPET specification 1.0a, 3.2.4; AML encoding: ACPI 6.4, 20.2.
  */
 #include "kernel/arch/x86_64/acpi_tables.h"
 
@@ -54,16 +54,54 @@ static void madt_entry(const uint8_t *e, uint8_t length, struct acpi_machine *m)
     }
 }
 
-void acpi_parse_madt(const uint8_t *table, uint32_t length, struct acpi_machine *machine)
+/* Go through entries that begin with a type and a length, from offset `at` on. */
+static void each_entry(const uint8_t *table, uint32_t length, uint32_t at, struct acpi_machine *machine,
+                       void (*take)(const uint8_t *entry, uint8_t size, struct acpi_machine *machine))
 {
-    for (uint32_t at = MADT_ENTRIES; at + 2 <= length;) {
+    while (at + 2 <= length) {
         uint8_t size = table[at + 1];
         if (size < 2 || at + size > length) {
             return;
         }
-        madt_entry(table + at, size, machine);
+        take(table + at, size, machine);
         at += size;
     }
+}
+
+void acpi_parse_madt(const uint8_t *table, uint32_t length, struct acpi_machine *machine)
+{
+    each_entry(table, length, MADT_ENTRIES, machine, madt_entry);
+}
+
+/* ACPI 6.4, tables 5.59 to 5.62. */
+#define SRAT_ENTRIES      48
+#define SRAT_LOCAL_APIC   0
+#define SRAT_MEMORY       1
+#define SRAT_LOCAL_X2APIC 2
+#define SRAT_ENABLED      1u
+
+static void srat_near(struct acpi_machine *m, uint32_t domain, uint32_t apic_id, uint32_t flags)
+{
+    if ((flags & SRAT_ENABLED) != 0 && m->nears < ACPI_NEAR) {
+        m->near[m->nears++] = (struct acpi_near){domain, apic_id};
+    }
+}
+
+static void srat_entry(const uint8_t *e, uint8_t length, struct acpi_machine *m)
+{
+    if (e[0] == SRAT_LOCAL_APIC && length >= 16) {
+        srat_near(m, e[2] | (acpi_u32(e + 8) & 0xffffff00), e[3], acpi_u32(e + 4));
+    } else if (e[0] == SRAT_LOCAL_X2APIC && length >= 24) {
+        srat_near(m, acpi_u32(e + 4), acpi_u32(e + 8), acpi_u32(e + 12));
+    } else if (e[0] == SRAT_MEMORY && length >= 40 && (acpi_u32(e + 28) & SRAT_ENABLED) != 0 &&
+               acpi_u64(e + 16) != 0 && m->memories < ACPI_MEMORIES) {
+        m->memory[m->memories++] = (struct acpi_memory){acpi_u32(e + 2), acpi_u64(e + 8), acpi_u64(e + 16)};
+    }
+}
+
+void acpi_parse_srat(const uint8_t *table, uint32_t length, struct acpi_machine *machine)
+{
+    each_entry(table, length, SRAT_ENTRIES, machine, srat_entry);
 }
 
 void acpi_parse_hpet(const uint8_t *table, uint32_t length, struct acpi_machine *machine)

@@ -16,6 +16,7 @@ uint64_t acpi_u64(const uint8_t *bytes);
 bool acpi_checksum_good(const uint8_t *table, uint32_t length);
 
 void acpi_parse_madt(const uint8_t *table, uint32_t length, struct acpi_machine *machine);
+void acpi_parse_srat(const uint8_t *table, uint32_t length, struct acpi_machine *machine);
 void acpi_parse_hpet(const uint8_t *table, uint32_t length, struct acpi_machine *machine);
 
 /* Returns the physical address of the DSDT, 0 if none. */

@@ -22,6 +22,10 @@ void apic_end_of_interrupt(void);
 void apic_send(uint32_t id, uint8_t vector);
 void apic_send_nmi(uint32_t id);
 
+/* Interrupt this CPU itself, soon. From a handler that may have struck in the middle of one of the above,
+ * too. */
+void apic_send_self(uint8_t vector);
+
 /* Count timer ticks: start at the highest value, and how many have gone since. */
 void apic_timer_count_start(void);
 uint32_t apic_timer_count_elapsed(void);

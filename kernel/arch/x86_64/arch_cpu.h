@@ -40,6 +40,8 @@ struct arch_cpu {
     struct tss tss;
     uint32_t nmi_count; /* NMIs without a purpose, and how many of them the log has told */
     uint32_t nmi_told;
+    uint32_t bad_count; /* addresses in `bad`, which machine checks named */
+    uint64_t bad[8];
 
     /* Atomic: how often others asked for a flush, and the last request that was answered. */
     uint32_t flush_wanted;

@@ -5,6 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/features.h"
+#include "kernel/arch/x86_64/machine_check.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/trap.h"
@@ -174,5 +175,6 @@ void cpu_setup(struct cpu *cpu)
     control_registers_setup();
     syscall_setup();
     vectors_setup();
+    machine_check_setup();
     arch_flush_local(true);
 }

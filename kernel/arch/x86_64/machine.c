@@ -20,7 +20,9 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/node.h"
 #include "kernel/mm/stacks.h"
+#include "kernel/mm/window.h"
 #include "kernel/sched/queue.h"
 #include "lib/text.h"
 
@@ -97,12 +99,13 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     }
     apic_setup();
     cpu->apic_id = apic_id();
+    cpu->node = node_of_domain(acpi_domain_of(cpu->apic_id));
     clock_measure();
     queue_init(cpu);
     cpu->online_since = arch_clock();
 }
 
-/* The struct cpu of another core, in its own area, with its stacks. */
+/* The struct cpu of another core, in its own area, with its stacks and windows. */
 static struct cpu *cpu_make(unsigned area_index, uint32_t id)
 {
     uint64_t area = PER_CPU_BASE + (uint64_t)area_index * CPU_AREA_SIZE;
@@ -118,9 +121,11 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     memset(cpu, 0, sizeof(*cpu));
     cpu->self = cpu;
     cpu->apic_id = id;
+    cpu->node = node_of_domain(acpi_domain_of(id));
+    cpu->area = area_index;
     queue_init(cpu);
-    bool stacks = interrupt_stacks_make(cpu) == ERR_NONE && stack_alloc(&cpu->kernel_stack) == ERR_NONE;
-    if (!stacks) {
+    if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
+        window_setup(cpu) != ERR_NONE) {
         return NULL;
     }
     cpu_set_kernel_stack(cpu, cpu->kernel_stack);
@@ -143,7 +148,7 @@ static unsigned next_arrival(unsigned arrivals, uint64_t last)
 static bool start_core(unsigned arrival)
 {
     uint32_t id = smp_arrival_id(arrival);
-    struct cpu *cpu = cpu_make(arrival, id);
+    struct cpu *cpu = cpu_make(arrival + 1, id); /* the boot processor has the first area */
     if (cpu == NULL) {
         log_error("cpu: no memory for the core with APIC id %u; it stays parked", id);
         return false;

@@ -139,6 +139,14 @@ static enum error stock_fill(struct table_stock *stock)
     return error;
 }
 
+/* A table from the source into the empty entry. */
+static enum error table_make_now(uint64_t *entry, uint64_t virtual)
+{
+    struct table_stock stock;
+    enum error error = stock_fill(&stock);
+    return error == ERR_NONE ? table_make(entry, virtual, &stock) : error;
+}
+
 static void mapping_advance(struct mapping *m, uint64_t bytes)
 {
     m->virtual += bytes;
@@ -251,6 +259,50 @@ void arch_unmap(paddr_t root, uint64_t virtual, uint64_t bytes)
     }
 }
 
+static unsigned level_of_leaf(uint64_t leaf_size)
+{
+    ASSERT(leaf_size == PAGE_SIZE || leaf_size == level_span(2));
+    return leaf_size == PAGE_SIZE ? 1 : 2;
+}
+
+enum error arch_leaf_find(paddr_t root, uint64_t virtual, uint64_t leaf_size, struct arch_leaf **out)
+{
+    unsigned level = TOP_LEVEL, last = level_of_leaf(leaf_size);
+    paddr_t table = root;
+    for (; level > last; level--) {
+        uint64_t *entry = &table_at(table)[level_index(level, virtual)];
+        if (*entry == 0) {
+            enum error error = table_make_now(entry, virtual);
+            if (error != ERR_NONE) {
+                return error;
+            }
+        }
+        if (level < TOP_LEVEL && is_leaf(*entry, level)) {
+            return ERR_EXISTS;
+        }
+        table = entry_table(*entry);
+    }
+    *out = (struct arch_leaf *)&table_at(table)[level_index(level, virtual)];
+    return ERR_NONE;
+}
+
+void arch_leaf_set(struct arch_leaf *leaf, paddr_t physical, uint64_t leaf_size, unsigned flags)
+{
+    __atomic_store_n(&leaf->bits, physical.value | leaf_bits(flags, level_of_leaf(leaf_size)),
+                     __ATOMIC_RELEASE);
+}
+
+void arch_leaf_clear(struct arch_leaf *leaf)
+{
+    __atomic_store_n(&leaf->bits, 0, __ATOMIC_RELEASE);
+}
+
+void arch_leaf_clear_here(struct arch_leaf *leaf, uint64_t virtual)
+{
+    arch_leaf_clear(leaf);
+    page_forget(virtual);
+}
+
 static unsigned entry_flags(uint64_t entry, unsigned level)
 {
     unsigned flags = MAP_READ;
@@ -294,13 +346,10 @@ enum error paging_prepare_kernel_half(paddr_t root)
         for (uint64_t i = 0; i < count; i++) {
             uint64_t *entry = &table_at(root)[level_index(TOP_LEVEL, regions[r].base + i * span)];
             if (*entry == 0) {
-                struct table_stock stock;
-                enum error error = stock_fill(&stock);
+                enum error error = table_make_now(entry, regions[r].base);
                 if (error != ERR_NONE) {
                     return error;
                 }
-                error = table_make(entry, regions[r].base, &stock);
-                ASSERT(error == ERR_NONE);
             }
         }
     }
@@ -370,17 +419,23 @@ void paging_visit_tables(paddr_t root, void (*visit)(paddr_t table, void *contex
 }
 
 struct leaf_visit {
+    uint64_t from, last; /* the addresses to look at */
     void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags, void *context);
     void *context;
 };
 
 static void visit_leaves(paddr_t table, unsigned level, uint64_t virtual, const struct leaf_visit *v)
 {
+    const uint64_t *entries = table_at(table);
+    uint64_t reach = level_span(level) - 1;
     for (unsigned i = 0; i < ENTRIES; i++) {
-        uint64_t entry = table_at(table)[i];
+        uint64_t entry = entries[i];
+        if ((entry & PTE_PRESENT) == 0) {
+            continue;
+        }
         uint64_t at = virtual + i * level_span(level);
         at |= level == TOP_LEVEL && i >= ENTRIES / 2 ? 0xffff000000000000u : 0; /* canonical form */
-        if ((entry & PTE_PRESENT) == 0) {
+        if (at + reach < v->from || at > v->last) {
             continue;
         }
         if (is_leaf(entry, level)) {
@@ -392,11 +447,11 @@ static void visit_leaves(paddr_t table, unsigned level, uint64_t virtual, const 
     }
 }
 
-void paging_visit_leaves(paddr_t root,
+void paging_visit_leaves(paddr_t root, uint64_t from, uint64_t end,
                          void (*visit)(uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
                                        void *context),
                          void *context)
 {
-    struct leaf_visit v = {visit, context};
+    struct leaf_visit v = {from, end - 1, visit, context};
     visit_leaves(root, TOP_LEVEL, 0, &v);
 }

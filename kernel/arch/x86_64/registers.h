@@ -29,17 +29,24 @@
 #define CR4_SMEP       (1u << 20)
 #define CR4_SMAP       (1u << 21)
 
-#define MSR_APIC_BASE      0x1b
-#define MSR_PAT            0x277
-#define MSR_TSC_DEADLINE   0x6e0
-#define MSR_EFER           0xc0000080
-#define MSR_STAR           0xc0000081
-#define MSR_LSTAR          0xc0000082
-#define MSR_CSTAR          0xc0000083
-#define MSR_SFMASK         0xc0000084
-#define MSR_FS_BASE        0xc0000100
-#define MSR_GS_BASE        0xc0000101
-#define MSR_KERNEL_GS_BASE 0xc0000102
+#define MSR_APIC_BASE       0x1b
+#define MSR_MCG_CAP         0x179
+#define MSR_MCG_STATUS      0x17a
+#define MSR_MCG_CTL         0x17b
+#define MSR_PAT             0x277
+#define MSR_MC_CTL(bank)    (0x400 + 4 * (bank))
+#define MSR_MC_STATUS(bank) (0x401 + 4 * (bank))
+#define MSR_MC_ADDR(bank)   (0x402 + 4 * (bank))
+#define MSR_MC_MISC(bank)   (0x403 + 4 * (bank))
+#define MSR_TSC_DEADLINE    0x6e0
+#define MSR_EFER            0xc0000080
+#define MSR_STAR            0xc0000081
+#define MSR_LSTAR           0xc0000082
+#define MSR_CSTAR           0xc0000083
+#define MSR_SFMASK          0xc0000084
+#define MSR_FS_BASE         0xc0000100
+#define MSR_GS_BASE         0xc0000101
+#define MSR_KERNEL_GS_BASE  0xc0000102
 
 #define EFER_SCE (1u << 0)
 #define EFER_NXE (1u << 11)
@@ -91,6 +98,12 @@ CONTROL_REGISTER(cr2)
 CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
 #undef CONTROL_REGISTER
+
+/* Forget the translation of this page on this CPU, a global one too (SDM vol. 3A 4.10.4.1). */
+static inline void page_forget(uint64_t virtual)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(virtual) : "memory");
+}
 
 static inline void xcr0_write(uint64_t value)
 {

@@ -5,11 +5,13 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/apic.h"
+#include "kernel/arch/x86_64/machine_check.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/smp.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/frame_table.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/thread.h"
 
@@ -43,13 +45,13 @@ void trap_set_handler(unsigned vector, void (*handler)(void))
     device_handlers[vector] = handler;
 }
 
-/* A fault inside the copy routines for user memory: let them answer false. */
-static bool recover_user_copy(struct trap_frame *frame)
+bool trap_recover_user_copy(struct trap_frame *frame)
 {
     uint64_t start = (uint64_t)(uintptr_t)user_copy_start;
     uint64_t end = (uint64_t)(uintptr_t)user_copy_end;
     bool inside = frame->rip >= start && frame->rip < end;
-    bool memory = frame->vector == VECTOR_PAGE_FAULT || frame->vector == 12 || frame->vector == 13;
+    bool memory = frame->vector == VECTOR_PAGE_FAULT || frame->vector == 12 || frame->vector == 13 ||
+                  frame->vector == VECTOR_MACHINE_CHECK;
     if (!inside || !memory) {
         return false;
     }
@@ -85,14 +87,23 @@ static void exception(struct trap_frame *frame)
         }
         return;
     }
-    if (frame->vector == VECTOR_MACHINE_CHECK || frame->vector == VECTOR_DOUBLE_FAULT) {
+    if (frame->vector == VECTOR_MACHINE_CHECK) {
+        if (machine_check_handle(frame)) {
+            user_fault(frame); /* it was in user mode, where this CPU holds no lock */
+        }
+        return;
+    }
+    if (frame->vector == VECTOR_DOUBLE_FAULT) {
         panic_trap(frame);
     }
     if (trap_from_user(frame)) {
         user_fault(frame);
         return;
     }
-    if (!recover_user_copy(frame)) {
+    if (frame->vector == VECTOR_PAGE_FAULT && frame_table_touch(cr2_read())) {
+        return;
+    }
+    if (!trap_recover_user_copy(frame)) {
         panic_trap(frame);
     }
 }
@@ -104,6 +115,9 @@ static void interrupt(const struct trap_frame *frame)
     if (cpu->arch.nmi_count != cpu->arch.nmi_told) {
         cpu->arch.nmi_told = cpu->arch.nmi_count;
         log_warn("cpu %u: %u non-maskable interrupts so far", cpu->number, cpu->arch.nmi_told);
+    }
+    if (cpu->arch.bad_count > 0) {
+        machine_check_retire();
     }
     switch (frame->vector) {
     case VECTOR_TIMER:

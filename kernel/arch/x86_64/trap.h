@@ -36,6 +36,9 @@ static inline bool trap_from_user(const struct trap_frame *frame)
 /* "page fault", "divide error", ...; never NULL. */
 const char *trap_name(uint64_t vector);
 
+/* A fault inside the copy routines for user memory: let them answer false. False when it was elsewhere. */
+bool trap_recover_user_copy(struct trap_frame *frame);
+
 /* Call handler() for a device vector; one handler a vector, set at boot. */
 void trap_set_handler(unsigned vector, void (*handler)(void));
 

@@ -136,6 +136,7 @@ static void finish(struct handover *handover)
     spoil_cores(handover, handover->policy.is_static);
     free_start_page(handover);
     spoil_contents(handover, is_open);
+    handover->bootboot->extensions = 0; /* no other loader knows of them */
 }
 
 void policy_choose(struct policy *policy, const char *text, size_t size)

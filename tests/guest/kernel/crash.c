@@ -5,7 +5,9 @@
 #include "tests/guest/kernel/support.h"
 
 #include "kernel/init/handover.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/window.h"
 #include "kernel/sched/spinlock.h"
 
 extern char text_start[];
@@ -38,6 +40,28 @@ static __attribute__((noinline)) void crash_lock_order(void)
     spin_lock(&outer);
 }
 
+/* For frames=debug: nobody may write to what he has given back. */
+static __attribute__((noinline)) void crash_write_free_frame(void)
+{
+    pfn_t frame, again;
+    if (frame_alloc_for(0, FRAME_USER_ANONYMOUS, 7, &frame) != ERR_NONE || frame_free(frame, 0) != ERR_NONE) {
+        return;
+    }
+    uint64_t *words = window_open(WINDOW_TO, frame);
+    words[100] = 0x1234;
+    window_close(WINDOW_TO);
+    while (frame_alloc(0, FRAME_USER_ANONYMOUS, &again) == ERR_NONE) {
+    }
+}
+
+static __attribute__((noinline)) void crash_free_twice(void)
+{
+    pfn_t frame;
+    if (frame_alloc(3, FRAME_PAGE_TABLE, &frame) == ERR_NONE) {
+        frame_release(frame, 2);
+    }
+}
+
 SELFTEST(crash, "panic: nothing crashes that is not asked to")
 {
     if (handover_option_is("crash", "unmapped")) {
@@ -48,6 +72,10 @@ SELFTEST(crash, "panic: nothing crashes that is not asked to")
         return crash_overflow_stack(1000000) == 1 ? "the stack has no end" : NULL;
     } else if (handover_option_is("crash", "lock")) {
         crash_lock_order();
+    } else if (handover_option_is("crash", "frame")) {
+        crash_write_free_frame();
+    } else if (handover_option_is("crash", "free")) {
+        crash_free_twice();
     }
     return NULL;
 }

@@ -55,7 +55,7 @@ SELFTEST(kernel_map,
          "paging: the kernel's half has only its own regions, none writable and executable, none for users")
 {
     struct findings f = {0};
-    paging_visit_leaves(arch_kernel_root(), look, &f);
+    paging_visit_leaves(arch_kernel_root(), 0, 0, look, &f);
     EXPECT(f.writable_and_executable == 0);
     EXPECT(f.executable_outside_text == 0);
     EXPECT(f.lower_half == 0); /* the null page and the loader's identity map are gone */
@@ -65,20 +65,70 @@ SELFTEST(kernel_map,
     return NULL;
 }
 
-SELFTEST(aperture_map,
-         "paging: the aperture shows all RAM that frames are made of, and no more than the map calls free")
+/* Everything that can be given back is: what is left in the aperture is the kernel's, to the last frame. */
+SELFTEST(aperture_map, "aperture: it shows frames of the kernel and no others, no user's and no free one")
+{
+    struct aperture_view view;
+    struct frame_counts counts;
+    pfn_t user[64], kernel;
+    if (handover_option_is("aperture", "full")) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        EXPECT(frame_alloc(0, FRAME_USER_ANONYMOUS, &user[i]) == ERR_NONE);
+    }
+    EXPECT(frame_alloc(0, FRAME_KERNEL, &kernel) == ERR_NONE);
+    frame_drain();
+    aperture_look(&view);
+    frame_count(&counts);
+    EXPECT(!view.wrong);
+    uint64_t kernels =
+        counts.classes[FRAME_KERNEL] + counts.classes[FRAME_PAGE_TABLE] + counts.classes[FRAME_STACK];
+    EXPECT(view.bytes / PAGE_SIZE == kernels + counts.classes[FRAME_SPARE]);
+    for (unsigned i = 0; i < 64; i++) {
+        uint64_t at = (uint64_t)(uintptr_t)aperture_at(pfn_to_paddr(user[i]));
+        EXPECT(!arch_translate(arch_kernel_root(), at).present);
+        EXPECT(frame_free(user[i], 0) == ERR_NONE);
+    }
+    EXPECT(
+        arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)aperture_at(pfn_to_paddr(kernel))).present);
+    EXPECT(frame_free(kernel, 0) == ERR_NONE);
+    return NULL;
+}
+
+SELFTEST(aperture_moves,
+         "aperture: a block enters when the kernel takes it, and has left when all is given back")
+{
+    pfn_t first;
+    for (unsigned order = 9; order < 12; order++) {
+        if (frame_alloc(order, FRAME_KERNEL, &first) == ERR_NO_MEMORY) {
+            continue;
+        }
+        uint64_t at = (uint64_t)(uintptr_t)aperture_at(pfn_to_paddr(first)), end = at + (PAGE_SIZE << order);
+        for (uint64_t a = at; a < end; a += 2 * MIB) {
+            *(volatile uint64_t *)(uintptr_t)a = a;
+        }
+        EXPECT(frame_free(first, order) == ERR_NONE);
+        frame_drain();
+        for (uint64_t a = at; a < end && !handover_option_is("aperture", "full"); a += 2 * MIB) {
+            EXPECT(!arch_translate(arch_kernel_root(), a).present);
+        }
+    }
+    return NULL;
+}
+
+SELFTEST(aperture_full, "aperture: with aperture=full it shows all RAM but the kernel's image")
 {
     struct findings f = {0};
     struct frame_counts counts;
-    uint64_t free_bytes = 0;
-    paging_visit_leaves(arch_kernel_root(), look, &f);
-    frame_count(&counts);
-    for (size_t i = 0; i < handover.map_entries; i++) {
-        const struct memory_map_entry *e = &handover.info.map[i];
-        free_bytes += (e->size_and_type & 15) == MEMORY_MAP_FREE ? e->size_and_type & ~(uint64_t)15 : 0;
+    if (!handover_option_is("aperture", "full")) {
+        return NULL;
     }
-    EXPECT(f.aperture_bytes >= counts.total * PAGE_SIZE);
-    EXPECT(f.aperture_bytes <= free_bytes);
+    paging_visit_leaves(arch_kernel_root(), 0, 0, look, &f);
+    frame_count(&counts);
+    uint64_t image = align_up((uint64_t)(image_end - text_start), PAGE_SIZE);
+    EXPECT(f.aperture_bytes <= counts.total * PAGE_SIZE);
+    EXPECT(f.aperture_bytes + image >= counts.total * PAGE_SIZE);
     return NULL;
 }
 

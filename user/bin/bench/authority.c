@@ -4,7 +4,7 @@
 #include "user/bin/bench/measure.h"
 #include "user/libq/program.h"
 
-#define TIMES 1000
+#define TRIES 1000
 
 static bool null_call(void *context)
 {
@@ -53,15 +53,15 @@ void area_authority(void)
         sys_notification_create(0, &notification) != ERR_NONE) {
         program_fail("authority: no memory for its objects");
     }
-    measure_row("authority.null-call", measure("null", null_call, NULL, TIMES));
-    measure_row("authority.clock-read", measure("clock_read", clock_call, NULL, TIMES));
-    measure_row("authority.handle-check", measure("memory_size", size_call, &memory, TIMES));
+    measure_row("authority.null-call", &(struct measure){.operation = null_call, .tries = TRIES});
+    measure_row("authority.clock-read", &(struct measure){.operation = clock_call, .tries = TRIES});
+    measure_row("authority.handle-check",
+                &(struct measure){.operation = size_call, .context = &memory, .tries = TRIES});
     measure_row("authority.notification-signal",
-                measure("notification_signal", signal_call, &notification, TIMES));
+                &(struct measure){.operation = signal_call, .context = &notification, .tries = TRIES});
     measure_row("authority.duplicate-close",
-                measure("handle_duplicate and handle_close", duplicate_close, &notification, TIMES));
-    measure_row("authority.create-destroy",
-                measure("notification_create and handle_close", create_destroy, NULL, TIMES));
+                &(struct measure){.operation = duplicate_close, .context = &notification, .tries = TRIES});
+    measure_row("authority.create-destroy", &(struct measure){.operation = create_destroy, .tries = TRIES});
     sys_handle_close(memory);
     sys_handle_close(notification);
 }

@@ -8,7 +8,7 @@
 #include "user/libq/program.h"
 #include "user/libq/thread.h"
 
-#define TIMES 1000
+#define TRIES 1000
 
 static _Atomic bool stop;
 static _Atomic uint64_t turns; /* of the second thread */
@@ -77,7 +77,7 @@ static void measure_yield(void)
     while (turns == 0) {
         sys_thread_yield();
     }
-    measure_row("cpus.thread-yield", measure("thread_yield", yield_twice, NULL, TIMES) / 2);
+    measure_row("cpus.thread-yield", &(struct measure){.operation = yield_twice, .tries = TRIES, .batch = 2});
     stop = true;
     join(thread);
 }
@@ -91,7 +91,8 @@ static void measure_round_trip(void)
         program_fail("cpus: no memory for notifications");
     }
     struct thread *thread = start(answer, &pair);
-    measure_row("cpus.notification-round-trip", measure("signal and wait", round_trip, &pair, TIMES));
+    measure_row("cpus.notification-round-trip",
+                &(struct measure){.operation = round_trip, .context = &pair, .tries = TRIES});
     stop = true;
     sys_notification_signal(pair.there, 1);
     join(thread);

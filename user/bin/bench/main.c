@@ -1,6 +1,7 @@
 /*
  * bench [AREA]: operations of the kernel counted in instructions, one row each. Needs one CPU under QEMU's
- * -icount shift=0; where loops of known length come out wrong it says so and ends with status 1.
+ * -icount, started as tools/bench.py does; where stretches of known length come out wrong it says so and ends
+ * with status 1. An area may be measured inside the kernel only, so one without rows here is no error.
  */
 #include "lib/text.h"
 #include "user/bin/bench/measure.h"
@@ -20,7 +21,6 @@ static const struct area areas[] = {
 
 int main(int argc, char **argv)
 {
-    unsigned measured = 0;
     if (argc > 2) {
         program_fail("expected: bench [AREA]");
     }
@@ -30,11 +30,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof areas / sizeof areas[0]; i++) {
         if (argc == 1 || text_equal(areas[i].name, argv[1])) {
             areas[i].function();
-            measured++;
         }
-    }
-    if (measured == 0) {
-        program_fail("there is no area '%s'", argv[1]);
     }
     return 0;
 }

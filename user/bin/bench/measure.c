@@ -1,54 +1,28 @@
-/* Measuring in instructions; see measure.h. */
+/* Rows of this program; see measure.h. */
 #include "user/bin/bench/measure.h"
 
 #include "user/libq/print.h"
 #include "user/libq/program.h"
 
-/* Fenced on both sides, so that on a real CPU nothing is done before or after its time. */
-static uint64_t counter(void)
+struct measured measure_take(const char *row, const struct measure *measure)
 {
-    uint32_t low;
-    uint32_t high;
-    __asm__ volatile("lfence\n\t"
-                     "rdtsc\n\t"
-                     "lfence"
-                     : "=a"(low), "=d"(high)
-                     :
-                     : "memory");
-    return (uint64_t)high << 32 | low;
-}
-
-static bool nothing(void *context)
-{
-    (void)context;
-    return true;
-}
-
-static uint64_t smallest(const char *name, operation *function, void *context, unsigned times)
-{
-    operation *volatile call = function;
-    uint64_t least = ~(uint64_t)0;
-    for (unsigned i = 0; i < times; i++) {
-        operation *now = call;
-        uint64_t start = counter();
-        bool done = now(context);
-        uint64_t end = counter();
-        if (!done) {
-            program_fail("%s: the operation failed", name);
-        }
-        least = end - start < least ? end - start : least;
+    struct measured measured;
+    const char *wrong = measure_run(measure, &measured);
+    if (wrong != NULL) {
+        program_fail("%s: %s", row, wrong);
     }
-    return least;
+    return measured;
 }
 
-uint64_t measure(const char *name, operation *function, void *context, unsigned times)
+void measure_print(const char *row, const struct measured *measured)
 {
-    uint64_t cost = smallest("nothing", nothing, NULL, 100);
-    uint64_t whole = smallest(name, function, context, times);
-    return whole > cost ? whole - cost : 0;
+    char text[MEASURE_ROW_BYTES];
+    measure_format(text, row, measured);
+    print("%s\n", text);
 }
 
-void measure_row(const char *name, uint64_t instructions)
+void measure_row(const char *row, const struct measure *measure)
 {
-    print("%-36s %10lu instructions\n", name, instructions);
+    struct measured measured = measure_take(row, measure);
+    measure_print(row, &measured);
 }

@@ -1,29 +1,30 @@
 /*
- * Measuring in instructions: under QEMU's -icount shift=0 on one CPU the time stamp counter advances by one
- * with each instruction. An operation is done many times and the smallest count is taken, which is the one
- * that no interrupt fell into; the cost of measuring itself is taken off.
+ * The rows of this program: operations counted in instructions with bench/guest/measure.h, a line each. A row
+ * is a function, which may have others around it that are not counted, and one call of measure_row: what a
+ * page of a range costs to unmap, say, is
+ *
+ *     measure_row("aspace.unmap-per-page", &(struct measure){
+ *         .before = map, .operation = unmap, .context = &range, .batch = PAGES, .tries = 10});
  */
-#ifndef QUIRE_BENCH_MEASURE_H
-#define QUIRE_BENCH_MEASURE_H
+#ifndef QUIRE_USER_BENCH_MEASURE_H
+#define QUIRE_USER_BENCH_MEASURE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* One operation; false when it failed. */
-typedef bool operation(void *context);
+#include "bench/guest/measure.h"
 
 /*
- * The instructions of one operation, of `times` tries the smallest. The call of the function is not counted,
- * all in it is. A failed operation ends the program with a line that names it.
+ * Measure for the row AREA.NAME. When that cannot be done the program ends with a line that names the row,
+ * and the kernel takes back what the steps left.
  */
-uint64_t measure(const char *name, operation *function, void *context, unsigned times);
+struct measured measure_take(const char *row, const struct measure *measure);
 
-/* Print the row AREA.NAME VALUE UNIT. */
-void measure_row(const char *name, uint64_t instructions);
+/* Print a row that was measured, or that follows from what was. */
+void measure_print(const char *row, const struct measured *measured);
+
+/* Both. */
+void measure_row(const char *row, const struct measure *measure);
 
 /* The areas. Each prints its rows. */
-bool calibrate(void); /* false when the counter does not count instructions */
+bool calibrate(void); /* false when instructions are not counted exactly */
 void area_authority(void);
 void area_aspace(void);
 void area_cpus(void);

@@ -9,8 +9,8 @@
 #include "user/libq/process.h"
 #include "user/libq/program.h"
 
-#define TASK_TIMES    100
-#define PROGRAM_TIMES 20
+#define TASK_TRIES    100
+#define PROGRAM_TRIES 20
 
 static const char path[] = "bin/hello";
 static const char *const argv[] = {"hello"};
@@ -53,7 +53,7 @@ static void measure_start_exit(void)
 {
     struct bundle bundle;
     struct bundle_member member;
-    struct program program;
+    struct program program = {0};
     enum error error = bundle_map(&bundle);
     if (error == ERR_NONE) {
         error = bundle_find(&bundle, path, strlen(path), &member);
@@ -66,13 +66,14 @@ static void measure_start_exit(void)
     }
     program.request = (struct process_request){
         .name = argv[0], .image = member.data, .image_bytes = member.size, .argc = 1, .argv = argv};
-    measure_row("programs.start-exit", measure(path, start_exit, &program, PROGRAM_TIMES));
+    measure_row("programs.start-exit",
+                &(struct measure){.operation = start_exit, .context = &program, .tries = PROGRAM_TRIES});
     sys_handle_close(program.ended);
 }
 
 void area_programs(void)
 {
     measure_row("programs.task-create-destroy",
-                measure("task_create and task_kill", create_destroy, NULL, TASK_TIMES));
+                &(struct measure){.operation = create_destroy, .tries = TASK_TRIES});
     measure_start_exit();
 }

@@ -158,7 +158,7 @@ static bool an_unknown_topic_is_refused(void)
 
 static bool behind_the_last_record_there_is_nothing(void)
 {
-    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_CHUNKS; topic++) {
+    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_NODES; topic++) {
         uint64_t bytes = 1;
         CHECK_OK(sys_system_read(startup->system, topic, ~0ull, buffer, sizeof buffer, &bytes));
         CHECK_EQUAL(bytes, 0);
@@ -170,7 +170,7 @@ static bool behind_the_last_record_there_is_nothing(void)
 
 static bool a_buffer_for_less_than_one_record_is_refused(void)
 {
-    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_CHUNKS; topic++) {
+    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_NODES; topic++) {
         uint64_t bytes;
         CHECK_ERROR(sys_system_read(startup->system, topic, 0, buffer, 4, &bytes), ERR_BAD_ARGUMENT);
         CHECK_ERROR(sys_system_read(startup->system, topic, 0, buffer, 0, &bytes), ERR_BAD_ARGUMENT);

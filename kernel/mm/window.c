@@ -1,0 +1,73 @@
+/*
+ * Windows; see window.h. A CPU has 4 MiB of addresses: a table of small leaves, of which the first few are
+ * used, and one large leaf.
+ */
+#include "kernel/mm/window.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/debug/panic.h"
+#include "kernel/mm/layout.h"
+#include "kernel/sched/cpu.h"
+
+#define LARGE (2 * MIB)
+#define AREA  (2 * LARGE)
+
+static const unsigned flags = MAP_READ | MAP_WRITE;
+
+enum error window_setup(struct cpu *cpu)
+{
+    uint64_t area = WINDOWS_BASE + cpu->area * AREA;
+    enum error error = arch_leaf_find(arch_kernel_root(), area, PAGE_SIZE, &cpu->windows);
+    if (error == ERR_NONE) {
+        error = arch_leaf_find(arch_kernel_root(), area + LARGE, LARGE, &cpu->window_large);
+    }
+    cpu->window_area = area;
+    return error;
+}
+
+void *window_open(enum window use, pfn_t frame)
+{
+    struct cpu *cpu = arch_this_cpu();
+    ASSERT(cpu->windows[use].bits == 0);
+    arch_leaf_set(&cpu->windows[use], pfn_to_paddr(frame), PAGE_SIZE, flags);
+    return (void *)(uintptr_t)(cpu->window_area + use * PAGE_SIZE);
+}
+
+void window_close(enum window use)
+{
+    struct cpu *cpu = arch_this_cpu();
+    arch_leaf_clear_here(&cpu->windows[use], cpu->window_area + use * PAGE_SIZE);
+}
+
+void *window_open_records(pfn_t first, unsigned count)
+{
+    struct cpu *cpu = arch_this_cpu();
+    for (unsigned i = 0; i < count; i++) {
+        arch_leaf_set(&cpu->windows[WINDOW_RECORDS + i], pfn_to_paddr(pfn(first.value + i)), PAGE_SIZE,
+                      flags);
+    }
+    return (void *)(uintptr_t)(cpu->window_area + WINDOW_RECORDS * PAGE_SIZE);
+}
+
+void window_close_records(unsigned count)
+{
+    struct cpu *cpu = arch_this_cpu();
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t slot = WINDOW_RECORDS + i;
+        arch_leaf_clear_here(&cpu->windows[slot], cpu->window_area + slot * PAGE_SIZE);
+    }
+}
+
+void *window_open_large(pfn_t first)
+{
+    struct cpu *cpu = arch_this_cpu();
+    ASSERT(cpu->window_large->bits == 0 && is_aligned(first.value, LARGE / PAGE_SIZE));
+    arch_leaf_set(cpu->window_large, pfn_to_paddr(first), LARGE, flags);
+    return (void *)(uintptr_t)(cpu->window_area + LARGE);
+}
+
+void window_close_large(void)
+{
+    struct cpu *cpu = arch_this_cpu();
+    arch_leaf_clear_here(cpu->window_large, cpu->window_area + LARGE);
+}

@@ -1,0 +1,44 @@
+/*
+ * Windows: frames that the aperture does not show, reachable by one CPU for a moment. Frames of users are
+ * zeroed and copied through them.
+ *
+ * Each CPU has one slot for each use, since uses can be under way inside each other. A slot is open from
+ * window_open to window_close; between them the code neither waits nor passes a preemption point. No locks,
+ * no memory: a slot is its CPU's own.
+ */
+#ifndef QUIRE_KERNEL_WINDOW_H
+#define QUIRE_KERNEL_WINDOW_H
+
+#include "abi/error.h"
+#include "lib/units.h"
+
+struct cpu;
+
+enum window {
+    WINDOW_ZERO,    /* filling a frame, or looking through it */
+    WINDOW_FROM,    /* a copy: read */
+    WINDOW_TO,      /* a copy: written */
+    WINDOW_DEBUG,   /* filling and checking frames that are given back and taken */
+    WINDOW_RECORDS, /* making the records of frames; open inside all others */
+    WINDOWS
+};
+
+/* Most frames in a row that WINDOW_RECORDS shows at once. */
+#define WINDOW_RECORDS_MOST 16u
+
+/* Make a CPU's windows: tables and nothing else. ERR_NO_MEMORY. */
+enum error window_setup(struct cpu *cpu) MUST_CHECK;
+
+/* Where the frame can be read and written until window_close. */
+void *window_open(enum window use, pfn_t frame);
+void window_close(enum window use);
+
+/* The same for some frames in a row, in WINDOW_RECORDS. */
+void *window_open_records(pfn_t first, unsigned count);
+void window_close_records(unsigned count);
+
+/* The same for the 512 frames from an aligned one on; one slot in all, for what WINDOW_ZERO does. */
+void *window_open_large(pfn_t first);
+void window_close_large(void);
+
+#endif

@@ -1,0 +1,403 @@
+/*
+ * Frames that are zero already; see zeroed.h.
+ *
+ * Each CPU has a stock of single frames with a lock of its own, which nobody else takes in everyday life but
+ * a CPU that is idle and fills it up. How many are kept follows from how often there was none when one was
+ * asked for, so a machine that does not need them does not make them.
+ */
+#include "kernel/mm/zeroed.h"
+
+#include "kernel/arch/arch.h"
+#include "kernel/debug/panic.h"
+#include "kernel/mm/contents.h"
+#include "kernel/mm/frame_report.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/window.h"
+#include "kernel/sched/cpu.h"
+#include "kernel/sched/spinlock.h"
+
+#define STOCK        64u /* frames for a CPU, at most */
+#define BLOCKS       8u  /* blocks for all, at most */
+#define BLOCK_ORDER  9u
+#define BLOCK_FRAMES 512u
+#define STEP_FRAMES  16u
+
+/* No more than this part of what is free is kept: small machines have other needs. */
+#define SHARE 64u
+
+struct stock {
+    struct spinlock lock;
+
+    /* Guarded by lock. */
+    uint32_t count; /* atomic to read */
+    pfn_t frames[STOCK];
+    pfn_t block;         /* that the owner clears, when idle */
+    uint32_t block_done; /* frames of it; BLOCK_FRAMES when there is none */
+
+    /* Owning CPU writes, anyone reads. */
+    uint32_t wanted; /* frames: grows with the requests that found none */
+    uint64_t hits, misses, large_hits, large_misses;
+    uint64_t came, went; /* frames that came to be kept here through this CPU, and that left */
+    uint32_t moving;     /* some are on their way: came and went are not right just now */
+} __attribute__((aligned(128)));
+
+/* By number of the CPU; each is made by its owner when it is first idle. Atomic. */
+static struct stock *stocks[CPU_MAX];
+
+static struct spinlock blocks_lock = SPINLOCK("zeroed blocks", LOCK_ZEROED);
+
+/* Guarded by blocks_lock. */
+static pfn_t ready[BLOCKS];
+static uint32_t block_count; /* atomic to read */
+static uint32_t makers;      /* CPUs that have a block in the making; atomic to read */
+
+static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
+static uint64_t went_elsewhere; /* atomic */
+
+static uint32_t look(const uint32_t *value)
+{
+    return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+/* NULL when the CPU has none yet. */
+static struct stock *stock_of(unsigned number)
+{
+    return __atomic_load_n(&stocks[number], __ATOMIC_ACQUIRE);
+}
+
+static struct stock *stock_make(unsigned number)
+{
+    struct stock *stock = heap_alloc_zeroed(sizeof(*stock));
+    if (stock != NULL) {
+        spin_init(&stock->lock, "zeroed frames", LOCK_ZEROED);
+        stock->block_done = BLOCK_FRAMES;
+        __atomic_store_n(&stocks[number], stock, __ATOMIC_RELEASE);
+    }
+    return stock;
+}
+
+static void set_moving(struct stock *self, uint32_t moving)
+{
+    if (self != NULL) {
+        __atomic_store_n(&self->moving, moving, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* Take a block to keep; ERR_NO_MEMORY. */
+static enum error keep(struct stock *self, unsigned order, pfn_t *out)
+{
+    set_moving(self, 1);
+    enum error error = frame_alloc_for(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
+    if (error == ERR_NONE) {
+        __atomic_store_n(&self->came, self->came + ((uint64_t)1 << order), __ATOMIC_RELEASE);
+    }
+    set_moving(self, 0);
+    return error;
+}
+
+/* A block has left. CPUs that are never idle have no stock to note it in. */
+static void note_gone(struct stock *self, unsigned order)
+{
+    uint64_t *went = self != NULL ? &self->went : &went_elsewhere;
+    __atomic_fetch_add(went, (uint64_t)1 << order, __ATOMIC_RELEASE);
+}
+
+static void give_back(pfn_t first, unsigned order)
+{
+    struct stock *self = stock_of(arch_this_cpu()->number);
+    set_moving(self, 1);
+    frame_release(first, order);
+    note_gone(self, order);
+    set_moving(self, 0);
+}
+
+/* Make a frame out of the stock its new holder's. */
+static enum error hand_over(pfn_t frame, unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    struct stock *self = stock_of(arch_this_cpu()->number);
+    set_moving(self, 1);
+    enum error error = frame_assign(frame, order, class, account);
+    ASSERT(error == ERR_NONE);
+    note_gone(self, order);
+    set_moving(self, 0);
+    *out = frame;
+    return ERR_NONE;
+}
+
+static bool stock_pop(struct stock *stock, pfn_t *frame)
+{
+    spin_lock(&stock->lock);
+    bool got = stock->count > 0;
+    if (got) {
+        *frame = stock->frames[--stock->count];
+    }
+    spin_unlock(&stock->lock);
+    return got;
+}
+
+enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    struct stock *stock = stock_of(arch_this_cpu()->number);
+    pfn_t frame;
+    if (stock != NULL && look(&stock->count) > 0 && stock_pop(stock, &frame)) {
+        stock->hits++;
+        return hand_over(frame, 0, class, account, out);
+    }
+    if (stock != NULL) {
+        stock->misses++;
+        __atomic_store_n(&stock->wanted, stock->wanted < STOCK ? stock->wanted + 1 : STOCK, __ATOMIC_RELAXED);
+    }
+    enum error error = frame_alloc_for(0, class, account, out);
+    if (error == ERR_NONE) {
+        contents_zero(*out);
+    }
+    return error;
+}
+
+static bool block_pop(pfn_t *first)
+{
+    spin_lock(&blocks_lock);
+    bool got = block_count > 0;
+    if (got) {
+        *first = ready[--block_count];
+    }
+    spin_unlock(&blocks_lock);
+    return got;
+}
+
+enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    struct stock *stock = stock_of(arch_this_cpu()->number);
+    pfn_t first;
+    bool hit = look(&block_count) > 0 && block_pop(&first);
+    if (stock != NULL) {
+        *(hit ? &stock->large_hits : &stock->large_misses) += 1;
+    }
+    if (hit) {
+        return hand_over(first, BLOCK_ORDER, class, account, out);
+    }
+    if (look(&blocks_wanted) < BLOCKS) {
+        __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
+    }
+    enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
+    if (error == ERR_NONE) {
+        arch_zero_pages(window_open_large(*out), BLOCK_FRAMES);
+        window_close_large();
+    }
+    return error;
+}
+
+/* Put a cleared frame into a stock; false when it has become full. */
+static bool stock_push(struct stock *stock, pfn_t frame)
+{
+    spin_lock(&stock->lock);
+    bool room = stock->count < STOCK;
+    if (room) {
+        stock->frames[stock->count++] = frame;
+    }
+    spin_unlock(&stock->lock);
+    return room;
+}
+
+static void clear_frame(pfn_t frame)
+{
+    arch_zero_pages_past_cache(window_open(WINDOW_ZERO, frame), 1);
+    window_close(WINDOW_ZERO);
+}
+
+static bool fill_stock(struct stock *self, struct stock *stock)
+{
+    pfn_t frame;
+    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < look(&stock->wanted); i++) {
+        if (keep(self, 0, &frame) != ERR_NONE) {
+            return false;
+        }
+        clear_frame(frame);
+        if (!stock_push(stock, frame)) {
+            give_back(frame, 0);
+        }
+    }
+    return true;
+}
+
+/* A block is made, or given up: one maker less. */
+static void end_making(const pfn_t *made)
+{
+    spin_lock(&blocks_lock);
+    if (made != NULL) {
+        ready[block_count++] = *made; /* makers keep room for it */
+    }
+    __atomic_store_n(&makers, makers - 1, __ATOMIC_RELAXED);
+    spin_unlock(&blocks_lock);
+}
+
+/* Go on with the block that this CPU clears; false when it has none. */
+static bool clear_some(struct stock *self)
+{
+    pfn_t block = {0};
+    spin_lock(&self->lock);
+    bool has = self->block_done < BLOCK_FRAMES;
+    if (has) {
+        block = self->block;
+        char *start = window_open_large(block);
+        arch_zero_pages_past_cache(start + self->block_done * PAGE_SIZE, STEP_FRAMES);
+        window_close_large();
+        self->block_done += STEP_FRAMES;
+    }
+    bool made = has && self->block_done == BLOCK_FRAMES;
+    spin_unlock(&self->lock);
+    if (made) {
+        end_making(&block);
+    }
+    return has;
+}
+
+/* Give up what a CPU has begun; false when it has not. */
+static bool give_unfinished(struct stock *stock)
+{
+    spin_lock(&stock->lock);
+    bool has = stock->block_done < BLOCK_FRAMES;
+    pfn_t block = stock->block;
+    stock->block_done = BLOCK_FRAMES;
+    spin_unlock(&stock->lock);
+    if (has) {
+        end_making(NULL);
+        give_back(block, BLOCK_ORDER);
+    }
+    return has;
+}
+
+/* Begin another block if more are wanted. */
+static bool begin_block(struct stock *self, uint64_t wanted)
+{
+    spin_lock(&blocks_lock);
+    bool wants = block_count + makers < wanted;
+    if (wants) {
+        __atomic_store_n(&makers, makers + 1, __ATOMIC_RELAXED);
+    }
+    spin_unlock(&blocks_lock);
+    if (!wants) {
+        return false;
+    }
+    pfn_t block;
+    if (keep(self, BLOCK_ORDER, &block) != ERR_NONE) {
+        end_making(NULL);
+        return false;
+    }
+    spin_lock(&self->lock);
+    self->block = block;
+    self->block_done = 0;
+    spin_unlock(&self->lock);
+    return true;
+}
+
+/* The stock that needs filling, this CPU's own first; NULL when all are full. */
+static struct stock *stock_to_fill(unsigned online)
+{
+    for (unsigned i = 0; i < online; i++) {
+        struct stock *stock = stock_of((arch_this_cpu()->number + i) % online);
+        if (stock != NULL && look(&stock->count) < look(&stock->wanted)) {
+            return stock;
+        }
+    }
+    return NULL;
+}
+
+bool zeroed_refill(void)
+{
+    unsigned number = arch_this_cpu()->number, online = arch_cpu_count();
+    struct stock *self = stock_of(number);
+    if (self == NULL && (self = stock_make(number)) == NULL) {
+        return false;
+    }
+    if (clear_some(self)) {
+        return true;
+    }
+    struct stock *stock = stock_to_fill(online);
+    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
+    if (stock == NULL && look(&block_count) + look(&makers) >= wanted) {
+        return false;
+    }
+    uint64_t share = frame_count_free().value / SHARE;
+    if (stock != NULL) {
+        return share >= (uint64_t)STOCK * online && fill_stock(self, stock);
+    }
+    return begin_block(self, share / BLOCK_FRAMES < wanted ? share / BLOCK_FRAMES : wanted);
+}
+
+bool zeroed_give_back(void)
+{
+    pfn_t frame;
+    bool any = false;
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        struct stock *stock = stock_of(i);
+        while (stock != NULL && stock_pop(stock, &frame)) {
+            give_back(frame, 0);
+            any = true;
+        }
+        any |= stock != NULL && give_unfinished(stock);
+    }
+    while (look(&block_count) > 0 && block_pop(&frame)) {
+        give_back(frame, BLOCK_ORDER);
+        any = true;
+    }
+    return any;
+}
+
+void zeroed_count(struct zeroed_counts *out)
+{
+    *out = (struct zeroed_counts){.blocks = look(&block_count) + look(&makers)};
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        const struct stock *stock = stock_of(i);
+        if (stock != NULL) {
+            out->frames += look(&stock->count);
+            out->hits += stock->hits;
+            out->misses += stock->misses;
+            out->large_hits += stock->large_hits;
+            out->large_misses += stock->large_misses;
+        }
+    }
+}
+
+/* The frames kept here, and a number that changes whenever that does; false when some are on their way. */
+static bool kept(uint64_t *stamp, uint64_t *pages)
+{
+    uint64_t came = 0, went = __atomic_load_n(&went_elsewhere, __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        const struct stock *stock = stock_of(i);
+        if (stock != NULL) {
+            if (__atomic_load_n(&stock->moving, __ATOMIC_SEQ_CST) != 0) {
+                return false;
+            }
+            came += __atomic_load_n(&stock->came, __ATOMIC_ACQUIRE);
+            went += __atomic_load_n(&stock->went, __ATOMIC_ACQUIRE);
+        }
+    }
+    *stamp = came + went;
+    *pages = came - went;
+    return true;
+}
+
+void zeroed_count_frames(struct frame_counts *out)
+{
+    uint64_t before, after, frames_kept;
+    for (;;) {
+        bool still = kept(&before, &frames_kept);
+        if (still) {
+            frame_count(out);
+            still = kept(&after, &frames_kept);
+        }
+        if (still && before == after) {
+            break;
+        }
+        arch_spin_wait();
+    }
+    struct zeroed_counts counts;
+    zeroed_count(&counts);
+    uint64_t whole = counts.blocks * BLOCK_FRAMES <= frames_kept ? counts.blocks : frames_kept / BLOCK_FRAMES;
+    out->free += frames_kept;
+    out->classes[FRAME_FREE] += frames_kept;
+    out->classes[FRAME_USER_ANONYMOUS] -= frames_kept;
+    out->free_blocks[BLOCK_ORDER] += whole;
+    out->free_blocks[0] += frames_kept - whole * BLOCK_FRAMES;
+}

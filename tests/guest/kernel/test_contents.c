@@ -1,0 +1,133 @@
+/*
+ * What is in frames, and who can get at it: windows, zeroed frames, frames of a node.
+ */
+#include "tests/guest/kernel/support.h"
+
+#include "kernel/mm/contents.h"
+#include "kernel/mm/node.h"
+#include "kernel/mm/window.h"
+#include "kernel/mm/zeroed.h"
+
+#define MANY 200
+
+static bool is_zero(pfn_t frame)
+{
+    const uint64_t *words = window_open(WINDOW_FROM, frame);
+    bool zero = true;
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*words); i++) {
+        zero &= words[i] == 0;
+    }
+    window_close(WINDOW_FROM);
+    return zero;
+}
+
+static void spoil(pfn_t frame)
+{
+    uint64_t *words = window_open(WINDOW_TO, frame);
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*words); i++) {
+        words[i] = 0x5a5a5a5a00000000 | i;
+    }
+    window_close(WINDOW_TO);
+}
+
+SELFTEST(windows,
+         "windows: two at a time reach the frames asked for, and nothing is left when they are closed")
+{
+    pfn_t a, b;
+    EXPECT(frame_alloc(0, FRAME_USER_ANONYMOUS, &a) == ERR_NONE);
+    EXPECT(frame_alloc(0, FRAME_USER_ANONYMOUS, &b) == ERR_NONE);
+    uint64_t *from = window_open(WINDOW_FROM, a), *to = window_open(WINDOW_TO, b);
+    *from = 1;
+    *to = 2;
+    EXPECT(arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)from).physical.value ==
+           pfn_to_paddr(a).value);
+    EXPECT(arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)to).physical.value ==
+           pfn_to_paddr(b).value);
+    window_close(WINDOW_FROM);
+    window_close(WINDOW_TO);
+    EXPECT(!arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)from).present);
+    EXPECT(!arch_translate(arch_kernel_root(), (uint64_t)(uintptr_t)to).present);
+    spoil(a);
+    contents_copy(b, a);
+    EXPECT(!is_zero(b));
+    contents_zero(b);
+    EXPECT(is_zero(b) && !is_zero(a));
+    EXPECT(frame_free(a, 0) == ERR_NONE && frame_free(b, 0) == ERR_NONE);
+    return NULL;
+}
+
+/* Every CPU spoils frames, gives them back, and takes zeroed ones, some of them made by idle CPUs. */
+static const char *take_zeroed(unsigned number)
+{
+    (void)number;
+    pfn_t frames[MANY];
+    for (unsigned round = 0; round < 5; round++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            EXPECT(zeroed_take(FRAME_USER_ANONYMOUS, 7, &frames[i]) == ERR_NONE);
+            EXPECT(is_zero(frames[i]));
+            EXPECT(frame_account_of(frames[i]) == 7);
+            spoil(frames[i]);
+        }
+        for (unsigned i = 0; i < MANY; i++) {
+            EXPECT(frame_free(frames[i], 0) == ERR_NONE);
+        }
+        EXPECT(thread_block(arch_clock() + 2000000) == ERR_TIMED_OUT); /* idle time */
+    }
+    return NULL;
+}
+
+SELFTEST(zeroed, "zeroed frames: what is handed out is zero, whoever had it before, on every CPU")
+{
+    const char *wrong = test_on_all_cpus(1, take_zeroed);
+    struct zeroed_counts counts;
+    zeroed_count(&counts);
+    EXPECT(counts.hits > 0);
+    return wrong;
+}
+
+SELFTEST(zeroed_large, "zeroed frames: blocks of 2 MiB are zero too")
+{
+    pfn_t first;
+    for (unsigned round = 0; round < 3; round++) {
+        enum error error = zeroed_take_large(FRAME_USER_ANONYMOUS, 7, &first);
+        if (error == ERR_NO_MEMORY) {
+            return NULL; /* the smallest machines have none whole */
+        }
+        for (unsigned i = 0; i < 512; i++) {
+            EXPECT(is_zero(pfn(first.value + i)));
+            spoil(pfn(first.value + i));
+        }
+        EXPECT(frame_free(first, 9) == ERR_NONE);
+        EXPECT(thread_block(arch_clock() + 5000000) == ERR_TIMED_OUT);
+    }
+    return NULL;
+}
+
+SELFTEST(zeroed_back, "zeroed frames: all of them go back when they are asked to")
+{
+    struct zeroed_counts counts;
+    zeroed_give_back();
+    zeroed_count(&counts);
+    /* Idle CPUs may have begun anew. */
+    EXPECT(counts.frames <= 16 * arch_cpu_count() && counts.blocks <= arch_cpu_count());
+    return NULL;
+}
+
+SELFTEST(nodes, "nodes: each gives of its own memory, in every size, until it has none")
+{
+    for (unsigned node = 0; node < node_count(); node++) {
+        for (unsigned order = 0; order < 12; order += 3) {
+            pfn_t first;
+            if (node_alloc(node, order, FRAME_DEVICE, &first) == ERR_NONE) {
+                EXPECT(node_of_frame(first) == node);
+                EXPECT(node_of_frame(pfn(first.value + ((uint64_t)1 << order) - 1)) == node);
+                EXPECT(frame_free(first, order) == ERR_NONE);
+            } else {
+                EXPECT(order > 0);
+            }
+        }
+    }
+    pfn_t first;
+    EXPECT(node_alloc(node_count(), 0, FRAME_DEVICE, &first) == ERR_BAD_ARGUMENT);
+    return NULL;
+}
