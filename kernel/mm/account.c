@@ -32,7 +32,7 @@ struct account kernel_account = {
 void account_init(struct account *account, uint32_t number, struct account *parent)
 {
     account->number = number;
-    account->entry = number % SLACK_ENTRIES;
+    account->entry = number % SLACK_ENTRIES * sizeof(struct slack_entry);
     account->parent = parent;
     account->depth = parent->depth + 1;
     list_init(&account->node);
@@ -95,6 +95,9 @@ static void claim_entry(struct slack_entry *entry, struct account *account)
 
 static bool charge_here(struct slack *slack, struct account *account, enum resource resource, uint64_t amount)
 {
+    if (inject_on) { /* without slack: each charge comes by here, where it may be made to fail */
+        return take_available(&account->sides[resource], amount, 0) >= amount;
+    }
     struct slack_entry *entry = slack_entry(slack, account);
     claim_entry(entry, account);
     uint64_t *had = &entry->amounts[resource];
@@ -202,18 +205,27 @@ static void refund_closed(struct account *account, enum resource resource, uint6
     }
 }
 
+/* Into the slack, as far as there is room. */
+static void refund_here(struct slack *slack, struct account *account, enum resource resource, uint64_t amount)
+{
+    uint64_t back = amount;
+    if (!inject_on) {
+        struct slack_entry *entry = slack_entry(slack, account);
+        claim_entry(entry, account);
+        uint64_t kept = entry->amounts[resource] + amount;
+        back = kept > slack_most(resource) ? kept - BATCH(resource) : 0;
+        entry->amounts[resource] = kept - back;
+    }
+    __atomic_fetch_add(&account->sides[resource].available, back, __ATOMIC_RELAXED);
+}
+
 void account_refund_slowly(struct account *account, enum resource resource, uint64_t amount)
 {
     struct slack *slack = &arch_this_cpu()->slack;
     leaf_take(&slack->lock);
     bool closed = __atomic_load_n(&account->closed, __ATOMIC_RELAXED);
     if (!closed) {
-        struct slack_entry *entry = slack_entry(slack, account);
-        claim_entry(entry, account);
-        uint64_t kept = entry->amounts[resource] + amount;
-        uint64_t back = kept > slack_most(resource) ? kept - BATCH(resource) : 0;
-        entry->amounts[resource] = kept - back;
-        __atomic_fetch_add(&account->sides[resource].available, back, __ATOMIC_RELAXED);
+        refund_here(slack, account, resource, amount);
     }
     leaf_give(&slack->lock);
     if (closed) {

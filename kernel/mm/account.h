@@ -32,7 +32,7 @@ struct account {
 
     /* Set once. */
     uint32_t number; /* also recorded for each frame: frame_alloc_for */
-    uint32_t entry;  /* where in a CPU's slack it is looked for */
+    uint32_t entry;  /* where in a CPU's slack it is looked for, in bytes */
     char name[ACCOUNT_NAME];
     struct account *parent; /* stays: this object is charged to it */
     uint32_t depth;         /* how many are above it */
@@ -67,7 +67,7 @@ static inline uint64_t slack_most(enum resource resource)
 
 static inline struct slack_entry *slack_entry(struct slack *slack, const struct account *account)
 {
-    return &slack->entries[account->entry];
+    return (struct slack_entry *)((uintptr_t)slack->entries + account->entry);
 }
 
 /* Is the account this one, or below it? */
@@ -102,7 +102,7 @@ static inline enum error MUST_CHECK account_charge(struct account *account, enum
     struct slack *slack = &arch_this_cpu()->slack;
     struct slack_entry *entry = slack_entry(slack, account);
     leaf_take(&slack->lock);
-    bool enough = entry->account == account && entry->amounts[resource] >= amount && !inject_on;
+    bool enough = entry->account == account && entry->amounts[resource] >= amount;
     if (enough) {
         entry->amounts[resource] -= amount;
     }
