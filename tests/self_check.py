@@ -9,6 +9,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tools"))
 
+import lint
 import qemu
 import table_check
 from syscalls import trace
@@ -115,6 +116,27 @@ class Trace(unittest.TestCase):
         exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
         for one in table.calls:
             self.assertTrue(decoder["call"](one.number, [0] * 6).startswith(one.name + "("))
+
+
+class Lint(unittest.TestCase):
+    """Code that would touch a user's memory past the one place that may."""
+
+    def complaints(self, name, line):
+        found = lint.Lint()
+        found.error = lambda path, number, message: found.guards["found"].append(message)
+        found.user_memory(Path(name), [line])
+        return len(found.guards["found"])
+
+    def test_user_memory_is_touched_in_one_place(self):
+        for line in ("    arch_copy_from_user(to, from.value, 8);", "        stac", "    return user_copy_start;"):
+            self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 1, line)
+            self.assertEqual(self.complaints("kernel/mm/usercopy.c", line), 0, line)
+
+    def test_no_pointer_is_made_from_a_users_number(self):
+        for line in ("    x = *(uint64_t *)(uintptr_t)buffer.value;", "    p = (char *)buffer.value;"):
+            self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 1, line)
+        for line in ("    y = (uint64_t)(uintptr_t)p;", "    z = a * b.value;"):
+            self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 0, line)
 
 
 class ExitPort(unittest.TestCase):

@@ -95,6 +95,27 @@ static int mode_step(const char *argument)
     return 0;
 }
 
+/* Makes a system call with the very last bytes that can be mapped: the way back leads to the first that
+ * cannot. */
+static int mode_edge(const char *argument)
+{
+    static const uint8_t code[] = {0x31, 0xc0, 0x0f, 0x05}; /* xor %eax, %eax; syscall */
+    const uint64_t last = USER_HIGHEST - sizeof code;
+    uint32_t memory;
+    uint64_t here, there;
+    (void)argument;
+    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+        sys_memory_map(startup->self, memory, 0, 0, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &here) !=
+            ERR_NONE ||
+        sys_memory_map(startup->self, memory, 0, USER_HIGHEST - PAGE_SIZE, PAGE_SIZE,
+                       ACCESS_READ | ACCESS_EXECUTE, &there) != ERR_NONE) {
+        return 2;
+    }
+    memcpy((void *)(here + PAGE_SIZE - sizeof code), code, sizeof code);
+    ((void (*)(void))last)();
+    return 0;
+}
+
 /* Every selector that user code may load, in every segment register that it may load. */
 static int mode_segments(const char *argument)
 {
@@ -238,7 +259,7 @@ int child_main(const char *mode, const char *argument)
         {"write", mode_write},  {"step", mode_step},     {"segments", mode_segments},
         {"crowd", mode_crowd},  {"fill", mode_fill},     {"greedy", mode_greedy},
         {"scene", scene_child}, {"armed", mode_armed},   {"thread-exit", mode_thread_exit},
-        {"entry", mode_entry},
+        {"entry", mode_entry},  {"edge", mode_edge},
     };
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (text_equal(modes[i].name, mode)) {

@@ -125,6 +125,18 @@ static bool a_single_step_over_a_call_ends_only_the_one_who_does_it(void)
     return true;
 }
 
+/* Above lies one page that is never mapped, and then the addresses that are not canonical. */
+static bool a_call_at_the_end_of_user_space_returns_in_user_mode(void)
+{
+    struct task_status status = {0};
+    CHECK_OK(child_complete("utest", "edge", "", &status));
+    CHECK_EQUAL(status.end, END_FAULT);
+    CHECK_EQUAL(status.vector, 14);
+    CHECK_EQUAL(status.address, USER_HIGHEST);
+    CHECK_EQUAL(status.instruction, USER_HIGHEST);
+    return true;
+}
+
 static bool segment_registers_can_be_loaded_without_harm(void)
 {
     struct task_status status = {0};
@@ -168,6 +180,7 @@ static const struct test tests[] = {
     TEST(flags_come_back_as_they_were),
     TEST(the_kernel_does_not_see_the_callers_direction),
     TEST(a_single_step_over_a_call_ends_only_the_one_who_does_it),
+    TEST(a_call_at_the_end_of_user_space_returns_in_user_mode),
     TEST(segment_registers_can_be_loaded_without_harm),
     TEST(a_new_thread_finds_clean_registers),
 };
