@@ -181,6 +181,10 @@ void frame_inspect(const struct frame_inspector *inspector);
  */
 void frame_ask_before_refusing(bool (*give_back)(void));
 
+/* Is somebody about to be refused? Who keeps frames for later takes none now: he would be asked for them
+ * again. */
+bool frame_is_short(void);
+
 /* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);
 

@@ -169,6 +169,7 @@ struct frame_state {
     const struct frame_watch *watch;         /* NULL when the kernel's frames are not kept apart */
     uint64_t kernel_end;                     /* its frames are below this one, when they are */
     bool (*give_back)(void);                 /* what to ask before a request is refused; NULL */
+    uint32_t short_of;                       /* requests that are about to be refused; atomic */
     const struct frame_inspector *inspector; /* NULL */
     bool (*untouched)(const void *);         /* is this page of the metadata as it was at the start? NULL */
 
@@ -266,6 +267,12 @@ static inline enum error frame_taken(pfn_t first, uint64_t count)
     if (frames.inspector)
         frames.inspector->taken(first, (pages_t){count});
     return ERR_NONE;
+}
+
+/* Around the last attempts of a request, so that nobody keeps anew what he was just asked to give back. */
+static inline void frame_shortage(int change)
+{
+    __atomic_fetch_add(&frames.short_of, (uint32_t)change, __ATOMIC_RELAXED);
 }
 
 /* Have others given back what they keep? Asked before a request is refused. */

@@ -36,6 +36,7 @@ struct stock {
 
     /* Owning CPU writes, anyone reads. */
     uint32_t wanted; /* frames: grows with the requests that found none */
+    uint32_t filled; /* somebody is filling it; atomic */
     uint64_t hits, misses, large_hits, large_misses;
     uint64_t came, went; /* frames that came to be kept here through this CPU, and that left */
     uint32_t moving;     /* some are on their way: came and went are not right just now */
@@ -210,10 +211,17 @@ static void clear_frame(pfn_t frame)
     window_close(WINDOW_ZERO);
 }
 
-static bool fill_stock(struct stock *self, struct stock *stock)
+/* Frames that a stock should have now; no stock may have more than `most`. */
+static uint32_t target(const struct stock *stock, uint64_t most)
+{
+    uint32_t wanted = look(&stock->wanted);
+    return wanted < most ? wanted : (uint32_t)most;
+}
+
+static bool put_some(struct stock *self, struct stock *stock, uint64_t most)
 {
     pfn_t frame;
-    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < look(&stock->wanted); i++) {
+    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < target(stock, most); i++) {
         if (keep(self, 0, &frame) != ERR_NONE) {
             return false;
         }
@@ -223,6 +231,17 @@ static bool fill_stock(struct stock *self, struct stock *stock)
         }
     }
     return true;
+}
+
+/* One CPU at a time: many idle ones would only wait for each other. */
+static bool fill_stock(struct stock *self, struct stock *stock, uint64_t most)
+{
+    if (__atomic_exchange_n(&stock->filled, 1, __ATOMIC_ACQUIRE) != 0) {
+        return false;
+    }
+    bool more = put_some(self, stock, most);
+    __atomic_store_n(&stock->filled, 0, __ATOMIC_RELEASE);
+    return more;
 }
 
 /* A block is made, or given up: one maker less. */
@@ -297,11 +316,11 @@ static bool begin_block(struct stock *self, uint64_t wanted)
 }
 
 /* The stock that needs filling, this CPU's own first; NULL when all are full. */
-static struct stock *stock_to_fill(unsigned online)
+static struct stock *stock_to_fill(unsigned online, uint64_t most)
 {
     for (unsigned i = 0; i < online; i++) {
         struct stock *stock = stock_of((arch_this_cpu()->number + i) % online);
-        if (stock != NULL && look(&stock->count) < look(&stock->wanted)) {
+        if (stock != NULL && look(&stock->count) < target(stock, most) && look(&stock->filled) == 0) {
             return stock;
         }
     }
@@ -315,18 +334,18 @@ bool zeroed_refill(void)
     if (self == NULL && (self = stock_make(number)) == NULL) {
         return false;
     }
+    if (frame_is_short()) {
+        return false;
+    }
     if (clear_some(self)) {
         return true;
     }
-    struct stock *stock = stock_to_fill(online);
-    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
-    if (stock == NULL && look(&block_count) + look(&makers) >= wanted) {
-        return false;
-    }
     uint64_t share = frame_count_free().value / SHARE;
+    struct stock *stock = stock_to_fill(online, share / online);
     if (stock != NULL) {
-        return share >= (uint64_t)STOCK * online && fill_stock(self, stock);
+        return fill_stock(self, stock, share / online);
     }
+    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
     return begin_block(self, share / BLOCK_FRAMES < wanted ? share / BLOCK_FRAMES : wanted);
 }
 
