@@ -13,7 +13,8 @@
 #define ACTION_FAIL                                                                                          \
     5 /* the status-th charge or allocation of the calling thread from now on fails; 0: none. Needs          \
          inject=1 in the boot environment, else ERR_UNSUPPORTED */
-#define ACTION_AUDIT 4 /* check the books of the page frames; the log says what is wrong with them */
+#define ACTION_AUDIT 4 /* check the books of frames and heap; the log says what is wrong with them */
+#define ACTION_DRAIN 6 /* what the kernel's heap keeps for later goes back to the frames */
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
@@ -31,6 +32,7 @@
 #define TOPIC_ACCOUNTS                                                                                       \
     11                 /* struct account_info (abi/account.h), one an account, in the order of their making */
 #define TOPIC_BOOKS 12 /* one struct system_books */
+#define TOPIC_SLABS 13 /* struct system_slab, one a cache of the kernel's heap */
 
 #define MEMORY_ORDERS 19
 
@@ -56,6 +58,13 @@ struct system_frames {
     uint64_t cached; /* of the free ones, at hand for one CPU */
     uint64_t classes[FRAME_CLASS_COUNT];
     uint64_t free_blocks[MEMORY_ORDERS]; /* blocks of 2^n frames, each counted once */
+    uint64_t taken;                      /* through caches of CPUs, since the start */
+    uint64_t trips;                      /* how often a cache had to fetch more */
+    uint64_t zeroed;                     /* of the free ones, zero already, those in blocks of 2 MiB too */
+    uint64_t zeroed_hits;                /* requests for a zeroed frame that found one, since the start */
+    uint64_t zeroed_misses;
+    uint64_t zeroed_large_hits; /* the same for blocks of 2 MiB */
+    uint64_t zeroed_large_misses;
 };
 
 /* RAM in pieces of 4 KiB << order, counted from address 0: the piece with this number. */
@@ -84,6 +93,20 @@ struct system_books {
     uint64_t objects[16]; /* by type: OBJECT_* in abi/handle.h */
     uint64_t handles;     /* in the tables of all tasks */
     uint64_t threads;     /* idle ones apart */
+};
+
+#define SLAB_NAME 24
+
+/* What the kernel's heap has for one kind of object. */
+struct system_slab {
+    char name[SLAB_NAME];
+    uint64_t bytes;  /* of an object; 0 where they differ */
+    uint64_t in_use; /* objects */
+    uint64_t used;   /* bytes of those */
+    uint64_t slabs;
+    uint64_t frames; /* that the slabs take */
+    uint64_t hits;   /* times that an object was taken or given back without a lock */
+    uint64_t misses; /* times that it took one */
 };
 
 struct system_memory {

@@ -2,7 +2,7 @@
 
 HOST_SOURCES_test_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 HOST_SOURCES_test_boot_ram := kernel/init/boot_ram.c kernel/mm/memory_map.c
-HOST_CFLAGS_test_boot_ram := -Itests/host/kernel
+HOST_CFLAGS_test_boot_ram := -iquote kernel/arch/host
 HOST_SOURCES_test_keymap := kernel/arch/x86_64/keymap.c
 HOST_SOURCES_test_terminal := kernel/debug/terminal.c
 
@@ -12,7 +12,7 @@ HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 OBJECT_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/account.c kernel/mm/charged.c \
                   kernel/obj/account_tree.c kernel/obj/derive.c kernel/obj/handle.c kernel/obj/object.c \
                   kernel/sched/spinlock.c lib/text.c
-OBJECT_CFLAGS := -Itests/host/kernel
+OBJECT_CFLAGS := -iquote kernel/arch/host
 
 OBJECT_TESTS := test_handle test_handle_threads test_account test_account_threads
 

@@ -59,6 +59,13 @@ def authority(_):
     return suite
 
 
+def heap(_):
+    suite = Suite("heap")
+    run_test(suite, "threads under the thread sanitizer", [*MAKE, "heap-threads"], 300)
+    run_test(suite, "model of the hands", [*MAKE, "heap-model"], 300)
+    return suite
+
+
 def fuzz(_):
     suite = Suite("fuzz")
     run_test(suite, "smoke", [*MAKE, "fuzz-smoke"], 600)
@@ -93,7 +100,7 @@ def prompt(quick):
     return run_suite("prompt", [PYTHON, "tests/guest/prompt.py", *(["--quick"] if quick else [])], 600)
 
 
-SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames,
+SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "heap": heap,
           "authority": authority, "fuzz": fuzz, "boot": boot, "guest": guest, "crash": crash,
           "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench": bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Measure operations in the guest, and compare them with the table of what was accepted, or renew that.
 
-usage: bench.py [--accept] [AREA]
+usage: bench.py [--accept] [AREA] [KEY=VALUE...]
 
 Prints a row for each measure: AREA.NAME VALUE ACCEPTED GOAL UNIT STATE and the note. The state is `ok`, `MISSED` if
 the value is above the goal, `drifted` if it is a count of instructions and not the accepted one within 3 %, `missing`
 or `unknown` if it stands only in the table or only was measured. The status is 0 if all are ok.
+
+KEY=VALUE is for the guest's boot environment, to see what it changes.
 
 With --accept what is measured becomes what is accepted, in bench/table.txt: of all areas the instructions, which are
 the same in every run, and of an area that is named the times and sizes too.
@@ -50,12 +52,13 @@ def accept(scope):
 def main():
     words = sys.argv[1:]
     accepting = "--accept" in words
-    areas = [word for word in words if word != "--accept"]
-    if len(areas) > 1 or any(word.startswith("-") for word in areas):
+    config = [word for word in words if "=" in word]
+    areas = [word for word in words if word != "--accept" and word not in config]
+    if len(areas) > 1 or (accepting and config) or any(word.startswith("-") for word in areas):
         sys.exit(__doc__)
     area = areas[0] if areas else ""
     try:
-        good = accept(Scope(area, UNITS if area else (COUNTED,))) if accepting else compare(Scope(area))
+        good = accept(Scope(area, UNITS if area else (COUNTED,))) if accepting else compare(Scope(area, config=config))
     except TableError as error:
         sys.exit(f"bench: {TABLE}: {error}")
     except (GuestError, OSError) as error:

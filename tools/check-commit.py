@@ -20,7 +20,7 @@ from collections import deque
 
 from syscalls.table import read_table
 
-FORBIDDEN = re.compile(r"^(heap_alloc\w*|frame_alloc\w*|frame_take|zeroed_take\w*|charged_alloc\w*|charged_frame|"
+FORBIDDEN = re.compile(r"^(heap_alloc\w*|slab_alloc\w*|frame_alloc\w*|frame_take|zeroed_take\w*|charged_\w*alloc\w*|charged_frame|"
                        r"uncharged_\w+|account_charge\w*|account_make|object_create|stack_alloc|handle_reserve\w*|"
                        r"prepare_\w+|aspace_open|memory_make\w*|task_make|thread_create\w*|notification_make|"
                        r"device_map)$")

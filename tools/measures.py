@@ -46,9 +46,9 @@ def guest_lines(name, image, config, **options):
         raise GuestError(f"the machine ended with QEMU's status {code}; {machine.tail()}")
 
 
-def count_instructions(area):
-    """The rows of the area, all if it is empty."""
-    config = [f"bench={area or 'all'}", f"autorun=bench {area}".rstrip()]
+def count_instructions(area, more):
+    """The rows of the area, all if it is empty; with more words for the guest's boot environment."""
+    config = [*more, f"bench={area or 'all'}", f"autorun=bench {area}".rstrip()]
     rows = parse_rows(guest_lines("bench", TEST_IMAGE, config, cpus=1, icount=True))
     if not any(area_of(name) == CALIBRATION for name in rows):
         raise GuestError("the guest counted no stretch of known length, so no row can be trusted")
@@ -59,9 +59,9 @@ def take_sizes():
     return {"boot.image-bytes": Row(Decimal(KERNEL.stat().st_size), "bytes")}
 
 
-def take_times():
+def take_times(more):
     rows = {}
-    for line in guest_lines("bench-boot", IMAGE, ["autorun=hello"], cpus=4):
+    for line in guest_lines("bench-boot", IMAGE, [*more, "autorun=hello"], cpus=4):
         if ready := READY.search(line):
             rows["boot.entry-to-prompt"] = Row(Decimal(ready[1]), "ms")
     return rows
@@ -70,18 +70,19 @@ def take_times():
 class Scope:
     """Which rows are measured: those of one area, or of all; those in some of the units."""
 
-    def __init__(self, area="", units=UNITS):
+    def __init__(self, area="", units=UNITS, config=()):
         self.area = area
         self.units = units
+        self.config = config
 
     def covers(self, name, unit):
         return within(name, self.area) and unit in self.units
 
     def measure(self):
         """The rows by name. A boot for the times is made only if one is covered."""
-        rows = count_instructions(self.area) | take_sizes()
+        rows = count_instructions(self.area, self.config) | take_sizes()
         if self.covers("boot.entry-to-prompt", "ms"):
-            rows |= take_times()
+            rows |= take_times(self.config)
         rows = {name: row for name, row in rows.items() if self.covers(name, row.unit)}
         if all(area_of(name) == CALIBRATION for name in rows) and self.area != CALIBRATION:
             raise GuestError(f"there is no area '{self.area}'")

@@ -28,7 +28,7 @@ bool panic_in_progress(void)
 
 void panic_print(const char *format, ...)
 {
-    char text[160];
+    char text[288]; /* the line of a panic, with its colour */
     va_list arguments;
     va_start(arguments, format);
     size_t length = text_format_list(text, sizeof(text) - 1, format, arguments);

@@ -11,7 +11,9 @@
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame_debug.h"
 #include "kernel/mm/frame_table.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/window.h"
 #include "kernel/mm/zeroed.h"
 #include "lib/text.h"
 
@@ -69,6 +71,13 @@ static void start_audits(void)
     frame_debug_audit(seconds * 1000000000);
 }
 
+/* What is kept for later goes where it is wanted now. */
+static bool give_back(void)
+{
+    bool zeroed = zeroed_give_back();
+    return heap_give_back() || zeroed;
+}
+
 /* What the aperture promises, by the page tables. */
 static void check(bool safe)
 {
@@ -103,12 +112,14 @@ void boot_memory_start(unsigned cpus)
     }
     if (safe) {
         frame_keep_apart(&aperture_watch, pfn(APERTURE_SIZE >> PAGE_SHIFT));
+    } else {
+        window_use_aperture();
     }
     if (handover_option_is("frames", "debug")) {
         frame_debug_start();
     }
     start_audits();
-    frame_ask_before_refusing(zeroed_give_back);
+    frame_ask_before_refusing(give_back);
     frame_tell_untouched(frame_table_untouched);
     hold_all(records);
     check(safe);

@@ -17,6 +17,7 @@
 #include "kernel/init/bad_memory.h"
 #include "kernel/init/boot_memory.h"
 #include "kernel/mm/device.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/sched/thread.h"
 
@@ -52,6 +53,15 @@ static void find_features(void)
     size_t length = 0;
     handover_option("nofeature", &masked, &length);
     machine_features(masked, length);
+}
+
+static void start_heap(void)
+{
+    if (handover_option_is("heap", "debug")) {
+        heap_debug();
+        log_info("heap: its debug mode is on");
+    }
+    heap_admit(&boot_cpu);
 }
 
 static void open_screen(void)
@@ -105,6 +115,7 @@ void kernel_entry(uint64_t entry_stamp)
     machine_early(&boot_cpu, entry_stamp);
     take_over();
     find_features();
+    start_heap();
     unsigned came = machine_gather_cores(handover.info.numcores);
     boot_memory_start(came);
     bad_memory_retire();

@@ -13,6 +13,8 @@
 #define SEARCH_START 0x0000100000000000u
 #define SEARCH_GAP   PAGE_SIZE
 
+static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
+
 void aspace_init(struct aspace *space, struct account *account)
 {
     space->account = account;
@@ -160,7 +162,7 @@ static enum error place_find(struct map_plan *plan, uint64_t address)
 enum error aspace_map_prepare(struct aspace *space, const struct map_request *request, struct map_plan *plan)
 {
     void *memory;
-    enum error error = charged_alloc_zeroed(space->account, sizeof(struct mapping), &memory);
+    enum error error = charged_slab_alloc_zeroed(space->account, &mappings, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -174,7 +176,7 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
     error = place_find(plan, request->address);
     if (error != ERR_NONE) {
         spin_unlock(&space->lock);
-        charged_free(space->account, m, sizeof(*m));
+        charged_slab_free(space->account, &mappings, m);
     }
     return error;
 }
@@ -214,7 +216,7 @@ void aspace_unmap_commit(struct aspace *space, struct mapping *m)
     flush_everywhere(space);
     spin_unlock(&space->lock);
     memory_release(m->memory);
-    charged_free(space->account, m, sizeof(*m));
+    charged_slab_free(space->account, &mappings, m);
 }
 
 /* Threads that ended on other CPUs are about to switch away; they take no lock that the caller holds. */
@@ -246,7 +248,7 @@ void aspace_close(struct aspace *space)
         struct mapping *m = LIST_ENTRY(space->mappings.next, struct mapping, node);
         list_remove(&m->node);
         memory_release(m->memory);
-        charged_free(space->account, m, sizeof(*m));
+        charged_slab_free(space->account, &mappings, m);
     }
 }
 

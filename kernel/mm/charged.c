@@ -39,6 +39,26 @@ void charged_free(struct account *account, void *memory, size_t bytes)
     }
 }
 
+enum error charged_slab_alloc_zeroed(struct account *account, struct slab_cache *cache, void **out)
+{
+    enum error error = account_charge(account, RESOURCE_BYTES, cache->bytes);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    *out = inject_fails() ? NULL : slab_alloc_zeroed(cache);
+    if (*out == NULL) {
+        account_refund(account, RESOURCE_BYTES, cache->bytes);
+        return ERR_NO_MEMORY;
+    }
+    return ERR_NONE;
+}
+
+void charged_slab_free(struct account *account, struct slab_cache *cache, void *object)
+{
+    slab_free(cache, object);
+    account_refund(account, RESOURCE_BYTES, cache->bytes);
+}
+
 enum error uncharged_frame(const struct account *account, enum frame_class class, pfn_t *out)
 {
     return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(0, class, account->number, out);

@@ -6,6 +6,7 @@
 
 #include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/slab.h"
 
 /* A piece of the heap, with whatever was in it, or zeroed. ERR_LIMIT, ERR_NO_MEMORY. */
 enum error charged_alloc(struct account *account, size_t bytes, void **out) MUST_CHECK;
@@ -13,6 +14,12 @@ enum error charged_alloc_zeroed(struct account *account, size_t bytes, void **ou
 
 /* NULL is allowed. */
 void charged_free(struct account *account, void *memory, size_t bytes);
+
+/* A zeroed object of the cache; charged is what its users know as its size. ERR_LIMIT, ERR_NO_MEMORY. */
+enum error charged_slab_alloc_zeroed(struct account *account, struct slab_cache *cache, void **out) MUST_CHECK;
+
+/* Not NULL. */
+void charged_slab_free(struct account *account, struct slab_cache *cache, void *object);
 
 /* A frame. ERR_LIMIT, ERR_NO_MEMORY. */
 enum error charged_frame(struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;

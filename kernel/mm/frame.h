@@ -58,6 +58,8 @@ struct frame_counts {
     uint64_t cached; /* of the free ones, in the CPUs' caches */
     uint64_t classes[FRAME_CLASSES];
     uint64_t free_blocks[FRAME_ORDERS];
+    uint64_t taken;   /* through the CPUs' caches, since the start */
+    uint64_t trips;   /* of the caches, for more, since the start */
     uint64_t damaged; /* frames that were given back twice at the same moment: a bug of the caller */
 };
 
@@ -178,6 +180,10 @@ void frame_inspect(const struct frame_inspector *inspector);
  * It is called without locks of the allocator, and may call frame_free. Once, at start.
  */
 void frame_ask_before_refusing(bool (*give_back)(void));
+
+/* Is somebody about to be refused? Who keeps frames for later takes none now: he would be asked for them
+ * again. */
+bool frame_is_short(void);
 
 /* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);

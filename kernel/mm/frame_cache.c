@@ -26,7 +26,7 @@ bool frame_cache_wait(struct frame_cpu *cpu)
     do {
         frame_cache_leave(cpu);
         while (!__atomic_load_n(&cpu->allowed, __ATOMIC_RELAXED))
-            frame_platform_barrier();
+            FRAME_PLATFORM_WAIT();
     } while (!frame_cache_try(cpu));
     return true;
 }
@@ -214,6 +214,7 @@ static bool gather_apart(struct frame_hand *hand)
 /* Let free frames wait to be opened; false when there are none. */
 static bool fetch(struct frame_cpu *cpu, struct frame_hand *hand)
 {
+    cpu->trips++;
     if (frame_is_apart(hand->group))
         return gather_apart(hand);
     if (__atomic_load_n(&frames.keep[hand->group], __ATOMIC_RELAXED) == FILED_MOST && open_whole(cpu, hand))
@@ -290,10 +291,8 @@ void frame_cache_empty(struct frame_cpu *cpu)
 
 void frame_cache_quiesce(void)
 {
-    /* Whoever holds the drain lock may wait for this CPU to pass a barrier, so pass barriers while waiting.
-     */
     while (__atomic_exchange_n(&frames.drain, 1, __ATOMIC_ACQUIRE))
-        frame_platform_barrier();
+        FRAME_PLATFORM_WAIT();
     for (uint32_t n = 0; n < frames.cpus; n++)
         frame_cache_allow(&frames.cpu[n], false);
     frame_platform_barrier();

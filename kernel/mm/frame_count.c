@@ -78,8 +78,11 @@ void frame_count(struct frame_counts *out)
     frame_pool_lock();
     for (uint32_t n = 0; n < frames.cpus; n++) {
         tally_cache(&frames.cpu[n], out);
-        for (unsigned class = FRAME_KERNEL; class <= FRAME_BAD; class ++)
+        out->trips += frames.cpu[n].trips;
+        for (unsigned class = FRAME_KERNEL; class <= FRAME_BAD; class ++) {
             out->classes[class] += frame_cpu_class(&frames.cpu[n], class);
+            out->taken += frames.cpu[n].taken[class];
+        }
     }
     for (unsigned class = FRAME_KERNEL; class <= FRAME_BAD; class ++) {
         out->classes[class] += (uint64_t)frames.classes[class];

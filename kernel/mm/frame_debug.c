@@ -9,6 +9,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/frame_report.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/window.h"
 
 #define WORDS      (PAGE_SIZE / sizeof(uint64_t))
@@ -100,6 +101,10 @@ void frame_debug_idle(void)
     if (!frame_audit(&what, &where)) {
         panic("frames: %s: %lx, %s", what, where.value << PAGE_SHIFT,
               frame_describe(where, text, sizeof(text)));
+    }
+    struct heap_fault fault;
+    if (!heap_audit(&fault)) {
+        panic("heap: '%s' at %p: %s", fault.cache, fault.where, fault.what);
     }
 }
 

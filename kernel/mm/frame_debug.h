@@ -4,7 +4,7 @@
  * frames=debug: frames are filled when they are given back, and looked at when they are taken again. Who
  * writes to what he has given back, or lets a device do it, is told of, with whose it was.
  *
- * audit=SECONDS: idle CPUs check the allocator's books, when that is so long ago.
+ * audit=SECONDS: idle CPUs check the books of the allocator and of the heap, when that is so long ago.
  */
 #ifndef QUIRE_KERNEL_FRAME_DEBUG_H
 #define QUIRE_KERNEL_FRAME_DEBUG_H

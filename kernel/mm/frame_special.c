@@ -32,11 +32,13 @@ enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low,
     frame_pool_lock();
     bool taken = take_within(order, class, low.value, high.value, &index);
     frame_pool_unlock();
+    frame_shortage(1);
     for (bool again = true; !taken && again; again = !taken && frame_others_gave()) {
         frame_alone_begin();
         taken = take_within(order, class, low.value, high.value, &index);
         frame_alone_end();
     }
+    frame_shortage(-1);
     if (!taken)
         return ERR_NO_MEMORY;
     *out = frame_at(index);
@@ -257,6 +259,7 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
     if (error != ERR_NO_MEMORY)
         return error;
     uint64_t first;
+    frame_shortage(1);
     do {
         frame_alone_begin();
         first = find_run(count.value, CLASS_GROUP(class));
@@ -264,6 +267,7 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
             take_range(first, first + count.value, class);
         frame_alone_end();
     } while (first == NO_INDEX && frame_others_gave());
+    frame_shortage(-1);
     if (first == NO_INDEX)
         return ERR_NO_MEMORY;
     *out = pfn(first);

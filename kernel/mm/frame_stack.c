@@ -59,6 +59,7 @@ static bool refill_chunks(struct frame_stack *stack)
 bool frame_stack_refill(struct frame_cpu *cpu, unsigned order, unsigned group)
 {
     struct frame_stack *stack = frame_cpu_stack(cpu, order, group);
+    cpu->trips++;
     return order == CHUNK_ORDER ? refill_chunks(stack) : refill_blocks(stack, order, group);
 }
 

@@ -132,6 +132,7 @@ struct frame_cpu {
     uint32_t least;
     uint64_t given[RECORD_KINDS];  /* frames given back, by the low half of their record */
     uint64_t taken[FRAME_CLASSES]; /* frames taken through this CPU so far, by class */
+    uint64_t trips;                /* to the pool, for more */
     struct frame_hand hand[CACHED_GROUPS];
     struct frame_stack stack[CACHED_ORDERS - 1][GROUPS]; /* blocks, of order 1 and higher; no pinned ones */
     uint32_t blocks[CHUNK_ORDER - 1][CACHED_GROUPS][2 * HALF_BLOCKS];
@@ -168,6 +169,7 @@ struct frame_state {
     const struct frame_watch *watch;         /* NULL when the kernel's frames are not kept apart */
     uint64_t kernel_end;                     /* its frames are below this one, when they are */
     bool (*give_back)(void);                 /* what to ask before a request is refused; NULL */
+    uint32_t short_of;                       /* requests that are about to be refused; atomic */
     const struct frame_inspector *inspector; /* NULL */
     bool (*untouched)(const void *);         /* is this page of the metadata as it was at the start? NULL */
 
@@ -265,6 +267,12 @@ static inline enum error frame_taken(pfn_t first, uint64_t count)
     if (frames.inspector)
         frames.inspector->taken(first, (pages_t){count});
     return ERR_NONE;
+}
+
+/* Around the last attempts of a request, so that nobody keeps anew what he was just asked to give back. */
+static inline void frame_shortage(int change)
+{
+    __atomic_fetch_add(&frames.short_of, (uint32_t)change, __ATOMIC_RELAXED);
 }
 
 /* Have others given back what they keep? Asked before a request is refused. */

@@ -1,177 +1,185 @@
 /*
  * The kernel's heap; see heap.h.
  *
- * A frame of small objects begins with a header: how many are in use and the list of free ones, and it is
- * linked into the list of its class while it has a free one. The frame of an object is found by rounding its
- * address.
+ * The sizes of the caches go up in eighths of a line to the line, and from there in quarters of each power of
+ * two; so no object has a quarter more than it asked for. Where whole frames do as well they are taken
+ * instead.
  */
 #include "kernel/mm/heap.h"
 
-#include "kernel/debug/panic.h"
-#include "kernel/lib/list.h"
-#include "kernel/sched/spinlock.h"
-#include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap_large.h"
+#include "kernel/mm/slab_state.h"
 #include "lib/text.h"
 
-#define CLASSES    8
-#define LARGEST    1344
-#define SLAB_MAGIC 0x51756972534c4142u
+#define DENSE_MOST   3072u
+#define SPARSE_FIRST 29u
+#define OBJECT_MOST  (FRAME_LIMIT << PAGE_SHIFT)
+#define GIVE_BACK_NS 1000000u
 
-static const uint16_t class_sizes[CLASSES] = {32, 64, 128, 192, 320, 448, 960, LARGEST};
+/* X(NUMBER, the size before, SIZE) */
+#define DENSE_SIZES(X)                                                                                       \
+    X(0, -8, 16)                                                                                             \
+    X(1, 16, 24)                                                                                             \
+    X(2, 24, 32)                                                                                             \
+    X(3, 32, 40)                                                                                             \
+    X(4, 40, 48)                                                                                             \
+    X(5, 48, 56)                                                                                             \
+    X(6, 56, 64)                                                                                             \
+    X(7, 64, 80)                                                                                             \
+    X(8, 80, 96)                                                                                             \
+    X(9, 96, 112)                                                                                            \
+    X(10, 112, 128)                                                                                          \
+    X(11, 128, 160)                                                                                          \
+    X(12, 160, 192)                                                                                          \
+    X(13, 192, 224)                                                                                          \
+    X(14, 224, 256)                                                                                          \
+    X(15, 256, 320)                                                                                          \
+    X(16, 320, 384)                                                                                          \
+    X(17, 384, 448)                                                                                          \
+    X(18, 448, 512)                                                                                          \
+    X(19, 512, 640)                                                                                          \
+    X(20, 640, 768)                                                                                          \
+    X(21, 768, 896)                                                                                          \
+    X(22, 896, 1024)                                                                                         \
+    X(23, 1024, 1280)                                                                                        \
+    X(24, 1280, 1536)                                                                                        \
+    X(25, 1536, 1792)                                                                                        \
+    X(26, 1792, 2048)                                                                                        \
+    X(27, 2048, 2560)                                                                                        \
+    X(28, 2560, 3072)
 
-struct slab {
-    uint64_t magic;
-    struct list node;
-    void *free; /* chain through the first word of each free object */
-    uint16_t in_use;
-    uint16_t class;
-    uint8_t pad[28];
-};
+/* What is larger, and would waste too much of whole frames. */
+static const uint16_t sparse_sizes[] = {5120, 6144, 10240};
 
-_Static_assert(sizeof(struct slab) == 64, "objects begin on a cache line");
+#define SIZED(size) SLAB_CACHE(#size " bytes", size, ((size) & -(size)) < 64 ? (size) & -(size) : 64)
 
-static struct spinlock heap_lock = SPINLOCK("heap", LOCK_HEAP);
+#define DENSE_CACHE(number, before, size) [number] = SIZED(size),
+static struct slab_cache sized[] = {DENSE_SIZES(DENSE_CACHE) SIZED(5120), SIZED(6144), SIZED(10240)};
+#undef DENSE_CACHE
 
-/* Guarded by heap_lock. */
-static struct list partial[CLASSES];
-static bool ready;
-static uint64_t frames_held;
+/* Which of them is for a size, by its eighths of a line. */
+#define DENSE_NUMBER(number, before, size) [(before) / 8 + 1 ...(size) / 8] = (number),
+static const uint8_t dense_numbers[DENSE_MOST / 8 + 1] = {DENSE_SIZES(DENSE_NUMBER)};
+#undef DENSE_NUMBER
 
-static uint64_t bytes_in_use; /* atomic */
-
-static unsigned class_for(size_t bytes)
+/* The cache for a size up to DENSE_MOST. */
+static inline struct slab_cache *dense_cache(size_t bytes)
 {
-    unsigned class = 0;
-    while (class_sizes[class] < bytes) {
-        class ++;
-    }
-    return class;
+    return &sized[dense_numbers[(bytes + 7) / 8]];
 }
 
-static unsigned order_for(size_t bytes)
+/* The same for any size; NULL when it is to be whole frames: when they waste a quarter at most. */
+static struct slab_cache *cache_for(size_t bytes)
 {
-    unsigned order = 0;
-    while ((PAGE_SIZE << order) < bytes) {
-        order++;
+    if (bytes <= DENSE_MOST) {
+        return dense_cache(bytes);
     }
-    return order;
-}
-
-static struct slab *slab_create(unsigned class)
-{
-    pfn_t frame;
-    if (frame_alloc(0, FRAME_KERNEL, &frame) != ERR_NONE) {
+    uint64_t taken = pages_for_bytes(bytes).value << PAGE_SHIFT;
+    if (bytes > SLAB_BYTES_MOST || (taken - bytes) * 4 <= taken) {
         return NULL;
     }
-    struct slab *slab = aperture_at(pfn_to_paddr(frame));
-    *slab = (struct slab){.magic = SLAB_MAGIC, .class = (uint16_t) class};
-    char *base = (char *)slab;
-    for (size_t at = sizeof(*slab); at + class_sizes[class] <= PAGE_SIZE; at += class_sizes[class]) {
-        *(void **)(void *)(base + at) = slab->free;
-        slab->free = base + at;
+    unsigned i = 0;
+    while (sparse_sizes[i] < bytes) {
+        i++;
     }
-    list_append(&partial[class], &slab->node);
-    frames_held++;
-    return slab;
+    return &sized[SPARSE_FIRST + i];
 }
 
-static void *small_alloc(size_t bytes)
+static void *alloc_any(size_t bytes, const void *caller)
 {
-    unsigned class = class_for(bytes);
-    spin_lock(&heap_lock);
-    if (!ready) {
-        for (unsigned i = 0; i < CLASSES; i++) {
-            list_init(&partial[i]);
-        }
-        ready = true;
+    struct slab_cache *cache = cache_for(bytes);
+    if (cache != NULL) {
+        return slab_take(cache, bytes, caller);
     }
-    struct slab *slab =
-        list_empty(&partial[class]) ? slab_create(class) : LIST_ENTRY(partial[class].next, struct slab, node);
-    void *object = NULL;
-    if (slab != NULL) {
-        object = slab->free;
-        slab->free = *(void **)object;
-        slab->in_use++;
-        __atomic_fetch_add(&bytes_in_use, class_sizes[class], __ATOMIC_RELAXED);
-        if (slab->free == NULL) {
-            list_remove(&slab->node);
-        }
-    }
-    spin_unlock(&heap_lock);
-    return object;
-}
-
-static void small_free(void *object, size_t bytes)
-{
-    struct slab *slab = (struct slab *)align_down((uint64_t)(uintptr_t)object, PAGE_SIZE);
-    unsigned class = class_for(bytes);
-    spin_lock(&heap_lock);
-    if (slab->magic != SLAB_MAGIC || slab->class != class || slab->in_use == 0 ||
-        ((uint64_t)((char *)object - (char *)slab) - sizeof(*slab)) % class_sizes[class] != 0) {
-        panic("heap: %p is not an object of %zu bytes", object, bytes);
-    }
-    if (slab->free == NULL) {
-        list_append(&partial[class], &slab->node);
-    }
-    *(void **)object = slab->free;
-    slab->free = object;
-    slab->in_use--;
-    __atomic_fetch_sub(&bytes_in_use, class_sizes[class], __ATOMIC_RELAXED);
-    bool empty = slab->in_use == 0;
-    if (empty) {
-        list_remove(&slab->node);
-        slab->magic = 0;
-        frames_held--;
-    }
-    spin_unlock(&heap_lock);
-    if (empty) {
-        enum error error = frame_free(aperture_frame(slab), 0);
-        ASSERT(error == ERR_NONE);
-    }
+    return bytes <= OBJECT_MOST ? heap_large_alloc(bytes, caller) : NULL;
 }
 
 void *heap_alloc(size_t bytes)
 {
-    if (bytes <= LARGEST) {
-        return small_alloc(bytes);
-    }
-    unsigned order = order_for(bytes);
-    pfn_t frame;
-    if (order >= FRAME_ORDERS || frame_alloc(order, FRAME_KERNEL, &frame) != ERR_NONE) {
-        return NULL;
-    }
-    __atomic_fetch_add(&bytes_in_use, PAGE_SIZE << order, __ATOMIC_RELAXED);
-    return aperture_at(pfn_to_paddr(frame));
+    void *object = bytes <= DENSE_MOST ? slab_take_fast(dense_cache(bytes)) : NULL;
+    return object != NULL ? object : alloc_any(bytes, __builtin_return_address(0));
 }
 
 void *heap_alloc_zeroed(size_t bytes)
 {
-    void *object = heap_alloc(bytes);
-    if (object != NULL) {
-        memset(object, 0, bytes);
+    void *object = bytes <= DENSE_MOST ? slab_take_fast(dense_cache(bytes)) : NULL;
+    if (object == NULL) {
+        object = alloc_any(bytes, __builtin_return_address(0));
     }
-    return object;
+    return object != NULL ? memset(object, 0, bytes) : NULL;
+}
+
+static void free_any(void *object, size_t bytes, const void *caller)
+{
+    struct slab_cache *cache = cache_for(bytes);
+    if (cache != NULL) {
+        slab_give(cache, object, bytes, caller);
+    } else {
+        heap_large_free(object, bytes, caller);
+    }
 }
 
 void heap_free(void *object, size_t bytes)
 {
-    if (object == NULL) {
-        return;
+    if (object != NULL && (bytes > DENSE_MOST || !slab_give_fast(dense_cache(bytes), object))) {
+        free_any(object, bytes, __builtin_return_address(0));
     }
-    if (bytes <= LARGEST) {
-        small_free(object, bytes);
-        return;
+}
+
+void heap_debug(void)
+{
+    slab_debugging = true;
+}
+
+bool heap_drain(void)
+{
+    bool any = heap_large_drain();
+    return slab_drain() || any;
+}
+
+/*
+ * Who is refused asks again as long as it gets something. So this is not done all the time, or one CPU could
+ * go on taking slabs apart for ever that another one makes.
+ */
+bool heap_give_back(void)
+{
+    static uint64_t last; /* atomic */
+    const struct cpu *cpu = arch_this_cpu();
+    if (cpu->hands_busy != 0 || cpu->locks_held >> LOCK_SLABS != 0 ||
+        arch_clock() - __atomic_load_n(&last, __ATOMIC_RELAXED) < GIVE_BACK_NS) {
+        return false;
     }
-    unsigned order = order_for(bytes);
-    __atomic_fetch_sub(&bytes_in_use, PAGE_SIZE << order, __ATOMIC_RELAXED);
-    if (frame_free(aperture_frame(object), order) != ERR_NONE) {
-        panic("heap: %p is not a block of %zu bytes", object, bytes);
+    bool any = heap_drain();
+    __atomic_store_n(&last, arch_clock(), __ATOMIC_RELAXED);
+    return any;
+}
+
+bool heap_describe(uint64_t position, struct system_slab *out)
+{
+    switch (position) {
+    case 0:
+        heap_large_count(out);
+        return true;
+    case 1:
+        slab_hands_count(out);
+        return true;
+    default:
+        return slab_describe(position - 2, out);
     }
+}
+
+bool heap_audit(struct heap_fault *fault)
+{
+    return heap_large_audit(fault) && slab_audit(fault);
 }
 
 void heap_count(uint64_t *object_bytes, uint64_t *frames)
 {
-    *object_bytes = __atomic_load_n(&bytes_in_use, __ATOMIC_RELAXED);
-    *frames = __atomic_load_n(&frames_held, __ATOMIC_RELAXED);
+    struct system_slab counts;
+    *object_bytes = *frames = 0;
+    for (uint64_t i = 0; heap_describe(i, &counts); i++) {
+        *object_bytes += counts.used;
+        *frames += counts.frames;
+    }
 }

@@ -6,6 +6,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/aperture.h"
 #include "kernel/mm/layout.h"
 #include "kernel/sched/cpu.h"
 
@@ -13,6 +14,14 @@
 #define AREA  (2 * LARGE)
 
 static const unsigned flags = MAP_READ | MAP_WRITE;
+
+/* Set once. */
+static bool by_aperture;
+
+void window_use_aperture(void)
+{
+    by_aperture = true;
+}
 
 enum error window_setup(struct cpu *cpu)
 {
@@ -28,6 +37,9 @@ enum error window_setup(struct cpu *cpu)
 void *window_open(enum window use, pfn_t frame)
 {
     struct cpu *cpu = arch_this_cpu();
+    if (by_aperture) {
+        return aperture_at(pfn_to_paddr(frame));
+    }
     ASSERT(cpu->windows[use].bits == 0);
     arch_leaf_set(&cpu->windows[use], pfn_to_paddr(frame), PAGE_SIZE, flags);
     return (void *)(uintptr_t)(cpu->window_area + use * PAGE_SIZE);
@@ -36,7 +48,9 @@ void *window_open(enum window use, pfn_t frame)
 void window_close(enum window use)
 {
     struct cpu *cpu = arch_this_cpu();
-    arch_leaf_clear_here(&cpu->windows[use], cpu->window_area + use * PAGE_SIZE);
+    if (!by_aperture) {
+        arch_leaf_clear_here(&cpu->windows[use], cpu->window_area + use * PAGE_SIZE);
+    }
 }
 
 void *window_open_records(pfn_t first, unsigned count)
@@ -61,6 +75,9 @@ void window_close_records(unsigned count)
 void *window_open_large(pfn_t first)
 {
     struct cpu *cpu = arch_this_cpu();
+    if (by_aperture) {
+        return aperture_at(pfn_to_paddr(first));
+    }
     ASSERT(cpu->window_large->bits == 0 && is_aligned(first.value, LARGE / PAGE_SIZE));
     arch_leaf_set(cpu->window_large, pfn_to_paddr(first), LARGE, flags);
     return (void *)(uintptr_t)(cpu->window_area + LARGE);
@@ -69,5 +86,7 @@ void *window_open_large(pfn_t first)
 void window_close_large(void)
 {
     struct cpu *cpu = arch_this_cpu();
-    arch_leaf_clear_here(cpu->window_large, cpu->window_area + LARGE);
+    if (!by_aperture) {
+        arch_leaf_clear_here(cpu->window_large, cpu->window_area + LARGE);
+    }
 }

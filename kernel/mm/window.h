@@ -26,6 +26,9 @@ enum window {
 /* Most frames in a row that WINDOW_RECORDS shows at once. */
 #define WINDOW_RECORDS_MOST 16u
 
+/* The aperture shows all that is asked for here: use it, no window is needed. Once, at boot. */
+void window_use_aperture(void);
+
 /* Make a CPU's windows: tables and nothing else. ERR_NO_MEMORY. */
 enum error window_setup(struct cpu *cpu) MUST_CHECK;
 

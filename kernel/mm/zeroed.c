@@ -11,7 +11,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/contents.h"
 #include "kernel/mm/frame_report.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/slab.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
@@ -36,10 +36,13 @@ struct stock {
 
     /* Owning CPU writes, anyone reads. */
     uint32_t wanted; /* frames: grows with the requests that found none */
+    uint32_t filled; /* somebody is filling it; atomic */
     uint64_t hits, misses, large_hits, large_misses;
     uint64_t came, went; /* frames that came to be kept here through this CPU, and that left */
     uint32_t moving;     /* some are on their way: came and went are not right just now */
 } __attribute__((aligned(128)));
+
+static struct slab_cache stock_cache = SLAB_CACHE_OF("zeroed stock", struct stock);
 
 /* By number of the CPU; each is made by its owner when it is first idle. Atomic. */
 static struct stock *stocks[CPU_MAX];
@@ -53,6 +56,7 @@ static uint32_t makers;      /* CPUs that have a block in the making; atomic to 
 
 static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
 static uint64_t went_elsewhere; /* atomic */
+static uint64_t early_misses;   /* on CPUs that were never idle so far; atomic */
 
 static uint32_t look(const uint32_t *value)
 {
@@ -67,7 +71,7 @@ static struct stock *stock_of(unsigned number)
 
 static struct stock *stock_make(unsigned number)
 {
-    struct stock *stock = heap_alloc_zeroed(sizeof(*stock));
+    struct stock *stock = slab_alloc_zeroed(&stock_cache);
     if (stock != NULL) {
         spin_init(&stock->lock, "zeroed frames", LOCK_ZEROED);
         stock->block_done = BLOCK_FRAMES;
@@ -146,6 +150,8 @@ enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
     if (stock != NULL) {
         stock->misses++;
         __atomic_store_n(&stock->wanted, stock->wanted < STOCK ? stock->wanted + 1 : STOCK, __ATOMIC_RELAXED);
+    } else {
+        __atomic_fetch_add(&early_misses, 1, __ATOMIC_RELAXED);
     }
     enum error error = frame_alloc_for(0, class, account, out);
     if (error == ERR_NONE) {
@@ -205,10 +211,17 @@ static void clear_frame(pfn_t frame)
     window_close(WINDOW_ZERO);
 }
 
-static bool fill_stock(struct stock *self, struct stock *stock)
+/* Frames that a stock should have now; no stock may have more than `most`. */
+static uint32_t target(const struct stock *stock, uint64_t most)
+{
+    uint32_t wanted = look(&stock->wanted);
+    return wanted < most ? wanted : (uint32_t)most;
+}
+
+static bool put_some(struct stock *self, struct stock *stock, uint64_t most)
 {
     pfn_t frame;
-    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < look(&stock->wanted); i++) {
+    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < target(stock, most); i++) {
         if (keep(self, 0, &frame) != ERR_NONE) {
             return false;
         }
@@ -218,6 +231,17 @@ static bool fill_stock(struct stock *self, struct stock *stock)
         }
     }
     return true;
+}
+
+/* One CPU at a time: many idle ones would only wait for each other. */
+static bool fill_stock(struct stock *self, struct stock *stock, uint64_t most)
+{
+    if (__atomic_exchange_n(&stock->filled, 1, __ATOMIC_ACQUIRE) != 0) {
+        return false;
+    }
+    bool more = put_some(self, stock, most);
+    __atomic_store_n(&stock->filled, 0, __ATOMIC_RELEASE);
+    return more;
 }
 
 /* A block is made, or given up: one maker less. */
@@ -292,11 +316,11 @@ static bool begin_block(struct stock *self, uint64_t wanted)
 }
 
 /* The stock that needs filling, this CPU's own first; NULL when all are full. */
-static struct stock *stock_to_fill(unsigned online)
+static struct stock *stock_to_fill(unsigned online, uint64_t most)
 {
     for (unsigned i = 0; i < online; i++) {
         struct stock *stock = stock_of((arch_this_cpu()->number + i) % online);
-        if (stock != NULL && look(&stock->count) < look(&stock->wanted)) {
+        if (stock != NULL && look(&stock->count) < target(stock, most) && look(&stock->filled) == 0) {
             return stock;
         }
     }
@@ -310,18 +334,18 @@ bool zeroed_refill(void)
     if (self == NULL && (self = stock_make(number)) == NULL) {
         return false;
     }
+    if (frame_is_short()) {
+        return false;
+    }
     if (clear_some(self)) {
         return true;
     }
-    struct stock *stock = stock_to_fill(online);
-    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
-    if (stock == NULL && look(&block_count) + look(&makers) >= wanted) {
-        return false;
-    }
     uint64_t share = frame_count_free().value / SHARE;
+    struct stock *stock = stock_to_fill(online, share / online);
     if (stock != NULL) {
-        return share >= (uint64_t)STOCK * online && fill_stock(self, stock);
+        return fill_stock(self, stock, share / online);
     }
+    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
     return begin_block(self, share / BLOCK_FRAMES < wanted ? share / BLOCK_FRAMES : wanted);
 }
 
@@ -346,7 +370,10 @@ bool zeroed_give_back(void)
 
 void zeroed_count(struct zeroed_counts *out)
 {
-    *out = (struct zeroed_counts){.blocks = look(&block_count) + look(&makers)};
+    *out = (struct zeroed_counts){
+        .blocks = look(&block_count) + look(&makers),
+        .misses = __atomic_load_n(&early_misses, __ATOMIC_RELAXED),
+    };
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct stock *stock = stock_of(i);
         if (stock != NULL) {

@@ -4,22 +4,17 @@
 #include "kernel/obj/object.h"
 
 #include "kernel/arch/arch.h"
-#include "kernel/mm/account.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 #include "kernel/sched/thread.h"
 
 enum error object_create(enum object_type type, struct account *account, struct object **out)
 {
-    uint32_t bytes = object_kinds[type].bytes;
-    enum error error = account_charge(account, RESOURCE_BYTES, bytes);
+    void *memory;
+    enum error error = charged_slab_alloc_zeroed(account, object_kinds[type].cache, &memory);
     if (error != ERR_NONE) {
         return error;
     }
-    struct object *object = inject_fails() ? NULL : heap_alloc_zeroed(bytes);
-    if (object == NULL) {
-        account_refund(account, RESOURCE_BYTES, bytes);
-        return ERR_NO_MEMORY;
-    }
+    struct object *object = memory;
     arch_this_cpu()->objects[type]++;
     object->references = 1;
     object->type = type;
@@ -31,11 +26,8 @@ enum error object_create(enum object_type type, struct account *account, struct 
 
 void object_free(struct object *object)
 {
-    struct account *account = object->account;
-    uint32_t bytes = object_kinds[object->type].bytes;
     arch_this_cpu()->objects[object->type]--;
-    heap_free(object, bytes);
-    account_refund(account, RESOURCE_BYTES, bytes);
+    charged_slab_free(object->account, object_kinds[object->type].cache, object);
 }
 
 bool object_try_retain(struct object *object)

@@ -19,6 +19,8 @@
 #include "kernel/debug/panic.h"
 #include "kernel/sched/spinlock.h"
 
+struct slab_cache;
+
 struct object {
     uint32_t references;     /* atomic; 0 from the last release on, for good */
     uint32_t type;           /* enum object_type; set once */
@@ -28,9 +30,9 @@ struct object {
     struct spinlock tree; /* guards the derivation of the handles to this object: obj/derive.h */
 };
 
-/* What there is of each type. */
+/* What there is of each type, and where it comes from. */
 struct object_kind {
-    uint32_t bytes;
+    struct slab_cache *cache; /* NULL: none are made */
     /* Give back all that the object holds, and the object with object_free. Holds no lock; may be preempted.
      */
     void (*destroy)(struct object *object);

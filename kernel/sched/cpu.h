@@ -16,6 +16,7 @@
 struct arch_leaf;
 struct aspace;
 struct object;
+struct slab_hands;
 struct thread;
 
 /* Reasons to leave the fast path on the way back to user mode. */
@@ -55,6 +56,9 @@ struct cpu {
 
     /* Atomic: objects that others left for this CPU to destroy. */
     struct object *dying;
+    /* Of the heap: mm/slab_state.h says who may write them. Atomic. */
+    struct slab_hands *hands;
+    uint32_t hands_busy;
 
     /* Guarded by queue_lock. */
     struct spinlock queue_lock;

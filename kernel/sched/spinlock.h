@@ -26,6 +26,7 @@ enum lock_rank {
     LOCK_RUN_QUEUE,     /* one CPU's threads and timers; never two at once */
     LOCK_STACKS,        /* the pool of kernel stacks */
     LOCK_KERNEL_MAP,    /* page tables of the kernel half */
+    LOCK_SLABS,         /* all caches of the heap, and keeping CPUs out of what they have at hand of them */
     LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
     LOCK_ACCOUNTS,      /* charges that need more than their CPU has; under any of the above */
     LOCK_ZEROED, /* frames kept ready; given back when there are no others, so below all who take frames */

@@ -11,6 +11,8 @@
 #include "kernel/obj/task.h"
 #include "kernel/sched/queue.h"
 
+static struct slab_cache threads = SLAB_CACHE_OF("thread", struct thread);
+
 static uint32_t next_number; /* atomic */
 static uint32_t alive;       /* atomic */
 
@@ -34,14 +36,14 @@ static enum error thread_make(struct account *account, const char *name, uint32_
                               struct thread **out)
 {
     void *memory;
-    enum error error = charged_alloc_zeroed(account, sizeof(struct thread), &memory);
+    enum error error = charged_slab_alloc_zeroed(account, &threads, &memory);
     if (error != ERR_NONE) {
         return error;
     }
     struct thread *thread = memory;
     error = stack_take(account, &thread->stack_top);
     if (error != ERR_NONE) {
-        charged_free(account, thread, sizeof(*thread));
+        charged_slab_free(account, &threads, thread);
         return error;
     }
     thread->account = account;
@@ -106,7 +108,7 @@ void thread_discard(struct thread *thread)
     if (thread->task != NULL) {
         task_release(thread->task);
     }
-    charged_free(thread->account, thread, sizeof(*thread));
+    charged_slab_free(thread->account, &threads, thread);
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
 }
 

@@ -10,6 +10,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/init/main.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/sys/topics.h"
 #include "lib/text.h"
 
@@ -47,11 +48,16 @@ static enum error audit(void)
 {
     const char *what;
     pfn_t where;
-    if (frame_audit(&what, &where)) {
-        return ERR_NONE;
+    struct heap_fault fault;
+    if (!frame_audit(&what, &where)) {
+        log_error("frames: the books are wrong at frame %lx: %s", where.value, what);
+        return ERR_BAD_CHECKSUM;
     }
-    log_error("frames: the books are wrong at frame %lx: %s", where.value, what);
-    return ERR_BAD_CHECKSUM;
+    if (!heap_audit(&fault)) {
+        log_error("heap: the books are wrong: '%s' at %p: %s", fault.cache, fault.where, fault.what);
+        return ERR_BAD_CHECKSUM;
+    }
+    return ERR_NONE;
 }
 
 enum error prepare_system_control(struct system *system, uint64_t action, uint64_t status,
@@ -67,6 +73,7 @@ enum error prepare_system_control(struct system *system, uint64_t action, uint64
         return arch_can_power_off() || main_under_test() ? ERR_NONE : ERR_UNSUPPORTED;
     case ACTION_RESTART:
     case ACTION_PANIC:
+    case ACTION_DRAIN:
         return ERR_NONE;
     case ACTION_AUDIT:
         return audit();
@@ -93,6 +100,9 @@ void commit_system_control(struct system_control_plan *plan)
         return;
     case ACTION_FAIL:
         inject_arm(plan->status);
+        return;
+    case ACTION_DRAIN:
+        (void)heap_drain();
         return;
     case ACTION_PANIC:
         panic("asked for by task %u '%s'", caller()->number, caller()->name);

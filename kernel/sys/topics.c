@@ -8,6 +8,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/node.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/account_tree.h"
@@ -108,7 +109,20 @@ static bool read_frames(uint64_t *index, union topic_record *out)
     }
     struct frame_counts counts;
     zeroed_count_frames(&counts);
-    out->frames = (struct system_frames){.total = counts.total, .free = counts.free, .cached = counts.cached};
+    struct zeroed_counts zeroed;
+    zeroed_count(&zeroed);
+    out->frames = (struct system_frames){
+        .total = counts.total,
+        .free = counts.free,
+        .cached = counts.cached,
+        .taken = counts.taken,
+        .trips = counts.trips,
+        .zeroed = zeroed.frames + zeroed.blocks * (2 * MIB / PAGE_SIZE),
+        .zeroed_hits = zeroed.hits,
+        .zeroed_misses = zeroed.misses,
+        .zeroed_large_hits = zeroed.large_hits,
+        .zeroed_large_misses = zeroed.large_misses,
+    };
     memcpy(out->frames.classes, counts.classes, sizeof(out->frames.classes));
     memcpy(out->frames.free_blocks, counts.free_blocks, sizeof(out->frames.free_blocks));
     return true;
@@ -155,6 +169,11 @@ static bool read_node(uint64_t *index, union topic_record *out)
         out->node.cpus += cpus[i]->node == number;
     }
     return true;
+}
+
+static bool read_slab(uint64_t *index, union topic_record *out)
+{
+    return heap_describe(*index, &out->slab);
 }
 
 static bool read_boot(uint64_t *index, union topic_record *out)
@@ -207,6 +226,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_ACCOUNTS, sizeof(struct account_info), read_account},
         {TOPIC_BOOKS, sizeof(struct system_books), read_books},
         {TOPIC_NODES, sizeof(struct system_node), read_node},
+        {TOPIC_SLABS, sizeof(struct system_slab), read_slab},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {

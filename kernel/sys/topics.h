@@ -23,6 +23,7 @@ union topic_record {
     struct system_books books;
     struct system_frame_map frame_map;
     struct system_node node;
+    struct system_slab slab;
 };
 
 struct topic {

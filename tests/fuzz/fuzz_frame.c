@@ -1,6 +1,8 @@
 /*
  * Any bytes as a memory map and a trace of operations, right and wrong ones: the allocator must keep its
- * books straight, never give out a frame twice, and refuse a single frame only when none is free.
+ * books straight, never give out a frame twice, and refuse a single frame only when none is free. In half of
+ * the inputs the kernel's frames are kept apart: then those are in chunks that are shown to it, all others
+ * are not, and a single frame is refused only when no whole chunk is free.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +17,46 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define CPUS   3u
 #define RANGES 4u
 #define STEPS  1024u
+#define CHUNK  512u
+#define ABOVE  (2 * CHUNK) /* frames that the kernel cannot use when apart */
 
 static uint8_t held[FRAMES]; /* 1: held by the trace, 2: no RAM, 3: retired */
 static uint64_t held_count, ram_count;
+
+static bool apart, shown[FRAMES / CHUNK], leaving[FRAMES / CHUNK];
 
 static void check(bool holds)
 {
     if (!holds)
         abort();
 }
+
+static void move(pfn_t first, pages_t count, bool show)
+{
+    check(first.value % CHUNK == 0 && count.value % CHUNK == 0);
+    for (uint64_t c = first.value / CHUNK; c < (first.value + count.value) / CHUNK; c++) {
+        check(!leaving[c] && (show || shown[c]));
+        shown[c] = show;
+        leaving[c] = !show;
+    }
+}
+
+static void enter(pfn_t first, pages_t count)
+{
+    move(first, count, true);
+}
+
+static void leave(pfn_t first, pages_t count)
+{
+    move(first, count, false);
+}
+
+static void left(void)
+{
+    memset(leaving, 0, sizeof leaving);
+}
+
+static const struct frame_watch watch = {enter, leave, left};
 
 static size_t read_ranges(const uint8_t *data, struct memory_range *out)
 {
@@ -61,14 +94,31 @@ static bool range_is(uint64_t first, uint64_t count, uint8_t what)
     return all;
 }
 
+static void taken(uint64_t first, uint64_t count, enum frame_class class)
+{
+    mark(first, count, 0, 1);
+    for (uint64_t c = first / CHUNK; apart && c <= (first + count - 1) / CHUNK; c++)
+        check(shown[c] == (class <= FRAME_STACK));
+}
+
+/* May a request for a single frame be refused? */
+static bool is_used_up(enum frame_class class)
+{
+    bool whole = false;
+    uint64_t end = class <= FRAME_STACK ? FRAMES - ABOVE : FRAMES;
+    for (uint64_t c = 0; apart && c < end / CHUNK && !whole; c++)
+        whole = range_is(c * CHUNK, CHUNK, 0);
+    return apart ? !whole : held_count == ram_count;
+}
+
 /* Many single frames at a time: the caches have other ways for them. */
 static void take_many(enum frame_class class, size_t count)
 {
-    pfn_t taken[256];
-    size_t got = frame_alloc_batch(0, class, taken, count);
-    check(got == count || held_count + got == ram_count);
+    pfn_t frames[256];
+    size_t got = frame_alloc_batch(0, class, frames, count);
     for (size_t i = 0; i < got; i++)
-        mark(taken[i].value, 1, 0, 1);
+        taken(frames[i].value, 1, class);
+    check(got == count || is_used_up(class));
 }
 
 static void give_one(uint64_t frame, unsigned order)
@@ -93,9 +143,9 @@ static void step(const uint8_t *data)
     switch (data[0] & 15) {
     case 0 ... 2:
         if (frame_alloc(order, class, &first) == ERR_NONE)
-            mark(first.value, 1u << order, 0, 1);
+            taken(first.value, 1u << order, class);
         else
-            check(order > 0 || held_count == ram_count);
+            check(order > 0 || is_used_up(class));
         break;
     case 3:
         take_many(class, count);
@@ -111,7 +161,7 @@ static void step(const uint8_t *data)
         break;
     case 9:
         if (frame_alloc_run((pages_t){count}, class, &first) == ERR_NONE)
-            mark(first.value, count, 0, 1);
+            taken(first.value, count, class);
         break;
     case 10:
         if (frame_free_run(pfn(frame), (pages_t){count}) == ERR_NONE)
@@ -119,9 +169,9 @@ static void step(const uint8_t *data)
         break;
     case 11:
         if (frame_take(pfn(frame), (pages_t){count}, class) == ERR_NONE)
-            mark(frame, count, 0, 1);
+            taken(frame, count, class);
         else
-            check(!range_is(frame, count, 0));
+            check(apart || !range_is(frame, count, 0));
         break;
     case 12:
         if (frame_free_part(pfn(align_down(frame, 1u << order)), order, pfn(frame), data[4] % 11) == ERR_NONE)
@@ -129,7 +179,7 @@ static void step(const uint8_t *data)
         break;
     case 13:
         if (frame_alloc_within(order, class, pfn(frame), pfn(frame + 16 * count), &first) == ERR_NONE)
-            mark(first.value, 1u << order, 0, 1);
+            taken(first.value, 1u << order, class);
         break;
     case 14:
         frame_drain();
@@ -157,6 +207,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(bytes <= mapped);
     memset(metadata, 0, bytes);
     check(frame_init(ranges, count, metadata, CPUS) == ERR_NONE);
+    apart = data[3] & 0x80; /* of no use for the ranges */
+    memset(shown, 0, sizeof shown);
+    if (apart)
+        frame_keep_apart(&watch, pfn(FRAMES - ABOVE));
     const char *what;
     pfn_t where;
     unsigned steps = 0;

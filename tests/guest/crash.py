@@ -30,7 +30,24 @@ KINDS = {
              r"8 frames from", r"backtrace:", "the system is stopped"],
     "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
              "the system is stopped"],
+    "heap-overrun": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes was overrun: 1 bytes behind its last is 41; last taken "
+                     r"by crash_take\+0x\w+, given back by nobody", r"backtrace:", r"crash_give\+0x",
+                     r"selftest_run\+0x"],
+    "heap-underrun": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes was underrun: 1 bytes before it is 41; last taken by "
+                      r"crash_take\+0x", r"crash_give\+0x", r"selftest_run\+0x"],
+    "heap-use-after-free": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes was written to after it was given back: byte 8 "
+                            r"is 41; last taken by crash_take\+0x\w+, given back by crash_give\+0x",
+                            r"selftest_run\+0x"],
+    "heap-double-free": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes is given back a second time; last taken by "
+                         r"crash_take\+0x\w+, given back by crash_give\+0x", r"crash_give\+0x",
+                         r"selftest_run\+0x"],
+    "heap-double-free-plain": [r"PANIC: heap: 'victim' 0x\w+ of 160 bytes is given back a second time", r"backtrace:",
+                               r"crash_give\+0x", r"selftest_run\+0x"],
+    "heap-wrong-cache": [r"PANIC: heap: 0x\w+, given back to '1024 bytes', is no object of it: it is one of 'victim'",
+                         r"backtrace:", r"crash_heap\+0x", r"selftest_run\+0x"],
 }
+# What the kernel is told besides.
+CONFIG = {kind: ["heap=debug"] for kind in ("heap-overrun", "heap-underrun", "heap-use-after-free", "heap-double-free")}
 
 
 def missing(lines, patterns):
@@ -47,8 +64,8 @@ def missing(lines, patterns):
 def crash(suite, kind):
     name = f"a panic tells of '{kind}' and ends QEMU with its status"
     try:
-        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
-                     config=["test=1", "frames=debug", f"crash={kind}"]) as machine:
+        config = ["test=1", "frames=debug", f"crash={kind}", *CONFIG.get(kind, [])]
+        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=config) as machine:
             code = machine.finish(90)
             lines = [clean(line) for line in machine.process.before.split("\n")]
     except GuestError as error:

@@ -23,7 +23,7 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = "help mem frames accounts cpus features uptime log ls cat run ps kill fault panic reboot poweroff".split()
+COMMANDS = "help mem frames accounts slabs cpus features uptime log ls cat run ps kill fault panic reboot poweroff".split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
 FAULTS_NOT_EMULATED = {"sse"}
@@ -248,7 +248,8 @@ def drops_line(console):
 @check("memory of ended programs comes back to the page")
 def gives_back(console):
     def work():
-        for line in ("run hello a b", "run threads 8", "run memtouch 0x2000000", "fault", "fault null-read"):
+        for line in ("run hello a b", "run threads 8", "run memtouch 0x2000000", "fault", "fault null-read",
+                     "slabs drain"):
             console.command(line, 60)
         return console.memory()[0]
 
@@ -297,6 +298,22 @@ def tells_lack(console):
     expect(re.match(says, answer[0]), f"it says {answer}")
     answer = console.command("run -m 1 hello")
     expect("Hello" in answer[0], f"hello says {answer}")
+
+
+@check("slabs lists the caches of the heap, and its books are right")
+def lists_slabs(console):
+    row = re.compile(r" *(\S.*?) +(\d+|-) +(\d+) +(\d+) +(\d+) +(\d+) %")
+    rows = {match[1]: [int(number) for number in match.groups()[2:]] for line in console.command("slabs")
+            if (match := row.match(line))}
+    wanted = {"thread", "task", "notification", "memory object", "mapping", "vector state", "large", "all"}
+    expect(wanted <= set(rows), f"it does not list {wanted - set(rows)}")
+    tasks, listed = len(console.tasks()), rows["task"][0]
+    expect(listed == tasks, f"{listed} tasks are in use, `ps` shows {tasks}")
+    frames = sum(numbers[2] for name, numbers in rows.items() if name != "all")
+    expect(rows["all"][2] == frames, f"the frames are {frames}, but {rows['all'][2]} in all")
+    expect(all(numbers[3] <= 100 for numbers in rows.values()), "more is wasted than there is")
+    answer = console.command("slabs audit")
+    expect(answer == ["slabs: slabs, magazines and counts agree"], f"the audit says {answer}")
 
 
 @check("threads of one program run on all CPUs")

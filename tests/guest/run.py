@@ -69,6 +69,8 @@ MACHINES = [
     Kind("6,sockets=2,cores=3,threads=1", "256M"),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
+    # The heap with red zones.
+    Kind("3", "512M", config=("heap=debug",)),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
     # System calls of all kinds, by as many threads as there are CPUs and one.

@@ -148,6 +148,16 @@ void frame_release(pfn_t first, unsigned order)
     panic("block %lx of order %u is given back, which nobody has", (unsigned long)first.value, order);
 }
 
+void *slab_alloc_zeroed(struct slab_cache *cache)
+{
+    return heap_alloc_zeroed(cache->bytes);
+}
+
+void slab_free(struct slab_cache *cache, void *object)
+{
+    heap_free(object, cache->bytes);
+}
+
 static void host_object_destroy(struct object *object)
 {
     struct host_object *self = (struct host_object *)object;
@@ -159,8 +169,11 @@ static void host_object_destroy(struct object *object)
     object_free(object);
 }
 
+static struct slab_cache host_objects = SLAB_CACHE_OF("object of a test", struct host_object);
+static struct slab_cache accounts = SLAB_CACHE_OF("account", struct account);
+
 const struct object_kind object_kinds[OBJECT_TYPES] = {
-    [OBJECT_MEMORY] = {sizeof(struct host_object), host_object_destroy},
-    [OBJECT_NOTIFICATION] = {sizeof(struct host_object), host_object_destroy},
-    [OBJECT_ACCOUNT] = {sizeof(struct account), account_destroy},
+    [OBJECT_MEMORY] = {&host_objects, host_object_destroy},
+    [OBJECT_NOTIFICATION] = {&host_objects, host_object_destroy},
+    [OBJECT_ACCOUNT] = {&accounts, account_destroy},
 };

@@ -22,6 +22,8 @@ static const struct command commands[] = {
     {"frames", "[audit | map ORDER]", "who has each page frame, as a map; audit checks the books",
      command_frames, 0, 2},
     {"accounts", "", "who may take how much memory, and has", command_accounts, 0, 0},
+    {"slabs", "[audit | drain]", "what the kernel's heap has; check it, or give back what it keeps",
+     command_slabs, 0, 1},
     {"cpus", "", "the CPUs and what they do", command_cpus, 0, 0},
     {"features", "", "CPU features found, and whether the kernel uses them", command_features, 0, 0},
     {"uptime", "", "time since the start, and the date", command_uptime, 0, 0},

@@ -19,6 +19,8 @@ command_function command_mem, command_cpus, command_features, command_uptime, co
 command_function command_frames;
 /* commands_accounts.c */
 command_function command_accounts;
+/* commands_slabs.c */
+command_function command_slabs;
 /* commands_files.c */
 command_function command_ls, command_cat;
 /* commands_programs.c */

@@ -38,6 +38,24 @@ struct map {
     uint32_t cell[ROW][FRAME_CLASS_COUNT];
 };
 
+/* Free blocks as they are, how many there would be if all were cut to one size, and how many free memory
+ * could make. */
+static void print_blocks(const uint64_t blocks[MEMORY_ORDERS])
+{
+    uint64_t cut[MEMORY_ORDERS], larger = 0, frames = 0;
+    for (unsigned order = MEMORY_ORDERS; order-- > 0;) {
+        cut[order] = larger = 2 * larger + blocks[order];
+        frames += blocks[order] << order;
+    }
+    print("  free blocks           alone   of this size could be   if all were together\n");
+    for (unsigned order = 0; order < MEMORY_ORDERS && frames >> order > 0; order++) {
+        uint64_t size = PAGE_SIZE << order;
+        bool large = size >= MIB;
+        print("  %11lu %s %12lu %23lu %22lu\n", large ? size / MIB : size / KIB, large ? "MiB" : "KiB",
+              blocks[order], cut[order], frames >> order);
+    }
+}
+
 static void print_totals(const struct system_frames *frames)
 {
     for (unsigned i = 1; i < FRAME_CLASS_COUNT; i++) {
@@ -46,18 +64,13 @@ static void print_totals(const struct system_frames *frames)
                   frames->classes[i], frames->classes[i] * PAGE_SIZE / KIB);
         }
     }
-    print("  of the free ones, %lu are at hand in the caches of CPUs\n", frames->cached);
-    for (unsigned order = MEMORY_ORDERS; order-- > 0;) {
-        if (frames->free_blocks[order] > 0) {
-            print("  the largest free block has %lu KiB\n", (PAGE_SIZE << order) / KIB);
-            break;
-        }
-    }
-    print("  free blocks, from 4 KiB doubling:");
-    for (unsigned order = 0; order < MEMORY_ORDERS; order++) {
-        print(" %lu", frames->free_blocks[order]);
-    }
-    print("\n");
+    print("  of the free ones, %lu are at hand in the caches of CPUs; %lu were taken there, in %lu trips for "
+          "more\n",
+          frames->cached, frames->taken, frames->trips);
+    print("  %lu are zero already; %lu of %lu requests found one, of those for 2 MiB %lu of %lu\n",
+          frames->zeroed, frames->zeroed_hits, frames->zeroed_hits + frames->zeroed_misses,
+          frames->zeroed_large_hits, frames->zeroed_large_hits + frames->zeroed_large_misses);
+    print_blocks(frames->free_blocks);
 }
 
 /* What a cell shows: the class that most of its used frames have; what is free when none is used. */

@@ -49,8 +49,7 @@ struct arch_cpu {
     uint32_t stopped; /* atomic: answered the stop of a panic */
 };
 
-/* The CPU that runs this code; valid from the first line of C on. Volatile: a thread may go on on another
- * one. */
+/* The CPU that runs this code, from the first line of C on. Volatile: a thread may go on on another one. */
 static inline struct cpu *arch_this_cpu(void)
 {
     struct cpu *cpu;

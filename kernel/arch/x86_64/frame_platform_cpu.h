@@ -15,4 +15,8 @@ static inline unsigned frame_platform_cpu(void)
     return number;
 }
 
+/* Answers the barriers of others, too. */
+void arch_spin_wait(void);
+#define FRAME_PLATFORM_WAIT() arch_spin_wait()
+
 #endif

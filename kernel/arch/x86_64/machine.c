@@ -124,6 +124,7 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     cpu->node = node_of_domain(acpi_domain_of(id));
     cpu->area = area_index;
     queue_init(cpu);
+    heap_admit(cpu);
     if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
         window_setup(cpu) != ERR_NONE) {
         return NULL;

@@ -28,6 +28,8 @@
 static uint64_t state_size;
 static uint64_t state_mask;
 
+static struct slab_cache states = SLAB_CACHE("vector state", FXSAVE_SIZE, XSAVE_ALIGNMENT);
+
 void vectors_setup(void)
 {
     if (!feature_used(FEATURE_xsave)) {
@@ -43,12 +45,13 @@ void vectors_setup(void)
     xcr0_write(mask);
     state_mask = mask;
     state_size = cpuid(0xd, 0).ebx; /* for the features that are on in XCR0 */
+    states.bytes = (uint32_t)state_size;
 }
 
 enum error arch_thread_user_init(struct thread *thread)
 {
     void *memory;
-    enum error error = charged_alloc_zeroed(thread->account, align_up(state_size, XSAVE_ALIGNMENT), &memory);
+    enum error error = charged_slab_alloc_zeroed(thread->account, &states, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -63,8 +66,10 @@ enum error arch_thread_user_init(struct thread *thread)
 
 void arch_thread_user_free(struct thread *thread)
 {
-    charged_free(thread->account, thread->vectors, align_up(state_size, XSAVE_ALIGNMENT));
-    thread->vectors = NULL;
+    if (thread->vectors != NULL) {
+        charged_slab_free(thread->account, &states, thread->vectors);
+        thread->vectors = NULL;
+    }
 }
 
 static void state_save(void *state)

@@ -18,9 +18,13 @@
 #define HOGS        512 /* what is left can be in many pieces */
 #define PLACE       0x0000200000000000ull
 
+/* Free, when the kernel has given back what it keeps for later. */
 static uint64_t free_memory(void)
 {
     struct system_memory memory;
+    if (sys_system_control(startup->system, ACTION_DRAIN, 0) != ERR_NONE) {
+        return 0;
+    }
     return system_record(TOPIC_MEMORY, 0, &memory, sizeof memory) == ERR_NONE ? memory.free : 0;
 }
 

@@ -147,6 +147,35 @@ static bool many_records_come_in_one_call(void)
     return true;
 }
 
+static bool find_slab(const char *name, struct system_slab *slab)
+{
+    for (uint64_t i = 0; system_record(TOPIC_SLABS, i, slab, sizeof *slab) == ERR_NONE; i++) {
+        if (text_equal(slab->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool what_the_heap_has_follows_what_is_made(void)
+{
+    struct system_slab before;
+    struct system_slab slab;
+    uint32_t notification;
+    CHECK(find_slab("notification", &before));
+    CHECK_OK(sys_notification_create(0, &notification));
+    CHECK(find_slab("notification", &slab));
+    CHECK_EQUAL(slab.in_use, before.in_use + 1);
+    CHECK_EQUAL(slab.used, slab.in_use * slab.bytes);
+    CHECK(slab.used <= slab.frames * PAGE_SIZE);
+    CHECK_OK(sys_handle_close(notification));
+    CHECK_OK(sys_system_control(startup->system, ACTION_DRAIN, 0));
+    CHECK_OK(sys_system_control(startup->system, ACTION_AUDIT, 0));
+    CHECK(find_slab("notification", &slab));
+    CHECK_EQUAL(slab.in_use, before.in_use);
+    return true;
+}
+
 static bool an_unknown_topic_is_refused(void)
 {
     uint64_t bytes;
@@ -158,7 +187,7 @@ static bool an_unknown_topic_is_refused(void)
 
 static bool behind_the_last_record_there_is_nothing(void)
 {
-    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_NODES; topic++) {
+    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_SLABS; topic++) {
         uint64_t bytes = 1;
         CHECK_OK(sys_system_read(startup->system, topic, ~0ull, buffer, sizeof buffer, &bytes));
         CHECK_EQUAL(bytes, 0);
@@ -170,7 +199,7 @@ static bool behind_the_last_record_there_is_nothing(void)
 
 static bool a_buffer_for_less_than_one_record_is_refused(void)
 {
-    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_NODES; topic++) {
+    for (uint64_t topic = TOPIC_MEMORY; topic <= TOPIC_SLABS; topic++) {
         uint64_t bytes;
         CHECK_ERROR(sys_system_read(startup->system, topic, 0, buffer, 4, &bytes), ERR_BAD_ARGUMENT);
         CHECK_ERROR(sys_system_read(startup->system, topic, 0, buffer, 0, &bytes), ERR_BAD_ARGUMENT);
@@ -187,6 +216,7 @@ static const struct test tests[] = {
     TEST(the_caller_is_in_the_list_of_tasks),
     TEST(the_boot_record_makes_sense),
     TEST(variables_have_keys),
+    TEST(what_the_heap_has_follows_what_is_made),
     TEST(many_records_come_in_one_call),
     TEST(an_unknown_topic_is_refused),
     TEST(behind_the_last_record_there_is_nothing),

@@ -1,22 +1,22 @@
 /*
- * The processor of the kernel's own code on a Linux host: each thread of a test is a CPU. In place of the
- * architecture's header of this name; see kernel_host.h.
+ * The part of struct cpu that belongs to the architecture: on a Linux host there is none.
  */
-#ifndef QUIRE_TESTS_HOST_ARCH_CPU_H
-#define QUIRE_TESTS_HOST_ARCH_CPU_H
+#ifndef QUIRE_HOST_ARCH_CPU_H
+#define QUIRE_HOST_ARCH_CPU_H
 
 #include <stdint.h>
 
 struct cpu;
 
 struct arch_thread {
-    uint32_t nothing;
+    uint32_t unused;
 };
 
 struct arch_cpu {
-    uint32_t nothing;
+    uint32_t unused;
 };
 
+/* The CPU that the calling thread is, and the ranks of the locks that it holds. */
 struct cpu *arch_this_cpu(void);
 uint64_t arch_locks_held(void);
 void arch_set_locks_held(uint64_t held);
