@@ -16,7 +16,8 @@ enum error charged_alloc_zeroed(struct account *account, size_t bytes, void **ou
 void charged_free(struct account *account, void *memory, size_t bytes);
 
 /* A zeroed object of the cache; charged is what its users know as its size. ERR_LIMIT, ERR_NO_MEMORY. */
-enum error charged_slab_alloc_zeroed(struct account *account, struct slab_cache *cache, void **out) MUST_CHECK;
+enum error charged_slab_alloc_zeroed(struct account *account, struct slab_cache *cache,
+                                     void **out) MUST_CHECK;
 
 /* Not NULL. */
 void charged_slab_free(struct account *account, struct slab_cache *cache, void *object);
