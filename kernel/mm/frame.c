@@ -32,6 +32,7 @@ struct request {
     uint8_t order;
     uint8_t class;
     uint16_t account;
+    bool modest; /* refused rather than taken from others */
 };
 
 /* A block was free and yet held: two CPUs gave it back at the same moment. It is left to its holder. */
@@ -69,6 +70,8 @@ static bool take_alone(struct request request, pfn_t *out)
 static enum error take_exhaustively(struct request request, pfn_t *out)
 {
     bool taken;
+    if (request.modest)
+        return ERR_NO_MEMORY;
     frame_shortage(1);
     do {
         taken = take_alone(request, out);
@@ -171,7 +174,7 @@ static inline enum error take_top(struct frame_cpu *cpu, struct frame_stack *sta
     if (RARELY(!frame_cache_try(cpu)) || RARELY((count = stack->count) == 0) ||
         RARELY(frames.record[index = stack->item[count - 1]] != 0)) {
         frame_cache_leave(cpu);
-        return take((struct request){(uint8_t)order, (uint8_t) class, 0}, out);
+        return take((struct request){.order = (uint8_t)order, .class = (uint8_t) class}, out);
     }
     stack->count = count - 1;
     frame_set_record(index, (uint8_t)(of_class[class].record - (order << RECORD_SHAPE_SHIFT)));
@@ -192,13 +195,14 @@ static SLOW enum error take_block(unsigned order, uint64_t class, pfn_t *out)
 {
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     if (order == CHUNK_ORDER && RARELY(frame_is_apart(CLASS_GROUP(class))))
-        return take((struct request){CHUNK_ORDER, (uint8_t) class, 0}, out);
+        return take((struct request){.order = CHUNK_ORDER, .class = (uint8_t) class}, out);
     if (order == CHUNK_ORDER)
         return take_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), CHUNK_ORDER, class, out);
     if (order < CHUNK_ORDER)
         return take_piece(order, class, out);
-    return order < FRAME_ORDERS ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
-                                : ERR_BAD_ARGUMENT;
+    return order < FRAME_ORDERS
+               ? take_from_pool((struct request){.order = (uint8_t)order, .class = (uint8_t) class}, out)
+               : ERR_BAD_ARGUMENT;
 }
 
 /* The lowest frame of the open word, of these bits. In the cache; leaves it. */
@@ -208,7 +212,7 @@ static inline enum error take_open(struct frame_cpu *cpu, struct frame_hand *han
     uint64_t bit = bit_lowest(word);
     if (RARELY(hand->record[bit] != 0)) {
         frame_cache_leave(cpu);
-        return take((struct request){0, (uint8_t) class, 0}, out);
+        return take((struct request){.class = (uint8_t) class}, out);
     }
     __atomic_store_n(&hand->record[bit], of_class[class].record, __ATOMIC_RELAXED);
     hand->word = word & (word - 1);
@@ -225,7 +229,7 @@ static SLOW enum error take_prepared(struct frame_cpu *cpu, struct frame_hand *h
     if (__atomic_load_n(&cpu->allowed, __ATOMIC_ACQUIRE) && frame_cache_prepare(cpu, hand))
         return take_open(cpu, hand, hand->word, class, out);
     frame_cache_leave(cpu);
-    return take((struct request){0, (uint8_t) class, 0}, out);
+    return take((struct request){.class = (uint8_t) class}, out);
 }
 
 /* The frame given back last, if it is as good as any. In the cache; leaves it. */
@@ -243,7 +247,7 @@ static inline enum error take_freed(struct frame_cpu *cpu, struct frame_hand *ha
     hand->freed = freed - 1;
     if (RARELY(frames.record[index] != 0)) {
         frame_cache_leave(cpu);
-        return take_another((struct request){0, (uint8_t) class, 0}, out);
+        return take_another((struct request){.class = (uint8_t) class}, out);
     }
     frame_set_record(index, of_class[class].record);
     cpu->taken[class]++;
@@ -257,7 +261,7 @@ static SLOW enum error take_pinned(unsigned order, uint64_t class, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS)
         return ERR_BAD_ARGUMENT;
-    return take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out);
+    return take_from_pool((struct request){.order = (uint8_t)order, .class = (uint8_t) class}, out);
 }
 
 enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
@@ -281,7 +285,16 @@ enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t acco
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
-    return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account}, out);
+    return take(
+        (struct request){.order = (uint8_t)order, .class = (uint8_t) class, .account = (uint16_t)account},
+        out);
+}
+
+enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
+        return ERR_BAD_ARGUMENT;
+    return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account, true}, out);
 }
 
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)

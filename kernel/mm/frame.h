@@ -105,6 +105,10 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out) MUST_
 /* The same, recording also the account that is charged. */
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
+/* The same for who takes blocks for later: refused rather than to disturb others or have what they keep. */
+enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account,
+                                pfn_t *out) MUST_CHECK;
+
 /*
  * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
  * held: given back before, never given out, of another order, not RAM; or when it is RESERVED.

@@ -25,6 +25,10 @@
 /* No more than this part of what is free is kept: small machines have other needs. */
 #define SHARE 64u
 
+/* How long to leave it when there is no memory, in ns. Whoever counts has to find a moment when nobody tries.
+ */
+#define PAUSE 100000000u
+
 struct stock {
     struct spinlock lock;
 
@@ -56,6 +60,7 @@ static uint32_t makers;      /* CPUs that have a block in the making; atomic to 
 
 static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
 static uint64_t went_elsewhere; /* atomic */
+static uint64_t nothing_until;  /* the time up to which nobody tries, since there was no memory; atomic */
 static uint64_t early_misses;   /* on CPUs that were never idle so far; atomic */
 
 static uint32_t look(const uint32_t *value)
@@ -91,11 +96,14 @@ static void set_moving(struct stock *self, uint32_t moving)
 static enum error keep(struct stock *self, unsigned order, pfn_t *out)
 {
     set_moving(self, 1);
-    enum error error = frame_alloc_for(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
+    enum error error = frame_alloc_modestly(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
     if (error == ERR_NONE) {
         __atomic_store_n(&self->came, self->came + ((uint64_t)1 << order), __ATOMIC_RELEASE);
     }
     set_moving(self, 0);
+    if (error != ERR_NONE) {
+        __atomic_store_n(&nothing_until, arch_clock() + PAUSE, __ATOMIC_RELAXED);
+    }
     return error;
 }
 
@@ -334,7 +342,7 @@ bool zeroed_refill(void)
     if (self == NULL && (self = stock_make(number)) == NULL) {
         return false;
     }
-    if (frame_is_short()) {
+    if (frame_is_short() || arch_clock() < __atomic_load_n(&nothing_until, __ATOMIC_RELAXED)) {
         return false;
     }
     if (clear_some(self)) {

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/offsets.h"
 
 static inline unsigned frame_platform_cpu(void)
@@ -16,7 +17,6 @@ static inline unsigned frame_platform_cpu(void)
 }
 
 /* Answers the barriers of others, too. */
-void arch_spin_wait(void);
 #define FRAME_PLATFORM_WAIT() arch_spin_wait()
 
 #endif
