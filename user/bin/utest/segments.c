@@ -39,6 +39,16 @@ static uint16_t es(void)
     return selector;
 }
 
+/*
+ * What can be in ES over an interrupt: the selectors of the stack and the code, and 0. Other null selectors
+ * become 0 when an interrupt returns to user mode (SDM vol. 2A, IRET).
+ */
+static void selectors(uint16_t out[THREADS])
+{
+    __asm__ volatile("movw %%ss, %0; movw %%cs, %1" : "=r"(out[0]), "=r"(out[1]));
+    out[2] = 0;
+}
+
 static void take_turns(void *argument)
 {
     struct member *member = argument;
@@ -56,8 +66,10 @@ static void take_turns(void *argument)
 static bool bases_and_selectors_are_the_threads_own(void)
 {
     static struct member members[THREADS];
+    uint16_t es_of[THREADS];
+    selectors(es_of);
     for (unsigned i = 0; i < THREADS; i++) {
-        members[i] = (struct member){.fs_word = 100 + i, .gs_word = 200 + i, .selector = (uint16_t)(i + 1)};
+        members[i] = (struct member){.fs_word = 100 + i, .gs_word = 200 + i, .selector = es_of[i]};
         CHECK_OK(thread_create(&members[i].thread, take_turns, &members[i]));
     }
     for (unsigned i = 0; i < THREADS; i++) {
