@@ -47,3 +47,21 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
     objects_bury();
     return __atomic_load_n(&crowd.wrong, __ATOMIC_RELAXED);
 }
+
+static uint32_t gathered; /* atomic */
+
+static const char *gather(unsigned number)
+{
+    (void)number;
+    uint32_t round = __atomic_fetch_add(&gathered, 1, __ATOMIC_RELAXED) / (2 * arch_cpu_count());
+    while (__atomic_load_n(&gathered, __ATOMIC_RELAXED) < (round + 1) * 2 * arch_cpu_count()) {
+        thread_yield();
+        EXPECT(thread_preemption_point() == ERR_NONE);
+    }
+    return NULL;
+}
+
+const char *test_make_stacks(void)
+{
+    return test_on_all_cpus(2, gather);
+}

@@ -91,27 +91,10 @@ static const char *churn(unsigned number)
     return NULL;
 }
 
-static uint32_t gathered; /* atomic */
-
-/*
- * Stacks of ended threads are kept for the next ones. Before counting, run as many threads as the test will
- * have, all at once: none returns before all have come.
- */
-static const char *gather(unsigned number)
-{
-    (void)number;
-    uint32_t round = __atomic_fetch_add(&gathered, 1, __ATOMIC_RELAXED) / (2 * arch_cpu_count());
-    while (__atomic_load_n(&gathered, __ATOMIC_RELAXED) < (round + 1) * 2 * arch_cpu_count()) {
-        thread_yield();
-        EXPECT(thread_preemption_point() == ERR_NONE);
-    }
-    return NULL;
-}
-
 SELFTEST(frames_smp,
          "frames: every CPU takes and gives back at once; no block goes to two, and all come back")
 {
-    EXPECT(test_on_all_cpus(2, gather) == NULL);
+    EXPECT(test_make_stacks() == NULL);
     uint64_t before = free_frames();
     const char *wrong = test_on_all_cpus(2, churn);
     if (wrong != NULL) {
@@ -172,7 +155,7 @@ static const char *exhaust(enum frame_class class)
     if (arch_cpu_count() > CPUS_MOST) {
         return NULL;
     }
-    EXPECT(test_on_all_cpus(2, gather) == NULL); /* stacks for the threads below */
+    EXPECT(test_make_stacks() == NULL); /* stacks for the threads below */
     block_count = 0;
     taken_for = class;
     blocks = heap_alloc(BLOCKS_MAX * sizeof(*blocks));

@@ -116,7 +116,8 @@ static const char *churn(unsigned number)
 SELFTEST(heap_smp,
          "heap: objects of all sizes on every CPU keep their contents, and all comes back to the very frame")
 {
-    const char *wrong = test_on_all_cpus(2, churn); /* stacks for the threads, and tables for the CPUs */
+    const char *wrong = test_on_all_cpus(2, churn); /* tables for the CPUs */
+    wrong = wrong != NULL ? wrong : test_make_stacks();
     uint64_t before = free_frames();
     wrong = wrong != NULL ? wrong : test_on_all_cpus(2, churn);
     wrong = wrong != NULL ? wrong : audit_heap();
