@@ -13,7 +13,7 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench bench-accept memmap lint fuzz-syscalls
+TARGETS := all run test check image debug bench bench-accept bench-frames memmap lint fuzz-syscalls
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -39,6 +39,7 @@ help:
 	@echo 'make fuzz-syscalls SECONDS=60   system calls of all kinds at random, seeds told'
 	@echo 'make bench    operations counted in instructions against the table (AREA=boot for one area)'
 	@echo 'make bench-accept    the same, and what comes out becomes the table'
+	@echo 'make bench-frames    the page-frame allocator on this machine, beside a textbook one; minutes'
 	@echo 'make memmap   build/memmap.svg, a picture of who has each page frame, at work and at rest'
 	@echo 'make lint     static checks'
 	@echo 'make format   format the sources'

@@ -139,6 +139,25 @@ class Lint(unittest.TestCase):
             self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 0, line)
 
 
+class Documents(unittest.TestCase):
+    def complaints(self, line):
+        found = lint.Lint()
+        found.error = lambda path, number, message: found.guards["found"].append(message)
+        found.document(Path("docs/testing.md"), [line])
+        return len(found.guards["found"])
+
+    def test_a_command_that_is_no_target_is_found(self):
+        for line in ("`make test` and `make bench-frames`", "    make run        build", "make do with it", "`make`"):
+            self.assertEqual(self.complaints(line), 0, line)
+        for line in ("call `make tests` first", "    make bench-all"):
+            self.assertEqual(self.complaints(line), 1, line)
+
+    def test_a_link_that_leads_nowhere_is_found(self):
+        for line in ("[a](boot.md)", "[b](../README.md#run)", "[c](https://example.org/x)", "[d](#here)"):
+            self.assertEqual(self.complaints(line), 0, line)
+        self.assertEqual(self.complaints("[a](nowhere.md)"), 1)
+
+
 class ExitPort(unittest.TestCase):
     def test_only_a_write_to_the_exit_port_is_a_status(self):
         self.assertEqual(qemu.exit_status(1), 0)

@@ -42,6 +42,10 @@ USER_COPY = re.compile(r"\b(arch_copy_(?:from|to)_user|user_copy_\w+|stac|smap_i
 USER_COPY_FILES = ("kernel/mm/usercopy.c", "kernel/arch/arch.h")
 MADE_POINTER = re.compile(r"\*\s*\)\s*\(?\s*(?:\(?u?intptr_t|[\w.>-]+(?:\.|->)value\b)")
 ABOVE_MEMORY = ("kernel/sys/", "kernel/obj/", "kernel/ipc/", "kernel/sched/")
+# What a document promises: commands, in code or on a line of their own, and links to files.
+COMMAND = re.compile(r"(?:`|^    )make ([a-z][a-z-]*)")
+TARGETS = re.compile(r"^(?:TARGETS :=|\.PHONY:) (.*)$", re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
 
 
 class Lint:
@@ -73,6 +77,19 @@ class Lint:
             self.user_memory(path, lines)
         if path.suffix == ".h":
             self.guard(path, lines)
+        if path.suffix == ".md":
+            self.document(path, lines)
+
+    def document(self, path, lines):
+        """The commands are targets of the front door, and the links lead somewhere."""
+        targets = {word for words in TARGETS.findall(Path("Makefile").read_text()) for word in words.split()}
+        for number, line in enumerate(lines, 1):
+            for target in COMMAND.findall(line):
+                if target not in targets:
+                    self.error(path, number, f"'make {target}' is no target of the Makefile")
+            for link in LINK.findall(line):
+                if not (path.parent / link).exists():
+                    self.error(path, number, f"a link to '{link}', which is not there")
 
     def layout(self, path, lines):
         columns = COLUMNS if path.suffix in (".c", ".h") else COLUMNS_OTHER
