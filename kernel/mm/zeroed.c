@@ -194,9 +194,12 @@ enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *ou
         __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
     }
     enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
-    if (error == ERR_NONE) {
-        arch_zero_pages(window_open_large(*out), BLOCK_FRAMES);
-        window_close_large();
+    if (error != ERR_NONE) {
+        return error;
+    }
+    error = contents_zero_block(*out, BLOCK_ORDER);
+    if (error != ERR_NONE) {
+        frame_release(*out, BLOCK_ORDER);
     }
     return error;
 }

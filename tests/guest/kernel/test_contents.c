@@ -106,6 +106,34 @@ SELFTEST(zeroed_large, "zeroed frames: blocks of 2 MiB are zero too")
     return NULL;
 }
 
+/* A thread that is killed clears no more than a part: so others can have the CPU in between, too. */
+static const char *clear_when_killed(unsigned number)
+{
+    (void)number;
+    pfn_t first;
+    if (frame_alloc(9, FRAME_USER_ANONYMOUS, &first) != ERR_NONE) {
+        return NULL; /* the smallest machines have none whole */
+    }
+    for (unsigned i = 0; i < 512; i++) {
+        spoil(pfn(first.value + i));
+    }
+    EXPECT(contents_zero_block(first, 9) == ERR_NONE);
+    EXPECT(is_zero(first) && is_zero(pfn(first.value + 17)) && is_zero(pfn(first.value + 511)));
+    spoil(pfn(first.value + 16));
+    thread_kill(thread_current());
+    spoil(first);
+    EXPECT(contents_zero_block(first, 9) == ERR_CANCELLED);
+    EXPECT(is_zero(first) && !is_zero(pfn(first.value + 16)));
+    EXPECT(frame_free(first, 9) == ERR_NONE);
+    return NULL;
+}
+
+SELFTEST(cleared_in_steps,
+         "contents: a large block is cleared in steps, between which a thread can be killed")
+{
+    return test_on_all_cpus(1, clear_when_killed);
+}
+
 SELFTEST(zeroed_back, "zeroed frames: all of them go back when they are asked to")
 {
     struct zeroed_counts counts;
