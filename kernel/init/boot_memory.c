@@ -72,10 +72,11 @@ static void start_audits(void)
 }
 
 /* What is kept for later goes where it is wanted now. */
-static bool give_back(void)
+static enum frame_gift give_back(unsigned asked)
 {
     bool zeroed = zeroed_give_back();
-    return heap_give_back() || zeroed;
+    enum frame_gift gift = heap_give_back(asked);
+    return zeroed ? FRAME_GIFT_MADE : gift;
 }
 
 /* What the aperture promises, by the page tables. */

@@ -69,14 +69,15 @@ static bool take_alone(struct request request, pfn_t *out)
 /* The last resort, and the very last: what others keep. */
 static enum error take_exhaustively(struct request request, pfn_t *out)
 {
-    bool taken;
     if (request.modest)
         return ERR_NO_MEMORY;
-    frame_shortage(1);
+    struct frame_shortage shortage;
+    bool taken;
+    frame_shortage_begin(&shortage);
     do {
         taken = take_alone(request, out);
-    } while (!taken && frame_others_gave());
-    frame_shortage(-1);
+    } while (!taken && frame_shortage_again(&shortage));
+    frame_shortage_end();
     if (!taken)
         return ERR_NO_MEMORY;
     return frame_taken(*out, (uint64_t)1 << request.order);
@@ -310,14 +311,4 @@ void frame_inspect(const struct frame_inspector *inspector)
     frames.inspector = inspector;
     for (uint32_t n = 0; n < FRAME_CPUS; n++)
         frame_cache_of[n] = &frame_no_cache;
-}
-
-bool frame_is_short(void)
-{
-    return __atomic_load_n(&frames.short_of, __ATOMIC_RELAXED) != 0;
-}
-
-void frame_ask_before_refusing(bool (*give_back)(void))
-{
-    frames.give_back = give_back;
 }

@@ -181,9 +181,14 @@ void frame_inspect(const struct frame_inspector *inspector);
 
 /*
  * Ask this before a request is refused: whether frames that are kept for some purpose have been given back.
- * It is called without locks of the allocator, and may call frame_free. Once, at start.
+ * It is called without locks of the allocator, and may call frame_free. `asked` is how often this request has
+ * asked before: as long as anybody is given something, everybody tries and asks again, so what others make
+ * anew all the time must not be given each time. BARRED: here and now it must not be asked, since the caller
+ * is in the midst of what is kept; who is barred is refused without waiting for others who are giving back.
+ * Once, at start.
  */
-void frame_ask_before_refusing(bool (*give_back)(void));
+enum frame_gift { FRAME_GIFT_NONE, FRAME_GIFT_MADE, FRAME_GIFT_BARRED };
+void frame_ask_before_refusing(enum frame_gift (*give_back)(unsigned asked));
 
 /* Is somebody about to be refused? Who keeps frames for later takes none now: he would be asked for them
  * again. */

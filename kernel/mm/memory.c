@@ -111,9 +111,6 @@ enum error memory_make(struct account *account, pages_t pages, struct memory **o
         return error;
     }
     error = memory_own(memory);
-    if (error == ERR_NONE && pages.value > frame_count_free().value) {
-        error = ERR_NO_MEMORY; /* before taking everything there is, only to give it back */
-    }
     for (uint64_t page = 0; error == ERR_NONE && page < pages.value; page++) {
         error = page_commit(memory, page);
         if (error == ERR_NONE && page % STEP == STEP - 1) {
