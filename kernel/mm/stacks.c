@@ -53,42 +53,37 @@ static uint64_t *next_in_pool(uint64_t top)
 }
 
 /* Take the frames from a stack that nobody uses. The CPUs have yet to flush. */
-static void stack_unmap(uint64_t top, uint64_t pages, pfn_t *frames)
+static void stack_unmap(uint64_t top, pfn_t *frames)
 {
     uint64_t bottom = top - STACK_SIZE;
-    for (uint64_t i = 0; i < pages; i++) {
+    for (uint64_t i = 0; i < PAGES; i++) {
         frames[i] = paddr_to_pfn(arch_translate(arch_kernel_root(), bottom + i * PAGE_SIZE).physical);
         arch_unmap(arch_kernel_root(), bottom + i * PAGE_SIZE, PAGE_SIZE);
     }
 }
 
+/* Once a page is mapped nothing can fail: a processor may remember it though nobody has touched it. */
 static enum error stack_map(uint64_t top)
 {
     uint64_t bottom = top - STACK_SIZE;
+    struct arch_leaf *leaves;
     pfn_t frames[PAGES];
-    uint64_t mapped = 0;
-    enum error error = ERR_NONE;
-    while (error == ERR_NONE && mapped < PAGES) {
-        pfn_t frame;
-        error = uncharged_frame(&kernel_account, FRAME_STACK, &frame);
-        if (error != ERR_NONE) {
-            break;
-        }
-        error = arch_map(arch_kernel_root(), bottom + mapped * PAGE_SIZE, pfn_to_paddr(frame), PAGE_SIZE,
-                         MAP_READ | MAP_WRITE);
-        if (error != ERR_NONE) {
-            frame_release(frame, 0);
-        } else {
-            mapped++;
-        }
+    uint64_t taken = 0;
+    enum error error = arch_leaf_find(arch_kernel_root(), bottom, PAGE_SIZE, &leaves);
+    while (error == ERR_NONE && taken < PAGES) {
+        error = uncharged_frame(&kernel_account, FRAME_STACK, &frames[taken]);
+        taken += error == ERR_NONE;
     }
     if (error != ERR_NONE) {
-        stack_unmap(top, mapped, frames); /* nobody has touched it: nothing to flush */
-        for (uint64_t i = 0; i < mapped; i++) {
-            frame_release(frames[i], 0);
+        while (taken > 0) {
+            frame_release(frames[--taken], 0);
         }
+        return error;
     }
-    return error;
+    for (uint64_t i = 0; i < PAGES; i++) { /* a slot is in one table: it is aligned to its size */
+        arch_leaf_set(&leaves[i], pfn_to_paddr(frames[i]), PAGE_SIZE, MAP_READ | MAP_WRITE);
+    }
+    return ERR_NONE;
 }
 
 /* The piece of the map of vacant slots that this slot is in; NULL when there is no memory for it. */
@@ -174,7 +169,7 @@ static void pool_shrink(void)
     bool many = pool_count > POOL_MOST; /* another CPU may be here too */
     for (unsigned i = 0; many && i < BATCH; i++) {
         tops[i] = pool_take();
-        stack_unmap(tops[i], PAGES, &frames[i * PAGES]);
+        stack_unmap(tops[i], &frames[i * PAGES]);
     }
     spin_unlock(&stacks_lock);
     if (!many) {
