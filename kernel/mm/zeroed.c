@@ -15,6 +15,7 @@
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
+#include "kernel/sched/thread.h"
 
 #define STOCK        64u /* frames for a CPU, at most */
 #define BLOCKS       8u  /* blocks for all, at most */
@@ -24,6 +25,9 @@
 
 /* No more than this part of what is free is kept: small machines have other needs. */
 #define SHARE 64u
+
+/* How long to look for a moment at which no frame is on its way, before counting without, in ns. */
+#define PATIENCE 1000000000u
 
 /* How long to leave it when there is no memory, in ns. Whoever counts has to find a moment when nobody tries.
  */
@@ -400,35 +404,45 @@ void zeroed_count(struct zeroed_counts *out)
 /* The frames kept here, and a number that changes whenever that does; false when some are on their way. */
 static bool kept(uint64_t *stamp, uint64_t *pages)
 {
+    bool still = true;
     uint64_t came = 0, went = __atomic_load_n(&went_elsewhere, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct stock *stock = stock_of(i);
         if (stock != NULL) {
-            if (__atomic_load_n(&stock->moving, __ATOMIC_SEQ_CST) != 0) {
-                return false;
-            }
+            still = still && __atomic_load_n(&stock->moving, __ATOMIC_SEQ_CST) == 0;
             came += __atomic_load_n(&stock->came, __ATOMIC_ACQUIRE);
             went += __atomic_load_n(&stock->went, __ATOMIC_ACQUIRE);
         }
     }
     *stamp = came + went;
-    *pages = came - went;
-    return true;
+    *pages = came > went ? came - went : 0;
+    return still;
+}
+
+/* Count, with what is kept at the same moment; false when some came, went or were on their way meanwhile. */
+static bool count_with(struct frame_counts *out, uint64_t *pages)
+{
+    uint64_t before, after;
+    if (!kept(&before, pages)) {
+        return false;
+    }
+    frame_count(out);
+    return kept(&after, pages) && before == after;
 }
 
 void zeroed_count_frames(struct frame_counts *out)
 {
-    uint64_t before, after, frames_kept;
-    for (;;) {
-        bool still = kept(&before, &frames_kept);
-        if (still) {
-            frame_count(out);
-            still = kept(&after, &frames_kept);
-        }
-        if (still && before == after) {
-            break;
-        }
+    uint64_t frames_kept, stamp, end = arch_clock() + PATIENCE;
+    enum error over = ERR_NONE;
+    while (!count_with(out, &frames_kept) && over == ERR_NONE) {
         arch_spin_wait();
+        over = arch_clock() < end ? thread_preemption_point() : ERR_TIMED_OUT;
+    }
+    if (over != ERR_NONE) { /* some are on their way all the time: the counts are off by those */
+        frame_count(out);
+        (void)kept(&stamp, &frames_kept);
+        uint64_t counted = out->classes[FRAME_USER_ANONYMOUS];
+        frames_kept = frames_kept < counted ? frames_kept : counted;
     }
     struct zeroed_counts counts;
     zeroed_count(&counts);

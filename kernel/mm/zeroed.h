@@ -47,7 +47,11 @@ struct zeroed_counts {
 /* May be a little off while others are at it. */
 void zeroed_count(struct zeroed_counts *out);
 
-/* As frame_count, with what is kept here counted as free, which it is for everybody who asks. */
+/*
+ * As frame_count, with what is kept here counted as free, which it is for everybody who asks. Exact, unless
+ * others go on taking and keeping frames for a second, or the thread is killed. Lets interrupts in and others
+ * run: the caller holds no lock.
+ */
 void zeroed_count_frames(struct frame_counts *out);
 
 #endif
