@@ -13,7 +13,7 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench bench-accept memmap trace soak lint
+TARGETS := all run test check image debug bench bench-accept bench-frames memmap trace soak lint fuzz-syscalls
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -36,8 +36,10 @@ help:
 	@echo 'make check    the part of the suite for the edit loop, under two minutes'
 	@echo 'make image    build/quire.img, a disk image for a USB stick or a virtual machine'
 	@echo 'make debug    QEMU stopped at the start, gdb attached with the symbols of the kernel'
+	@echo 'make fuzz-syscalls SECONDS=60   system calls of all kinds at random, seeds told'
 	@echo 'make bench    operations counted in instructions against the table (AREA=boot for one area)'
 	@echo 'make bench-accept    the same, and what comes out becomes the table'
+	@echo 'make bench-frames    the page-frame allocator on this machine, beside a textbook one; minutes'
 	@echo 'make memmap   build/memmap.svg, a picture of who has each page frame, at work and at rest'
 	@echo 'make trace    build/trace.json, a timeline of a boot for ui.perfetto.dev'
 	@echo 'make soak     ten minutes of everything at once (SECONDS=60 for one)'

@@ -15,6 +15,8 @@ struct startup {
     uint32_t console;     /* handle: the console, 0 if none was given */
     uint32_t system;      /* handle: the machine, 0 if none was given */
     uint32_t bundle;      /* handle: memory object of the init bundle, 0 if none was given */
+    uint32_t account;     /* handle: the account that pays for the task, 0 if none was given */
+    uint32_t lender;      /* handle: an account to lend from, other than its own; 0 if none was given */
     uint64_t bundle_size; /* bytes of the bundle that are meaningful */
     uint64_t clock;       /* address of the clock page (abi/clock.h) */
     uint64_t argc;

@@ -11,9 +11,12 @@
 #define ACTION_RESTART   2
 #define ACTION_PANIC     3
 #define ACTION_AUDIT     4 /* check the books of frames and heap; the log says what is wrong with them */
-#define ACTION_DRAIN     5 /* what the kernel's heap keeps for later goes back to the frames */
-#define ACTION_TRACE_ON  6 /* begin to trace, or go on */
-#define ACTION_TRACE_OFF 7
+#define ACTION_FAIL                                                                                          \
+    5 /* the status-th charge or allocation of the calling thread from now on fails; 0: none. Needs          \
+         inject=1 in the boot environment, else ERR_UNSUPPORTED */
+#define ACTION_DRAIN     6 /* what the kernel's heap keeps for later goes back to the frames */
+#define ACTION_TRACE_ON  7 /* begin to trace, or go on */
+#define ACTION_TRACE_OFF 8
 
 #define TOPIC_MEMORY      1 /* one struct system_memory */
 #define TOPIC_CPUS        2 /* struct system_cpu, one a CPU */
@@ -28,10 +31,13 @@
 
 #define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
 
-#define TOPIC_SLABS   11 /* struct system_slab, one a cache of the kernel's heap */
-#define TOPIC_LOCKS   12 /* struct system_lock, one a class of locks, outermost first */
-#define TOPIC_THREADS 13 /* struct system_thread; index: number of the thread, gaps skipped */
-#define TOPIC_TRACE   14 /* struct system_trace (abi/trace.h) */
+#define TOPIC_ACCOUNTS                                                                                       \
+    11                 /* struct account_info (abi/account.h), one an account, in the order of their making */
+#define TOPIC_BOOKS 12 /* one struct system_books */
+#define TOPIC_SLABS   13 /* struct system_slab, one a cache of the kernel's heap */
+#define TOPIC_LOCKS   14 /* struct system_lock, one a class of locks, outermost first */
+#define TOPIC_THREADS 15 /* struct system_thread; index: number of the thread, gaps skipped */
+#define TOPIC_TRACE   16 /* struct system_trace (abi/trace.h) */
 
 #define MEMORY_ORDERS 19
 
@@ -85,6 +91,13 @@ struct system_node {
     uint32_t cpus;  /* CPUs that it is near to */
     uint64_t total; /* frames */
     uint64_t free;
+};
+
+/* How many things there are; each number is right at some moment. */
+struct system_books {
+    uint64_t objects[16]; /* by type: OBJECT_* in abi/handle.h */
+    uint64_t handles;     /* in the tables of all tasks */
+    uint64_t threads;     /* idle ones apart */
 };
 
 #define SLAB_NAME 24

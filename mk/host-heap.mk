@@ -2,7 +2,8 @@
 # allocator as it is, on the architecture "a Linux host"; and its test with threads, once more under the thread
 # sanitizer. The tests make frame allocations fail, so these are wrapped.
 
-HEAP_SOURCES := $(wildcard kernel/mm/heap*.c kernel/mm/slab*.c) kernel/mm/frame_report.c kernel/sched/spinlock.c \
+HEAP_SOURCES := $(wildcard kernel/mm/heap*.c kernel/mm/slab*.c) kernel/mm/frame_report.c \
+    kernel/sched/lock_debug.c kernel/sched/spinlock.c tests/host/lock_host.c \
     kernel/arch/host/host.c lib/text.c tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES)
 HEAP_CFLAGS := -iquote kernel/arch/host -Itests/host
 HEAP_WRAP := -Wl,--wrap=frame_alloc -Wl,--wrap=frame_alloc_run

@@ -7,3 +7,47 @@ HOST_SOURCES_test_keymap := kernel/arch/x86_64/keymap.c
 HOST_SOURCES_test_terminal := kernel/debug/terminal.c
 
 HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
+
+# Objects, handles and accounts, with threads in place of CPUs.
+OBJECT_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/account.c kernel/mm/charged.c \
+                  kernel/obj/account_tree.c kernel/obj/derive.c kernel/obj/handle.c kernel/obj/object.c \
+                  kernel/sched/lock_debug.c kernel/sched/spinlock.c tests/host/lock_host.c lib/text.c
+OBJECT_CFLAGS := -iquote kernel/arch/host
+
+OBJECT_TESTS := test_handle test_handle_threads test_account test_account_threads
+
+$(foreach test,$(OBJECT_TESTS),\
+    $(eval HOST_SOURCES_$(test) := $(OBJECT_SOURCES)) $(eval HOST_CFLAGS_$(test) := $(OBJECT_CFLAGS)) \
+    $(eval HOST_LIBS_$(test) := -lpthread))
+
+$(HOST)/tsan_%_threads: tests/host/test_%_threads.c $(OBJECT_SOURCES)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	@$(CC) $(HOST_CFLAGS) $(OBJECT_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
+
+handle-threads: $(HOST)/tsan_handle_threads
+	@$<
+
+account-threads: $(HOST)/tsan_account_threads
+	@$<
+
+# The model of hazard slots, and two broken forms of it. Spin's verifier says how many errors there are, and succeeds
+# either way.
+HAZARD_BROKEN := PLAIN_PUBLISH LATE_CLOSE
+HAZARD_MODELS := $(HOST)/model_hazard $(HAZARD_BROKEN:%=$(HOST)/model_hazard_%)
+
+$(HAZARD_MODELS): tests/model/hazard.pml
+	@mkdir -p $@.build
+	@cd $@.build && spin -a $(patsubst model_hazard_%,-D%,$(filter model_hazard_%,$(@F))) $(CURDIR)/$<
+	@$(CC) -O2 -w -DSAFETY -DCOLLAPSE -o $@ $@.build/pan.c
+
+hazard-model: $(HAZARD_MODELS)
+	@cd $(HOST) && ./model_hazard -m1000000 | tee model_hazard.log
+	@grep -q 'errors: 0' $(HOST)/model_hazard.log
+	@cd $(HOST) && for broken in $(HAZARD_BROKEN); do \
+	    ./model_hazard_$$broken -m1000000 >model_hazard_$$broken.log; \
+	    grep -q 'errors: 1' model_hazard_$$broken.log || { echo "Spin finds nothing wrong with $$broken"; exit 1; }; done
+
+.PHONY: handle-threads account-threads hazard-model
+
+-include $(HOST)/tsan_handle_threads.d $(HOST)/tsan_account_threads.d

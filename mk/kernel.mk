@@ -15,10 +15,11 @@ KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARNINGS) -O2 -g -ffr
 KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=frame_alloc_for \
                   --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static
 
-# The checked kernel: all of it, and its tests, with the compiler's checks for undefined behaviour. Alignment is left
+# The checked kernel: all of it, and its tests, with the compiler's checks for undefined behaviour and the assertions
+# of hot paths. Alignment is left
 # to the CPU: ACPI tables and ELF files are read where they lie.
 CHECKED_DIR := $(BUILD)/kernel-checked
-CHECKED_FLAGS := $(KERNEL_FLAGS) -fsanitize=undefined -fno-sanitize=function
+CHECKED_FLAGS := $(KERNEL_FLAGS) -fsanitize=undefined -fno-sanitize=function -DQUIRE_CHECKED
 CHECKED_SOURCES := $(wildcard tests/guest/sanitizer/*.c)
 
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%.c=$(KERNEL_DIR)/%.o) $(KERNEL_ASSEMBLY:%.S=$(KERNEL_DIR)/%.o) \

@@ -11,7 +11,7 @@ $(COMPILE_COMMANDS): always
 	@mkdir -p $(@D)
 	@$(MAKE) -f build.mk -n -B image test-image host-tests 2>/dev/null | $(PYTHON) tools/compile-commands.py $@
 
-lint: lint-rules lint-format lint-shell lint-tidy lint-cppcheck
+lint: lint-rules lint-format lint-shell lint-tidy lint-cppcheck lint-commit
 
 lint-rules:
 	$(PYTHON) tools/lint.py
@@ -35,4 +35,9 @@ lint-cppcheck: $(COMPILE_COMMANDS) $(SYSCALL_HEADERS) $(FONT_HEADER)
 	@mkdir -p $(BUILD)/cppcheck
 	cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(BUILD)/cppcheck --project=$(COMPILE_COMMANDS)
 
-.PHONY: format lint lint-rules lint-format lint-shell lint-tidy lint-cppcheck
+# The second halves of system calls, in the kernel that ships and in the one with the tests.
+lint-commit: $(KERNEL_DIR)/core.elf $(KERNEL_DIR)/core-test.elf
+	$(PYTHON) tools/check-commit.py $(KERNEL_DIR)/core.elf abi/syscalls.tbl kernel/obj/object_kinds.c
+	$(PYTHON) tools/check-commit.py $(KERNEL_DIR)/core-test.elf abi/syscalls.tbl kernel/obj/object_kinds.c
+
+.PHONY: format lint lint-rules lint-commit lint-format lint-shell lint-tidy lint-cppcheck

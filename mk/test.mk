@@ -6,6 +6,10 @@ test:
 check:
 	@$(PYTHON) tests/run.py --quick
 
+# System calls of all kinds for SECONDS seconds, by the kernel with checks; the seeds are told.
+fuzz-syscalls: $(CHECKED_IMAGE)
+	@$(PYTHON) tests/guest/fuzz_syscalls.py $(or $(SECONDS),60)
+
 test-image: $(TEST_IMAGE) $(CHECKED_IMAGE)
 
-.PHONY: test check test-image
+.PHONY: test check test-image fuzz-syscalls

@@ -30,6 +30,7 @@ def build(_):
 def static(_):
     suite = Suite("static")
     run_test(suite, "docs/syscalls.md follows from the table", GEN_SYSCALLS, 60)
+    run_test(suite, "the check of second halves sees what can fail", [PYTHON, "tests/commit_check.py"], 60)
     run_test(suite, "lint", [*MAKE, "lint"], 600)
     return suite
 
@@ -53,6 +54,14 @@ def frames(_):
 def sched(_):
     suite = Suite("sched")
     run_test(suite, "model of waiting, and of five mistakes in it", [*MAKE, "wait-model"], 300)
+    return suite
+
+
+def authority(_):
+    suite = Suite("authority")
+    run_test(suite, "handles under the thread sanitizer", [*MAKE, "handle-threads"], 300)
+    run_test(suite, "accounts under the thread sanitizer", [*MAKE, "account-threads"], 300)
+    run_test(suite, "model of hazard slots", [*MAKE, "hazard-model"], 300)
     return suite
 
 
@@ -89,6 +98,10 @@ def machine_check(_):
     return run_suite("machine-check", [PYTHON, "tests/guest/machine_check.py"], 600)
 
 
+def entry(_):
+    return run_suite("entry", [PYTHON, "tests/guest/entry.py"], 300)
+
+
 def bench(_):
     return run_suite("bench", [PYTHON, "tests/guest/bench.py"], 700)
 
@@ -98,8 +111,8 @@ def prompt(quick):
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "heap": heap,
-          "sched": sched, "fuzz": fuzz, "boot": boot, "guest": guest, "soak": soak, "crash": crash,
-          "machine-check": machine_check, "prompt": prompt, "bench": bench}
+          "authority": authority, "sched": sched, "fuzz": fuzz, "boot": boot, "guest": guest, "soak": soak,
+          "crash": crash, "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench": bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

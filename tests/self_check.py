@@ -6,10 +6,14 @@ import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+TOP = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TOP / "tools"))
 
+import lint
 import qemu
 import table_check
+from syscalls import trace
+from syscalls.table import read_table
 from report import Suite, Tap, conclude, run_suite
 
 
@@ -87,6 +91,71 @@ class Commands(unittest.TestCase):
         for script, expected in ((good, (2, 0)), (bad, (1, 1)), ("echo 1..2; echo ok 1 - a", (1, 1)), ("true", (0, 1))):
             suite = run_suite("it", ["/bin/sh", "-c", script], 20, form=Tap, show=lambda _: None)
             self.assertEqual((suite.passed, suite.failed), expected, script)
+
+
+class Trace(unittest.TestCase):
+    """The decoder of traced calls, made anew from the table."""
+
+    def test_traced_calls_and_their_outcomes_are_shown_by_name(self):
+        table = read_table(TOP / "abi/syscalls.tbl")
+        decoder = {}
+        exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
+        call, outcome = decoder["call"], decoder["outcome"]
+        self.assertEqual(call(10, [0x10001, 0x10002, 0, 0x1000, 4096, 3]),
+                         "memory_map(task=0x10001, memory=0x10002, offset=0, where=0x1000, bytes=4096, access=0x3)")
+        self.assertEqual(call(20, [5, 0x4000, 12, 0, 0, 0]), "console_write(console=0x5, text=0x4000[12])")
+        self.assertEqual(call(4, [2**64 - 1, 0, 0, 0, 0, 0]), "thread_sleep(deadline=never)")
+        self.assertEqual(call(9999, [1, 2, 3, 4, 5, 6]), "call 9999(0x1, 0x2, 0x3, 0x4, 0x5, 0x6)")
+        self.assertEqual(outcome(10, 0, 0x1000), "0x1000")
+        self.assertEqual(outcome(10, 6, 0), "ERR_NO_RIGHT")
+        self.assertEqual(outcome(0, 0, 0), "done")
+
+    def test_every_call_of_the_table_is_known_to_the_decoder(self):
+        table = read_table(TOP / "abi/syscalls.tbl")
+        decoder = {}
+        exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
+        for one in table.calls:
+            self.assertTrue(decoder["call"](one.number, [0] * 6).startswith(one.name + "("))
+
+
+class Lint(unittest.TestCase):
+    """Code that would touch a user's memory past the one place that may."""
+
+    def complaints(self, name, line):
+        found = lint.Lint()
+        found.error = lambda path, number, message: found.guards["found"].append(message)
+        found.user_memory(Path(name), [line])
+        return len(found.guards["found"])
+
+    def test_user_memory_is_touched_in_one_place(self):
+        for line in ("    arch_copy_from_user(to, from.value, 8);", "        stac", "    return user_copy_start;"):
+            self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 1, line)
+            self.assertEqual(self.complaints("kernel/mm/usercopy.c", line), 0, line)
+
+    def test_no_pointer_is_made_from_a_users_number(self):
+        for line in ("    x = *(uint64_t *)(uintptr_t)buffer.value;", "    p = (char *)buffer.value;"):
+            self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 1, line)
+        for line in ("    y = (uint64_t)(uintptr_t)p;", "    z = a * b.value;"):
+            self.assertEqual(self.complaints("kernel/sys/sys_task.c", line), 0, line)
+
+
+class Documents(unittest.TestCase):
+    def complaints(self, line):
+        found = lint.Lint()
+        found.error = lambda path, number, message: found.guards["found"].append(message)
+        found.document(Path("docs/testing.md"), [line])
+        return len(found.guards["found"])
+
+    def test_a_command_that_is_no_target_is_found(self):
+        for line in ("`make test` and `make bench-frames`", "    make run        build", "make do with it", "`make`"):
+            self.assertEqual(self.complaints(line), 0, line)
+        for line in ("call `make tests` first", "    make bench-all"):
+            self.assertEqual(self.complaints(line), 1, line)
+
+    def test_a_link_that_leads_nowhere_is_found(self):
+        for line in ("[a](boot.md)", "[b](../README.md#run)", "[c](https://example.org/x)", "[d](#here)"):
+            self.assertEqual(self.complaints(line), 0, line)
+        self.assertEqual(self.complaints("[a](nowhere.md)"), 1)
 
 
 class ExitPort(unittest.TestCase):

@@ -36,6 +36,16 @@ ARCH = "kernel/arch/x86_64/"
 # An empty template says something to the compiler alone.
 MACHINE = re.compile(r"\b(?:__asm__|asm)\b(?! *(?:volatile)? *\(\"\")|\b(rdmsr|wrmsr|MSR_\w+|CR[0348]_\w+|EFER_\w+)\b")
 MACHINE_INCLUDE = re.compile(r'#include "kernel/arch/x86_64/(?!arch)')
+# User memory is touched in one place: the routines that may are called from there, and above it nothing makes a pointer
+# from a number.
+USER_COPY = re.compile(r"\b(arch_copy_(?:from|to)_user|user_copy_\w+|stac|smap_in_use)\b")
+USER_COPY_FILES = ("kernel/mm/usercopy.c", "kernel/arch/arch.h")
+MADE_POINTER = re.compile(r"\*\s*\)\s*\(?\s*(?:\(?u?intptr_t|[\w.>-]+(?:\.|->)value\b)")
+ABOVE_MEMORY = ("kernel/sys/", "kernel/obj/", "kernel/ipc/", "kernel/sched/")
+# What a document promises: commands, in code or on a line of their own, and links to files.
+COMMAND = re.compile(r"(?:`|^    )make ([a-z][a-z-]*)")
+TARGETS = re.compile(r"^(?:TARGETS :=|\.PHONY:) (.*)$", re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
 
 
 class Lint:
@@ -64,8 +74,22 @@ class Lint:
         if path.suffix in (".c", ".h"):
             self.machine(path, lines)
             self.functions(path, lines)
+            self.user_memory(path, lines)
         if path.suffix == ".h":
             self.guard(path, lines)
+        if path.suffix == ".md":
+            self.document(path, lines)
+
+    def document(self, path, lines):
+        """The commands are targets of the front door, and the links lead somewhere."""
+        targets = {word for words in TARGETS.findall(Path("Makefile").read_text()) for word in words.split()}
+        for number, line in enumerate(lines, 1):
+            for target in COMMAND.findall(line):
+                if target not in targets:
+                    self.error(path, number, f"'make {target}' is no target of the Makefile")
+            for link in LINK.findall(line):
+                if not (path.parent / link).exists():
+                    self.error(path, number, f"a link to '{link}', which is not there")
 
     def layout(self, path, lines):
         columns = COLUMNS if path.suffix in (".c", ".h") else COLUMNS_OTHER
@@ -117,6 +141,17 @@ class Lint:
         for number, line in enumerate(lines, 1):
             if MACHINE.search(line.partition("//")[0]) or MACHINE_INCLUDE.search(line):
                 self.error(path, number, f"names the processor outside {ARCH}")
+
+    def user_memory(self, path, lines):
+        """Only one place touches the memory of users."""
+        name = str(path)
+        if not name.startswith("kernel/") or name.startswith(ARCH) or name in USER_COPY_FILES:
+            return
+        for number, line in enumerate(lines, 1):
+            if USER_COPY.search(line):
+                self.error(path, number, f"touches user memory outside {USER_COPY_FILES[0]}")
+            if name.startswith(ABOVE_MEMORY) and MADE_POINTER.search(line):
+                self.error(path, number, "makes a pointer from a number, which may be a user's")
 
     def guard(self, path, lines):
         expected = path.stem.upper().replace("-", "_") + "_H"

@@ -66,9 +66,12 @@ void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *arg
 
 /* arch_switch.h, of the architecture, gives the switch itself, inline: arch_thread_switch(cpu, from, to). */
 
-/* Give the thread room for user registers; ERR_NO_MEMORY. */
+/* Give the thread room for user registers; ERR_LIMIT, ERR_NO_MEMORY. */
 enum error arch_thread_user_init(struct thread *thread) MUST_CHECK;
 void arch_thread_user_free(struct thread *thread);
+
+/* Set the base of FS, or GS, that the calling thread sees in user mode. The base is a user address. */
+void arch_thread_set_base(bool gs, uint64_t base);
 
 /* Leave the kernel for the first time, with all registers clean but the argument in the first one. */
 _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument);
@@ -87,14 +90,31 @@ _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument
 /* Translate user addresses of this CPU by this root from now on, and forget those of the one before. */
 void arch_space_load(paddr_t root);
 
-/* A root table for a user space: empty below, the kernel's own above. */
-enum error arch_space_create(paddr_t *root) MUST_CHECK;
+/* Make this frame the root table of a user space: empty below, the kernel's own above. */
+void arch_space_create(paddr_t root);
 
-/* Free the tables of the user half and the root. Leaves are not freed. The space runs nowhere. */
-void arch_space_destroy(paddr_t root);
+/* Free the tables of the user half and the root. Leaves are not freed. The space runs nowhere. Returns how
+ * many frames that were. */
+uint64_t arch_space_destroy(paddr_t root);
 
 /* The kernel's root, for threads without a user space. */
 paddr_t arch_kernel_root(void);
+
+/* Zeroed frames for tables, taken before they are needed: a chain through the first word of each. */
+struct table_stock {
+    paddr_t first;
+    uint64_t count;
+};
+
+/* The tables that mapping whole pages here with 4 KiB leaves needs and that are not there. */
+uint64_t arch_map_tables(paddr_t root, uint64_t virtual, uint64_t bytes);
+
+/*
+ * Map bytes (whole pages) of user space at virtual to physical, where nothing is mapped, with tables from the
+ * stock, which has enough. Cannot fail.
+ */
+void arch_map_stocked(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
+                      struct table_stock *stock);
 
 /*
  * Map bytes (whole pages) at virtual to physical. On failure (ERR_NO_MEMORY for a table, ERR_EXISTS when
@@ -168,9 +188,12 @@ void arch_copy_page(void *to, const void *from);
 
 void arch_serial_write(const char *text, uint64_t bytes);
 
-/* End: power off, or restart; ERR_UNSUPPORTED when the machine offers no way. */
-enum error arch_power_off(void);
-enum error arch_restart(void);
+/* Does the machine offer a way to switch it off? There is always one to restart it. */
+bool arch_can_power_off(void);
+
+/* End: power off, or restart. They come back only when the machine does not obey. */
+void arch_power_off(void);
+void arch_restart(void);
 
 /* End an emulator that was started for a test with this status, if it has the exit device. */
 void arch_emulator_exit(unsigned status);

@@ -58,20 +58,26 @@ uint64_t input_peek(uint8_t *buffer, uint64_t bytes, uint32_t *position)
     return count;
 }
 
-bool input_take(uint32_t position, uint64_t bytes)
+bool input_take_prepare(uint32_t position)
 {
     spin_lock(&input_lock);
     bool untouched = tail == position;
-    if (untouched) {
-        tail += (uint32_t)bytes;
+    if (!untouched) {
+        spin_unlock(&input_lock);
     }
-    spin_unlock(&input_lock);
     return untouched;
+}
+
+void input_take_commit(uint64_t bytes)
+{
+    tail += (uint32_t)bytes;
+    spin_unlock(&input_lock);
 }
 
 void input_watch(struct notification *notification, uint64_t bits)
 {
     uint64_t now_bits = 0;
+    notification_retain(notification);
     spin_lock(&input_lock);
     struct notification *old = watcher;
     watcher = notification;

@@ -15,15 +15,18 @@ void input_byte(uint8_t byte);
 
 /*
  * Look at up to `bytes` waiting bytes; returns how many, and where in the stream they begin. They stay until
- * input_take; so a reader that fails to deliver them loses none.
+ * they are taken; so a reader that fails to deliver them loses none.
  */
 uint64_t input_peek(uint8_t *buffer, uint64_t bytes, uint32_t *position);
 
-/* Take bytes that input_peek showed. False when another reader has taken some meanwhile; then nothing is
- * taken. */
-bool input_take(uint32_t position, uint64_t bytes);
+/*
+ * Are the bytes that input_peek showed still there? Then the input is locked, until input_take_commit takes
+ * them. False when another reader has taken some meanwhile.
+ */
+bool input_take_prepare(uint32_t position);
+void input_take_commit(uint64_t bytes);
 
-/* Set bits in the notification whenever bytes arrive, now if some wait. Takes over a reference. */
+/* Set bits in the notification whenever bytes arrive, now if some wait. Takes a reference. */
 void input_watch(struct notification *notification, uint64_t bits);
 
 #endif

@@ -29,4 +29,11 @@ void panic_set_test(bool test);
         }                                                                                                    \
     } while (0)
 
+/* What is asked where each instruction counts: in the checked kernel alone. */
+#ifdef QUIRE_CHECKED
+#define CHECKED_ASSERT(condition) ASSERT(condition)
+#else
+#define CHECKED_ASSERT(condition) ((void)sizeof(condition))
+#endif
+
 #endif

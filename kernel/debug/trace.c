@@ -47,15 +47,19 @@ static enum error ring_make(struct cpu *cpu)
     return ERR_NONE;
 }
 
-enum error trace_start(void)
+enum error trace_prepare(void)
 {
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         if (__atomic_load_n(&cpus[i]->trace, __ATOMIC_ACQUIRE) == NULL && ring_make(cpus[i]) != ERR_NONE) {
             return ERR_NO_MEMORY;
         }
     }
-    __atomic_store_n(&trace_on, true, __ATOMIC_SEQ_CST);
     return ERR_NONE;
+}
+
+void trace_start(void)
+{
+    __atomic_store_n(&trace_on, true, __ATOMIC_SEQ_CST);
 }
 
 void trace_stop(void)

@@ -29,8 +29,11 @@ static inline void trace(enum trace_kind kind, uint16_t x, uint64_t a, uint64_t 
     }
 }
 
-/* Make rings for the CPUs that have none yet, and begin; ERR_NO_MEMORY. What was recorded before stays. */
-enum error trace_start(void) MUST_CHECK;
+/* Make rings for the CPUs that have none yet, which the kernel pays for; ERR_NO_MEMORY. */
+enum error trace_prepare(void) MUST_CHECK;
+
+/* Begin, or go on: what was recorded before stays. */
+void trace_start(void);
 void trace_stop(void);
 
 /* A CPU comes up: it gets a ring if tracing is on and there is memory. */

@@ -18,7 +18,7 @@ static inline bool on(void)
 }
 
 /* Apart, so that the functions below are a test and a jump while tracing is off. */
-static __attribute__((noinline)) enum error take(unsigned order, enum frame_class class, pfn_t *out)
+static __attribute__((noinline)) enum error frame_alloc_traced(unsigned order, enum frame_class class, pfn_t *out)
 {
     enum error error = __real_frame_alloc(order, class, out);
     if (error == ERR_NONE) {
@@ -27,7 +27,7 @@ static __attribute__((noinline)) enum error take(unsigned order, enum frame_clas
     return error;
 }
 
-static __attribute__((noinline)) enum error take_for(unsigned order, enum frame_class class, uint32_t account,
+static __attribute__((noinline)) enum error frame_alloc_for_traced(unsigned order, enum frame_class class, uint32_t account,
                                                      pfn_t *out)
 {
     enum error error = __real_frame_alloc_for(order, class, account, out);
@@ -37,7 +37,7 @@ static __attribute__((noinline)) enum error take_for(unsigned order, enum frame_
     return error;
 }
 
-static __attribute__((noinline)) enum error give(pfn_t first, unsigned order)
+static __attribute__((noinline)) enum error frame_free_traced(pfn_t first, unsigned order)
 {
     trace(TRACE_FRAME_GIVE, (uint16_t)order, first.value, 0);
     return __real_frame_free(first, order);
@@ -45,15 +45,15 @@ static __attribute__((noinline)) enum error give(pfn_t first, unsigned order)
 
 enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
 {
-    return on() ? take(order, class, out) : __real_frame_alloc(order, class, out);
+    return on() ? frame_alloc_traced(order, class, out) : __real_frame_alloc(order, class, out);
 }
 
 enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
-    return on() ? take_for(order, class, account, out) : __real_frame_alloc_for(order, class, account, out);
+    return on() ? frame_alloc_for_traced(order, class, account, out) : __real_frame_alloc_for(order, class, account, out);
 }
 
 enum error __wrap_frame_free(pfn_t first, unsigned order)
 {
-    return on() ? give(first, order) : __real_frame_free(first, order);
+    return on() ? frame_free_traced(first, order) : __real_frame_free(first, order);
 }

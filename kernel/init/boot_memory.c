@@ -72,10 +72,11 @@ static void start_audits(void)
 }
 
 /* What is kept for later goes where it is wanted now. */
-static bool give_back(void)
+static enum frame_gift give_back(unsigned asked)
 {
     bool zeroed = zeroed_give_back();
-    return heap_give_back() || zeroed;
+    enum frame_gift gift = heap_give_back(asked);
+    return zeroed ? FRAME_GIFT_MADE : gift;
 }
 
 /* What the aperture promises, by the page tables. */
@@ -123,6 +124,11 @@ void boot_memory_start(unsigned processors)
     frame_tell_untouched(frame_table_untouched);
     hold_all(records);
     check(safe);
+    pages_t beyond = boot_ram_beyond(pfn(APERTURE_SIZE >> PAGE_SHIFT));
+    if (beyond.value > 0) {
+        log_info("memory: %lu MiB of RAM lie beyond the aperture, and are for users only",
+                 beyond.value * PAGE_SIZE / MIB);
+    }
     log_info("memory: %lu MiB of frames are free; %lu KiB set aside for records of frames",
              frame_count_free().value * PAGE_SIZE / MIB, pages.value * PAGE_SIZE / KIB);
 }

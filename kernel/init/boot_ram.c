@@ -266,6 +266,17 @@ void boot_ram_limit(pfn_t end)
     }
 }
 
+pages_t boot_ram_beyond(pfn_t end)
+{
+    pages_t beyond = {0};
+    for (size_t i = 0; i < ram_count; i++) {
+        uint64_t last = ram[i].first.value + ram[i].count.value;
+        uint64_t from = ram[i].first.value > end.value ? ram[i].first.value : end.value;
+        beyond.value += last > from ? last - from : 0;
+    }
+    return beyond;
+}
+
 const struct memory_range *boot_ram(size_t *count)
 {
     *count = ram_count;

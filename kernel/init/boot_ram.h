@@ -33,6 +33,9 @@ const struct held_range *boot_ram_held(size_t *count);
 /* The RAM that is free: `boot_ram` less `boot_ram_held`, in the same form. */
 const struct memory_range *boot_ram_free(size_t *count);
 
+/* How much RAM lies at this frame or above it. */
+pages_t boot_ram_beyond(pfn_t end);
+
 /* Leave RAM from this frame on alone; says in the log how much that is. */
 void boot_ram_limit(pfn_t end);
 

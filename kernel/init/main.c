@@ -6,6 +6,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/machine.h"
+#include "kernel/debug/inject.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/screen.h"
@@ -43,6 +44,7 @@ static void take_over(void)
     }
     under_test = handover_option_is("test", "1");
     panic_set_test(under_test);
+    inject_on = handover_option_is("inject", "1");
     if (handover_option_is("log", "debug")) {
         log_show(LOG_DEBUG);
     }
@@ -124,6 +126,15 @@ static void bring_up_cores(unsigned came)
     }
 }
 
+static void start_trace(void)
+{
+    if (trace_prepare() == ERR_NONE) {
+        trace_start();
+    } else {
+        log_warn("trace: no memory for its ring");
+    }
+}
+
 /* In a thread: what can wait, and what must be able to. */
 static void start_rest(void *unused)
 {
@@ -148,8 +159,8 @@ void kernel_entry(uint64_t entry_stamp)
     machine_setup(&boot_cpu, paddr(handover.info.acpi_ptr));
     open_screen();
     sched_adopt_idle(&boot_cpu);
-    if (handover_option_is("trace", "1") && trace_start() != ERR_NONE) {
-        log_warn("trace: no memory for its ring");
+    if (handover_option_is("trace", "1")) {
+        start_trace();
     }
     bring_up_cores(came);
     machine_listen();

@@ -5,29 +5,26 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/slab.h"
 #include "kernel/sched/thread.h"
 
-static struct slab_cache notifications = SLAB_CACHE_OF("notification", struct notification);
-
-static void notification_destroy(struct object *object)
+void notification_destroy(struct object *object)
 {
     struct notification *notification = (struct notification *)object;
     ASSERT(list_empty(&notification->waiters.waiters)); /* a waiter holds a reference */
-    slab_free(&notifications, notification);
+    object_free(object);
 }
 
-enum error notification_make(struct notification **out)
+enum error notification_make(struct account *account, struct notification **out)
 {
-    struct notification *notification = slab_alloc_zeroed(&notifications);
-    if (notification == NULL) {
-        return ERR_NO_MEMORY;
+    struct object *object;
+    enum error error = object_create(OBJECT_NOTIFICATION, account, &object);
+    if (error == ERR_NONE) {
+        struct notification *notification = (struct notification *)object;
+        spin_init(&notification->lock, "notification", LOCK_NOTIFICATION);
+        wait_queue_init(&notification->waiters);
+        *out = notification;
     }
-    object_init(&notification->object, OBJECT_NOTIFICATION, notification_destroy);
-    spin_init(&notification->lock, "notification", LOCK_NOTIFICATION);
-    wait_queue_init(&notification->waiters);
-    *out = notification;
-    return ERR_NONE;
+    return error;
 }
 
 /* Serve waiters, in order, as long as one finds its bits. The notification is locked. */

@@ -22,7 +22,8 @@ struct notification {
 
 OBJECT_WRAPPERS(notification)
 
-enum error notification_make(struct notification **out) MUST_CHECK;
+enum error notification_make(struct account *account, struct notification **out) MUST_CHECK;
+void notification_destroy(struct object *object);
 
 /* Set bits, and hand them to the first waiter that waits for one of them. Takes LOCK_NOTIFICATION and queues.
  */

@@ -6,7 +6,8 @@
 #include "abi/handle.h"
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/slab.h"
+#include "kernel/mm/aperture.h"
+#include "kernel/mm/charged.h"
 
 /* Where the search for a free place begins, and the gap that it leaves before each mapping. */
 #define SEARCH_START 0x0000100000000000u
@@ -14,11 +15,22 @@
 
 static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
 
-enum error aspace_init(struct aspace *space)
+void aspace_init(struct aspace *space, struct account *account)
 {
+    space->account = account;
     spin_init(&space->lock, "address space", LOCK_ASPACE);
     list_init(&space->mappings);
-    return arch_space_create(&space->root);
+}
+
+enum error aspace_open(struct aspace *space)
+{
+    pfn_t root;
+    enum error error = charged_frame(space->account, FRAME_PAGE_TABLE, &root);
+    if (error == ERR_NONE) {
+        arch_space_create(pfn_to_paddr(root));
+        space->root = pfn_to_paddr(root);
+    }
+    return error;
 }
 
 /* The mapping before which one at this address belongs, or the head of the list. */
@@ -70,7 +82,7 @@ static unsigned map_flags(uint32_t access)
 }
 
 /* Enter the pages of a mapping into the tables; frames in a row go in together. */
-static enum error tables_fill(struct aspace *space, const struct mapping *m)
+static void tables_fill(struct aspace *space, const struct mapping *m, struct table_stock *stock)
 {
     uint64_t done = 0;
     while (done < m->bytes) {
@@ -81,13 +93,37 @@ static enum error tables_fill(struct aspace *space, const struct mapping *m)
                memory_frame(m->memory, page + run).value == first.value + run) {
             run++;
         }
-        enum error error = arch_map(space->root, m->start + done, pfn_to_paddr(first), run << PAGE_SHIFT,
-                                    map_flags(m->access));
+        arch_map_stocked(space->root, m->start + done, pfn_to_paddr(first), run << PAGE_SHIFT,
+                         map_flags(m->access), stock);
+        done += run << PAGE_SHIFT;
+    }
+}
+
+static void stock_give_back(struct account *account, struct table_stock *stock)
+{
+    while (stock->count > 0) {
+        paddr_t table = stock->first;
+        stock->first = *(paddr_t *)aperture_at(table);
+        stock->count--;
+        charged_frame_free(account, paddr_to_pfn(table));
+    }
+}
+
+static enum error stock_take(struct account *account, struct table_stock *stock, uint64_t count)
+{
+    *stock = (struct table_stock){0};
+    while (stock->count < count) {
+        pfn_t frame;
+        enum error error = charged_frame(account, FRAME_PAGE_TABLE, &frame);
         if (error != ERR_NONE) {
-            arch_unmap(space->root, m->start, done);
+            stock_give_back(account, stock);
             return error;
         }
-        done += run << PAGE_SHIFT;
+        void *table = aperture_at(pfn_to_paddr(frame));
+        arch_zero_pages(table, 1);
+        *(paddr_t *)table = stock->first;
+        stock->first = pfn_to_paddr(frame);
+        stock->count++;
     }
     return ERR_NONE;
 }
@@ -105,76 +141,82 @@ static void flush_everywhere(struct aspace *space)
     }
 }
 
-/* The space is locked and open. */
-static enum error insert(struct aspace *space, struct mapping *m, uint64_t address)
+/* Find a place and take the tables that it needs. The space is locked. */
+static enum error place_find(struct map_plan *plan, uint64_t address)
 {
-    uint64_t start = address != 0 ? address : find_place(space, m->bytes);
-    struct list *place = place_for(space, start);
-    if (start == 0) {
+    struct aspace *space = plan->space;
+    struct mapping *m = plan->mapping;
+    if (space->closed) {
+        return ERR_DEAD;
+    }
+    m->start = address != 0 ? address : find_place(space, m->bytes);
+    if (m->start == 0) {
         return ERR_NO_MEMORY;
     }
-    if (!is_free(space, start, m->bytes, place)) {
+    if (!is_free(space, m->start, m->bytes, place_for(space, m->start))) {
         return ERR_EXISTS;
     }
-    m->start = start;
-    enum error error = tables_fill(space, m);
-    if (error == ERR_NONE) {
-        list_insert_before(place, &m->node);
-        space->mapped_bytes += m->bytes;
-    } else {
-        flush_everywhere(space); /* a thread may have seen the part that was there for a moment */
+    return stock_take(space->account, &plan->tables, arch_map_tables(space->root, m->start, m->bytes));
+}
+
+enum error aspace_map_prepare(struct aspace *space, const struct map_request *request, struct map_plan *plan)
+{
+    void *memory;
+    enum error error = charged_slab_alloc_zeroed(space->account, &mappings, &memory);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    struct mapping *m = memory;
+    m->bytes = request->bytes;
+    m->offset = request->offset;
+    m->access = request->access;
+    m->memory = request->memory;
+    *plan = (struct map_plan){.space = space, .mapping = m};
+    spin_lock(&space->lock);
+    error = place_find(plan, request->address);
+    if (error != ERR_NONE) {
+        spin_unlock(&space->lock);
+        charged_slab_free(space->account, &mappings, m);
     }
     return error;
 }
 
-enum error aspace_map(struct aspace *space, struct memory *memory, uint64_t offset, uint64_t address,
-                      uint64_t bytes, uint32_t access, uint64_t *mapped_at)
+uint64_t aspace_map_commit(struct map_plan *plan)
 {
-    struct mapping *m = slab_alloc_zeroed(&mappings);
-    if (m == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    m->bytes = bytes;
-    m->offset = offset;
-    m->access = access;
-    m->memory = memory;
-    spin_lock(&space->lock);
-    enum error error = space->closed ? ERR_DEAD : insert(space, m, address);
+    struct aspace *space = plan->space;
+    struct mapping *m = plan->mapping;
     uint64_t start = m->start;
-    if (error == ERR_NONE) {
-        memory_retain(memory);
-    }
+    memory_retain(m->memory);
+    tables_fill(space, m, &plan->tables);
+    list_insert_before(place_for(space, start), &m->node);
+    space->mapped_bytes += m->bytes;
     spin_unlock(&space->lock);
-    if (error != ERR_NONE) {
-        slab_free(&mappings, m);
+    return start;
+}
+
+enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, struct mapping **out)
+{
+    spin_lock(&space->lock);
+    struct list *place = place_for(space, address);
+    bool found = place != &space->mappings && LIST_ENTRY(place, struct mapping, node)->start == address;
+    if (space->closed || !found) {
+        enum error error = space->closed ? ERR_DEAD : ERR_NOT_FOUND;
+        spin_unlock(&space->lock);
         return error;
     }
-    *mapped_at = start;
+    *out = LIST_ENTRY(place, struct mapping, node);
     return ERR_NONE;
 }
 
-enum error aspace_unmap(struct aspace *space, uint64_t address)
+void aspace_unmap_commit(struct aspace *space, struct mapping *m)
 {
-    struct mapping *m = NULL;
-    spin_lock(&space->lock);
-    bool closed = space->closed;
-    if (!closed) {
-        struct list *place = place_for(space, address);
-        if (place != &space->mappings && LIST_ENTRY(place, struct mapping, node)->start == address) {
-            m = LIST_ENTRY(place, struct mapping, node);
-            list_remove(&m->node);
-            space->mapped_bytes -= m->bytes;
-            arch_unmap(space->root, m->start, m->bytes);
-            flush_everywhere(space);
-        }
-    }
+    list_remove(&m->node);
+    space->mapped_bytes -= m->bytes;
+    arch_unmap(space->root, m->start, m->bytes);
+    flush_everywhere(space);
     spin_unlock(&space->lock);
-    if (m == NULL) {
-        return closed ? ERR_DEAD : ERR_NOT_FOUND;
-    }
     memory_release(m->memory);
-    slab_free(&mappings, m);
-    return ERR_NONE;
+    charged_slab_free(space->account, &mappings, m);
 }
 
 /* Threads that ended on other CPUs are about to switch away; they take no lock that the caller holds. */
@@ -200,13 +242,13 @@ void aspace_close(struct aspace *space)
     }
     wait_until_unloaded(space);
     if (root.value != 0) {
-        arch_space_destroy(root);
+        account_refund(space->account, RESOURCE_FRAMES, arch_space_destroy(root));
     }
     while (!list_empty(&space->mappings)) {
         struct mapping *m = LIST_ENTRY(space->mappings.next, struct mapping, node);
         list_remove(&m->node);
         memory_release(m->memory);
-        slab_free(&mappings, m);
+        charged_slab_free(space->account, &mappings, m);
     }
 }
 

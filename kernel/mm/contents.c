@@ -9,6 +9,7 @@
 
 #define LARGE_ORDER  9u
 #define LARGE_FRAMES ((uint64_t)1 << LARGE_ORDER)
+#define STEP_FRAMES  16u /* between two looks at what else is to do */
 
 void contents_zero(pfn_t frame)
 {
@@ -16,24 +17,30 @@ void contents_zero(pfn_t frame)
     window_close(WINDOW_ZERO);
 }
 
+/* Some frames in a row out of a block of 2 MiB or more, all of which may be shown. */
+static void zero_part_of_large(uint64_t frame, uint64_t count)
+{
+    char *start = window_open_large(pfn(align_down(frame, LARGE_FRAMES)));
+    arch_zero_pages(start + frame % LARGE_FRAMES * PAGE_SIZE, count);
+    window_close_large();
+}
+
 enum error contents_zero_block(pfn_t first, unsigned order)
 {
-    uint64_t end = first.value + ((uint64_t)1 << order);
-    if (order < LARGE_ORDER) {
-        for (uint64_t frame = first.value; frame < end; frame++) {
-            contents_zero(pfn(frame));
+    uint64_t frames = (uint64_t)1 << order;
+    enum error error = ERR_NONE;
+    for (uint64_t done = 0; error == ERR_NONE && done < frames; done += STEP_FRAMES) {
+        uint64_t count = frames < STEP_FRAMES ? frames : STEP_FRAMES;
+        if (order >= LARGE_ORDER) {
+            zero_part_of_large(first.value + done, count);
+        } else {
+            for (uint64_t i = 0; i < count; i++) {
+                contents_zero(pfn(first.value + done + i));
+            }
         }
-        return ERR_NONE;
+        error = thread_preemption_point();
     }
-    for (uint64_t frame = first.value; frame < end; frame += LARGE_FRAMES) {
-        arch_zero_pages(window_open_large(pfn(frame)), LARGE_FRAMES);
-        window_close_large();
-        enum error error = thread_preemption_point();
-        if (error != ERR_NONE) {
-            return error;
-        }
-    }
-    return ERR_NONE;
+    return error;
 }
 
 void contents_copy(pfn_t to, pfn_t from)

@@ -32,6 +32,7 @@ struct request {
     uint8_t order;
     uint8_t class;
     uint16_t account;
+    bool modest; /* refused rather than taken from others */
 };
 
 /* A block was free and yet held: two CPUs gave it back at the same moment. It is left to its holder. */
@@ -68,9 +69,17 @@ static bool take_alone(struct request request, pfn_t *out)
 /* The last resort, and the very last: what others keep. */
 static enum error take_exhaustively(struct request request, pfn_t *out)
 {
-    while (!take_alone(request, out))
-        if (!frame_others_gave())
-            return ERR_NO_MEMORY;
+    if (request.modest)
+        return ERR_NO_MEMORY;
+    struct frame_shortage shortage;
+    bool taken;
+    frame_shortage_begin(&shortage);
+    do {
+        taken = take_alone(request, out);
+    } while (!taken && frame_shortage_again(&shortage));
+    frame_shortage_end();
+    if (!taken)
+        return ERR_NO_MEMORY;
     return frame_taken(*out, (uint64_t)1 << request.order);
 }
 
@@ -166,7 +175,7 @@ static inline enum error take_top(struct frame_cpu *cpu, struct frame_stack *sta
     if (RARELY(!frame_cache_try(cpu)) || RARELY((count = stack->count) == 0) ||
         RARELY(frames.record[index = stack->item[count - 1]] != 0)) {
         frame_cache_leave(cpu);
-        return take((struct request){(uint8_t)order, (uint8_t) class, 0}, out);
+        return take((struct request){.order = (uint8_t)order, .class = (uint8_t) class}, out);
     }
     stack->count = count - 1;
     frame_set_record(index, (uint8_t)(of_class[class].record - (order << RECORD_SHAPE_SHIFT)));
@@ -187,13 +196,14 @@ static SLOW enum error take_block(unsigned order, uint64_t class, pfn_t *out)
 {
     struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
     if (order == CHUNK_ORDER && RARELY(frame_is_apart(CLASS_GROUP(class))))
-        return take((struct request){CHUNK_ORDER, (uint8_t) class, 0}, out);
+        return take((struct request){.order = CHUNK_ORDER, .class = (uint8_t) class}, out);
     if (order == CHUNK_ORDER)
         return take_top(cpu, frame_cpu_stack(cpu, CHUNK_ORDER, 0), CHUNK_ORDER, class, out);
     if (order < CHUNK_ORDER)
         return take_piece(order, class, out);
-    return order < FRAME_ORDERS ? take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out)
-                                : ERR_BAD_ARGUMENT;
+    return order < FRAME_ORDERS
+               ? take_from_pool((struct request){.order = (uint8_t)order, .class = (uint8_t) class}, out)
+               : ERR_BAD_ARGUMENT;
 }
 
 /* The lowest frame of the open word, of these bits. In the cache; leaves it. */
@@ -203,7 +213,7 @@ static inline enum error take_open(struct frame_cpu *cpu, struct frame_hand *han
     uint64_t bit = bit_lowest(word);
     if (RARELY(hand->record[bit] != 0)) {
         frame_cache_leave(cpu);
-        return take((struct request){0, (uint8_t) class, 0}, out);
+        return take((struct request){.class = (uint8_t) class}, out);
     }
     __atomic_store_n(&hand->record[bit], of_class[class].record, __ATOMIC_RELAXED);
     hand->word = word & (word - 1);
@@ -220,7 +230,7 @@ static SLOW enum error take_prepared(struct frame_cpu *cpu, struct frame_hand *h
     if (__atomic_load_n(&cpu->allowed, __ATOMIC_ACQUIRE) && frame_cache_prepare(cpu, hand))
         return take_open(cpu, hand, hand->word, class, out);
     frame_cache_leave(cpu);
-    return take((struct request){0, (uint8_t) class, 0}, out);
+    return take((struct request){.class = (uint8_t) class}, out);
 }
 
 /* The frame given back last, if it is as good as any. In the cache; leaves it. */
@@ -238,7 +248,7 @@ static inline enum error take_freed(struct frame_cpu *cpu, struct frame_hand *ha
     hand->freed = freed - 1;
     if (RARELY(frames.record[index] != 0)) {
         frame_cache_leave(cpu);
-        return take_another((struct request){0, (uint8_t) class, 0}, out);
+        return take_another((struct request){.class = (uint8_t) class}, out);
     }
     frame_set_record(index, of_class[class].record);
     cpu->taken[class]++;
@@ -252,7 +262,7 @@ static SLOW enum error take_pinned(unsigned order, uint64_t class, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS)
         return ERR_BAD_ARGUMENT;
-    return take_from_pool((struct request){(uint8_t)order, (uint8_t) class, 0}, out);
+    return take_from_pool((struct request){.order = (uint8_t)order, .class = (uint8_t) class}, out);
 }
 
 enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
@@ -276,7 +286,16 @@ enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t acco
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
-    return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account}, out);
+    return take(
+        (struct request){.order = (uint8_t)order, .class = (uint8_t) class, .account = (uint16_t)account},
+        out);
+}
+
+enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
+        return ERR_BAD_ARGUMENT;
+    return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account, true}, out);
 }
 
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)
@@ -292,9 +311,4 @@ void frame_inspect(const struct frame_inspector *inspector)
     frames.inspector = inspector;
     for (uint32_t n = 0; n < FRAME_CPUS; n++)
         frame_cache_of[n] = &frame_no_cache;
-}
-
-void frame_ask_before_refusing(bool (*give_back)(void))
-{
-    frames.give_back = give_back;
 }

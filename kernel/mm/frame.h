@@ -105,6 +105,10 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out) MUST_
 /* The same, recording also the account that is charged. */
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
+/* The same for who takes blocks for later: refused rather than to disturb others or have what they keep. */
+enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account,
+                                pfn_t *out) MUST_CHECK;
+
 /*
  * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
  * held: given back before, never given out, of another order, not RAM; or when it is RESERVED.
@@ -177,9 +181,18 @@ void frame_inspect(const struct frame_inspector *inspector);
 
 /*
  * Ask this before a request is refused: whether frames that are kept for some purpose have been given back.
- * It is called without locks of the allocator, and may call frame_free. Once, at start.
+ * It is called without locks of the allocator, and may call frame_free. `asked` is how often this request has
+ * asked before: as long as anybody is given something, everybody tries and asks again, so what others make
+ * anew all the time must not be given each time. BARRED: here and now it must not be asked, since the caller
+ * is in the midst of what is kept; who is barred is refused without waiting for others who are giving back.
+ * Once, at start.
  */
-void frame_ask_before_refusing(bool (*give_back)(void));
+enum frame_gift { FRAME_GIFT_NONE, FRAME_GIFT_MADE, FRAME_GIFT_BARRED };
+void frame_ask_before_refusing(enum frame_gift (*give_back)(unsigned asked));
+
+/* Is somebody about to be refused? Who keeps frames for later takes none now: he would be asked for them
+ * again. */
+bool frame_is_short(void);
 
 /* Everything counted, exactly: the other CPUs wait meanwhile. For people, not for deciding. */
 void frame_count(struct frame_counts *out);

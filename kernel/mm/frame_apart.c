@@ -126,8 +126,8 @@ bool frame_tidy(void)
 {
     if (__atomic_load_n(&frames.stocked, __ATOMIC_RELAXED) == 0)
         return false;
-    while (__atomic_exchange_n(&frames.drain, 1, __ATOMIC_ACQUIRE))
-        frame_platform_barrier();
+    if (__atomic_exchange_n(&frames.drain, 1, __ATOMIC_ACQUIRE))
+        return false; /* somebody else does it, or something larger */
     frame_stock_give_up();
     frame_unlock(&frames.drain);
     return true;

@@ -26,7 +26,7 @@ bool frame_cache_wait(struct frame_cpu *cpu)
     do {
         frame_cache_leave(cpu);
         while (!__atomic_load_n(&cpu->allowed, __ATOMIC_RELAXED))
-            frame_platform_barrier();
+            FRAME_PLATFORM_WAIT();
     } while (!frame_cache_try(cpu));
     return true;
 }
@@ -291,10 +291,8 @@ void frame_cache_empty(struct frame_cpu *cpu)
 
 void frame_cache_quiesce(void)
 {
-    /* Whoever holds the drain lock may wait for this CPU to pass a barrier, so pass barriers while waiting.
-     */
     while (__atomic_exchange_n(&frames.drain, 1, __ATOMIC_ACQUIRE))
-        frame_platform_barrier();
+        FRAME_PLATFORM_WAIT();
     for (uint32_t n = 0; n < frames.cpus; n++)
         frame_cache_allow(&frames.cpu[n], false);
     frame_platform_barrier();

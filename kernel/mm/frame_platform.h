@@ -16,6 +16,14 @@
 #include "frame_platform_cpu.h"
 
 /*
+ * Done again and again while waiting for somebody who may be waiting in frame_platform_barrier. Where a
+ * barrier needs the other CPUs' help, as in a kernel, the same header defines this to give it.
+ */
+#ifndef FRAME_PLATFORM_WAIT
+#define FRAME_PLATFORM_WAIT() __builtin_ia32_pause()
+#endif
+
+/*
  * Return once every other CPU that may be inside the allocator has passed a full memory barrier since the
  * call. Used only when memory runs low, to take what other CPUs have in their caches, and to look at
  * everything. The calling CPU must serve the same request from others while it waits. An inter-processor

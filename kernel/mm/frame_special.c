@@ -24,6 +24,22 @@ static bool take_within(unsigned order, enum frame_class class, uint64_t low, ui
     return false;
 }
 
+/* With all that there is brought together. */
+static bool take_within_alone(unsigned order, enum frame_class class, uint64_t low, uint64_t high,
+                              uint64_t *index)
+{
+    struct frame_shortage shortage;
+    bool taken;
+    frame_shortage_begin(&shortage);
+    do {
+        frame_alone_begin();
+        taken = take_within(order, class, low, high, index);
+        frame_alone_end();
+    } while (!taken && frame_shortage_again(&shortage));
+    frame_shortage_end();
+    return taken;
+}
+
 enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low, pfn_t high, pfn_t *out)
 {
     if (order >= FRAME_ORDERS || !class_can_hold(class))
@@ -32,12 +48,7 @@ enum error frame_alloc_within(unsigned order, enum frame_class class, pfn_t low,
     frame_pool_lock();
     bool taken = take_within(order, class, low.value, high.value, &index);
     frame_pool_unlock();
-    for (bool again = true; !taken && again; again = !taken && frame_others_gave()) {
-        frame_alone_begin();
-        taken = take_within(order, class, low.value, high.value, &index);
-        frame_alone_end();
-    }
-    if (!taken)
+    if (!taken && !take_within_alone(order, class, low.value, high.value, &index))
         return ERR_NO_MEMORY;
     *out = frame_at(index);
     return frame_taken(*out, (uint64_t)1 << order);
@@ -257,13 +268,16 @@ enum error frame_alloc_run(pages_t count, enum frame_class class, pfn_t *out)
     if (error != ERR_NO_MEMORY)
         return error;
     uint64_t first;
+    struct frame_shortage shortage;
+    frame_shortage_begin(&shortage);
     do {
         frame_alone_begin();
         first = find_run(count.value, CLASS_GROUP(class));
         if (first != NO_INDEX)
             take_range(first, first + count.value, class);
         frame_alone_end();
-    } while (first == NO_INDEX && frame_others_gave());
+    } while (first == NO_INDEX && frame_shortage_again(&shortage));
+    frame_shortage_end();
     if (first == NO_INDEX)
         return ERR_NO_MEMORY;
     *out = pfn(first);

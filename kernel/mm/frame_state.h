@@ -168,7 +168,10 @@ struct frame_state {
     struct frame_set_shape block_shape[BLOCK_ORDERS];
     const struct frame_watch *watch;         /* NULL when the kernel's frames are not kept apart */
     uint64_t kernel_end;                     /* its frames are below this one, when they are */
-    bool (*give_back)(void);                 /* what to ask before a request is refused; NULL */
+    enum frame_gift (*give_back)(unsigned);  /* what to ask before a request is refused; NULL */
+    uint32_t giving;                         /* how many are asking just now; atomic */
+    uint32_t gifts;                          /* how often something was given back; atomic */
+    uint32_t short_of;                       /* requests that are about to be refused; atomic */
     const struct frame_inspector *inspector; /* NULL */
     bool (*untouched)(const void *);         /* is this page of the metadata as it was at the start? NULL */
 
@@ -268,11 +271,19 @@ static inline enum error frame_taken(pfn_t first, uint64_t count)
     return ERR_NONE;
 }
 
-/* Have others given back what they keep? Asked before a request is refused. */
-static inline bool frame_others_gave(void)
-{
-    return frames.give_back && frames.give_back();
-}
+/*
+ * The last attempts of a request, one after another, from begin to end. While somebody makes them nobody
+ * keeps anew what he was just asked to give back (frame_is_short). After one that failed frame_shortage_again
+ * says whether another is worth it: that is when somebody, no matter for whom, gave something back since the
+ * attempt began.
+ */
+struct frame_shortage {
+    uint32_t gifts; /* frames.gifts before the attempt */
+    unsigned asked;
+};
+void frame_shortage_begin(struct frame_shortage *shortage);
+bool frame_shortage_again(struct frame_shortage *shortage);
+void frame_shortage_end(void);
 
 /* Record a held block, with its account and, when `retire` is not 0, bad frames in it (NOTE_FIRST_BAD or 1).
  */

@@ -15,7 +15,6 @@
 #define DENSE_MOST   3072u
 #define SPARSE_FIRST 29u
 #define OBJECT_MOST  (FRAME_LIMIT << PAGE_SHIFT)
-#define GIVE_BACK_NS 1000000u
 
 /* X(NUMBER, the size before, SIZE) */
 #define DENSE_SIZES(X)                                                                                       \
@@ -138,21 +137,13 @@ bool heap_drain(void)
     return slab_drain() || any;
 }
 
-/*
- * Who is refused asks again as long as it gets something. So this is not done all the time, or one CPU could
- * go on taking slabs apart for ever that another one makes.
- */
-bool heap_give_back(void)
+enum frame_gift heap_give_back(unsigned asked)
 {
-    static uint64_t last; /* atomic */
     const struct cpu *cpu = arch_this_cpu();
-    if (cpu->hands_busy != 0 || cpu->locks_held >> LOCK_SLABS != 0 ||
-        arch_clock() - __atomic_load_n(&last, __ATOMIC_RELAXED) < GIVE_BACK_NS) {
-        return false;
+    if (cpu->hands_busy != 0 || spin_ranks_held() >> LOCK_SLABS != 0) {
+        return FRAME_GIFT_BARRED;
     }
-    bool any = heap_drain();
-    __atomic_store_n(&last, arch_clock(), __ATOMIC_RELAXED);
-    return any;
+    return asked < 2 && heap_drain() ? FRAME_GIFT_MADE : FRAME_GIFT_NONE;
 }
 
 bool heap_describe(uint64_t position, struct system_slab *out)

@@ -49,10 +49,11 @@ void heap_admit(struct cpu *cpu);
 bool heap_drain(void);
 
 /*
- * The same for frame_ask_before_refusing: does nothing, and returns false, where it cannot be done because
- * the request comes from inside the heap, and when it has just been done.
+ * The same for frame_ask_before_refusing. BARRED when the request comes from inside the heap. A request gets
+ * nothing when it asks for the third time: one CPU could go on for ever taking slabs apart that another one
+ * makes.
  */
-bool heap_give_back(void);
+enum frame_gift heap_give_back(unsigned asked);
 
 /*
  * Walk everything and prove slabs, magazines and counts consistent, and, in the debug mode, all red zones and

@@ -5,15 +5,12 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/charged.h"
 #include "kernel/mm/frame_report.h"
-#include "kernel/mm/heap.h"
-#include "kernel/mm/zeroed.h"
 #include "kernel/sched/thread.h"
 
 /* Pages to handle between two looks at what else is to do. */
 #define STEP 64
-
-static struct slab_cache memories = SLAB_CACHE_OF("memory object", struct memory);
 
 static uint64_t leaf_count(const struct memory *memory)
 {
@@ -33,7 +30,16 @@ static void step(uint64_t page)
     }
 }
 
-static void memory_destroy(struct object *object)
+static void leaves_free(struct memory *memory)
+{
+    struct account *account = memory->object.account;
+    for (uint64_t i = 0; i < leaf_count(memory); i++) {
+        charged_free(account, memory->leaves[i], PAGE_SIZE);
+    }
+    charged_free(account, memory->leaves, leaf_count(memory) * sizeof(pfn_t *));
+}
+
+void memory_destroy(struct object *object)
 {
     struct memory *memory = (struct memory *)object;
     for (uint64_t page = 0; memory->owned && page < memory->pages.value; page++) {
@@ -43,47 +49,68 @@ static void memory_destroy(struct object *object)
         }
         step(page);
     }
-    for (uint64_t i = 0; memory->owned && i < leaf_count(memory); i++) {
-        heap_free(memory->leaves[i], PAGE_SIZE);
+    if (memory->owned) {
+        leaves_free(memory);
+        account_refund(object->account, RESOURCE_FRAMES, memory->pages.value);
     }
-    heap_free(memory->leaves, leaf_count(memory) * sizeof(pfn_t *));
-    slab_free(&memories, memory);
+    object_free(object);
 }
 
-static struct memory *memory_new(pages_t pages)
+static enum error memory_new(struct account *account, pages_t pages, struct memory **out)
 {
-    struct memory *memory = slab_alloc_zeroed(&memories);
-    if (memory != NULL) {
-        object_init(&memory->object, OBJECT_MEMORY, memory_destroy);
-        memory->pages = pages;
+    struct object *object;
+    enum error error = object_create(OBJECT_MEMORY, account, &object);
+    if (error == ERR_NONE) {
+        *out = (struct memory *)object;
+        (*out)->pages = pages;
     }
-    return memory;
+    return error;
+}
+
+/* Charge for all pages at once, and make the table of leaves: from then on the object gives back what it has.
+ */
+static enum error memory_own(struct memory *memory)
+{
+    struct account *account = memory->object.account;
+    uint64_t pages = memory->pages.value, table_bytes = leaf_count(memory) * sizeof(pfn_t *);
+    enum error error = account_charge(account, RESOURCE_FRAMES, pages);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    void *table;
+    error = charged_alloc_zeroed(account, table_bytes, &table);
+    if (error != ERR_NONE) {
+        account_refund(account, RESOURCE_FRAMES, pages);
+        return error;
+    }
+    memory->leaves = table;
+    memory->owned = true;
+    return ERR_NONE;
 }
 
 static enum error page_commit(struct memory *memory, uint64_t page)
 {
+    struct account *account = memory->object.account;
     pfn_t **leaf = &memory->leaves[page / MEMORY_LEAF];
     if (*leaf == NULL) {
-        *leaf = heap_alloc_zeroed(PAGE_SIZE);
-        if (*leaf == NULL) {
-            return ERR_NO_MEMORY;
+        void *memory_for_leaf;
+        enum error error = charged_alloc_zeroed(account, PAGE_SIZE, &memory_for_leaf);
+        if (error != ERR_NONE) {
+            return error;
         }
+        *leaf = memory_for_leaf;
     }
-    return zeroed_take(FRAME_USER_ANONYMOUS, 0, page_slot(memory, page));
+    return uncharged_zeroed_frame(account, FRAME_USER_ANONYMOUS, page_slot(memory, page));
 }
 
-enum error memory_make(pages_t pages, struct memory **out)
+enum error memory_make(struct account *account, pages_t pages, struct memory **out)
 {
-    if (pages.value > frame_count_free().value) {
-        return ERR_NO_MEMORY; /* before taking everything there is, only to give it back */
+    struct memory *memory;
+    enum error error = memory_new(account, pages, &memory);
+    if (error != ERR_NONE) {
+        return error;
     }
-    struct memory *memory = memory_new(pages);
-    if (memory == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    memory->leaves = heap_alloc_zeroed(leaf_count(memory) * sizeof(pfn_t *));
-    memory->owned = memory->leaves != NULL;
-    enum error error = memory->owned ? ERR_NONE : ERR_NO_MEMORY;
+    error = memory_own(memory);
     for (uint64_t page = 0; error == ERR_NONE && page < pages.value; page++) {
         error = page_commit(memory, page);
         if (error == ERR_NONE && page % STEP == STEP - 1) {
@@ -98,15 +125,13 @@ enum error memory_make(pages_t pages, struct memory **out)
     return ERR_NONE;
 }
 
-enum error memory_make_physical(pfn_t first, pages_t pages, struct memory **out)
+enum error memory_make_physical(struct account *account, pfn_t first, pages_t pages, struct memory **out)
 {
-    struct memory *memory = memory_new(pages);
-    if (memory == NULL) {
-        return ERR_NO_MEMORY;
+    enum error error = memory_new(account, pages, out);
+    if (error == ERR_NONE) {
+        (*out)->first = first;
     }
-    memory->first = first;
-    *out = memory;
-    return ERR_NONE;
+    return error;
 }
 
 pfn_t memory_frame(const struct memory *memory, uint64_t page)

@@ -24,13 +24,16 @@ OBJECT_WRAPPERS(memory)
 #define MEMORY_LEAF (PAGE_SIZE / sizeof(pfn_t))
 
 /*
- * Make an object of zeroed pages. ERR_NO_MEMORY; ERR_CANCELLED when the calling thread is killed meanwhile.
- * Holds no lock: lets interrupts in and others run every few pages.
+ * Make an object of zeroed pages, charged to the account. ERR_LIMIT, ERR_NO_MEMORY; ERR_CANCELLED when the
+ * calling thread is killed meanwhile. Holds no lock: lets interrupts in and others run every few pages.
  */
-enum error memory_make(pages_t pages, struct memory **out) MUST_CHECK;
+enum error memory_make(struct account *account, pages_t pages, struct memory **out) MUST_CHECK;
 
 /* An object over frames that stay somebody else's for good. */
-enum error memory_make_physical(pfn_t first, pages_t pages, struct memory **out) MUST_CHECK;
+enum error memory_make_physical(struct account *account, pfn_t first, pages_t pages,
+                                struct memory **out) MUST_CHECK;
+
+void memory_destroy(struct object *object);
 
 /* The frame of a page of the object; page < pages. */
 pfn_t memory_frame(const struct memory *memory, uint64_t page);

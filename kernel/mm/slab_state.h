@@ -19,6 +19,7 @@
 #define QUIRE_KERNEL_SLAB_STATE_H
 
 #include "kernel/arch/arch.h"
+#include "kernel/debug/panic.h"
 #include "kernel/mm/slab.h"
 #include "kernel/sched/cpu.h"
 
@@ -140,6 +141,7 @@ static inline struct slab_hand *slab_hand(struct slab_hands *hands, const struct
 /* Plain stores and loads: see above. What it finds may be slab_no_hands. */
 static inline struct slab_hands *slab_hands_try(struct cpu *cpu)
 {
+    CHECKED_ASSERT(spin_ranks_held() >> LOCK_SLABS == 0); /* on a miss this takes locks of that rank */
     __atomic_store_n(&cpu->hands_busy, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return __atomic_load_n(&cpu->hands, __ATOMIC_ACQUIRE);

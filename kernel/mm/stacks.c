@@ -1,147 +1,201 @@
 /*
  * Kernel stacks; see stacks.h.
+ *
+ * A slot is in use, in the pool, or vacant, that is without frames. Which ones are vacant is a bit for each
+ * slot, in pieces that are made with the first slot that they tell of, so that making a slot vacant needs no
+ * memory.
  */
 #include "kernel/mm/stacks.h"
 
 #include "kernel/arch/arch.h"
+#include "kernel/debug/inject.h"
 #include "kernel/debug/panic.h"
-#include "kernel/sched/cpu_mask.h"
-#include "kernel/sched/spinlock.h"
+#include "kernel/mm/aperture.h"
+#include "kernel/mm/charged.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
+#include "kernel/sched/cpu.h"
+#include "kernel/sched/spinlock.h"
+#include "lib/text.h"
 
-#define SLOT_SIZE (2 * (uint64_t)STACK_SIZE)
+#define SLOT_SIZE   (2 * (uint64_t)STACK_SIZE)
+#define PAGES       (STACK_SIZE / PAGE_SIZE)
+#define PIECE_SLOTS (PAGE_SIZE * 8)
+#define PIECES      1024
+
+/* Stacks that are kept for new threads, and how many go at once when there are more: each time, all CPUs
+ * flush. */
+#define POOL_MOST 64
+#define BATCH     16
 
 static struct spinlock stacks_lock = SPINLOCK("stacks", LOCK_STACKS);
 
-/* Guarded by stacks_lock. A free stack that is mapped holds the top of the next one in its last word; a slot
- * without one has no bit set. */
-static uint64_t free_top;
-static unsigned free_count;
-static uint64_t slots_mapped[STACKS_MOST / 64];
-static unsigned first_word; /* all slots of the words before it are mapped */
+/* Guarded by stacks_lock. A stack in the pool holds the top of the next one in its last word. */
+static uint64_t pool;
+static uint32_t pool_count;
+static uint64_t slots_opened;
+static uint64_t vacant_count;
+static uint64_t *vacant[PIECES];
 
-static enum error stack_map(uint64_t bottom)
+static uint64_t top_of(uint64_t slot)
 {
-    uint64_t mapped = 0;
-    enum error error = ERR_NONE;
-    while (mapped < STACK_SIZE) {
+    return STACKS_BASE + (slot + 1) * SLOT_SIZE;
+}
+
+static uint64_t slot_of(uint64_t top)
+{
+    return (top - STACKS_BASE) / SLOT_SIZE - 1;
+}
+
+static uint64_t *next_in_pool(uint64_t top)
+{
+    return (uint64_t *)(uintptr_t)(top - sizeof(uint64_t));
+}
+
+/* Take the frames from a stack that nobody uses. The CPUs have yet to flush. */
+static void stack_unmap(uint64_t top, pfn_t *frames)
+{
+    uint64_t bottom = top - STACK_SIZE;
+    for (uint64_t i = 0; i < PAGES; i++) {
+        frames[i] = paddr_to_pfn(arch_translate(arch_kernel_root(), bottom + i * PAGE_SIZE).physical);
+        arch_unmap(arch_kernel_root(), bottom + i * PAGE_SIZE, PAGE_SIZE);
+    }
+}
+
+/* Once a page is mapped nothing can fail: a processor may remember it though nobody has touched it. */
+static enum error stack_map(uint64_t top)
+{
+    uint64_t bottom = top - STACK_SIZE;
+    struct arch_leaf *leaves;
+    pfn_t frames[PAGES];
+    uint64_t taken = 0;
+    enum error error = arch_leaf_find(arch_kernel_root(), bottom, PAGE_SIZE, &leaves);
+    while (error == ERR_NONE && taken < PAGES) {
+        error = uncharged_frame(&kernel_account, FRAME_STACK, &frames[taken]);
+        taken += error == ERR_NONE;
+    }
+    if (error != ERR_NONE) {
+        while (taken > 0) {
+            frame_release(frames[--taken], 0);
+        }
+        return error;
+    }
+    for (uint64_t i = 0; i < PAGES; i++) { /* a slot is in one table: it is aligned to its size */
+        arch_leaf_set(&leaves[i], pfn_to_paddr(frames[i]), PAGE_SIZE, MAP_READ | MAP_WRITE);
+    }
+    return ERR_NONE;
+}
+
+/* The piece of the map of vacant slots that this slot is in; NULL when there is no memory for it. */
+static uint64_t *piece_for(uint64_t slot)
+{
+    uint64_t piece = slot / PIECE_SLOTS;
+    if (piece < PIECES && vacant[piece] == NULL) {
         pfn_t frame;
-        error = frame_alloc(0, FRAME_STACK, &frame);
-        if (error != ERR_NONE) {
-            break;
+        if (uncharged_frame(&kernel_account, FRAME_KERNEL, &frame) == ERR_NONE) {
+            vacant[piece] = aperture_at(pfn_to_paddr(frame));
+            arch_zero_pages(vacant[piece], 1);
         }
-        error = arch_map(arch_kernel_root(), bottom + mapped, pfn_to_paddr(frame), PAGE_SIZE,
-                         MAP_READ | MAP_WRITE);
-        if (error != ERR_NONE) {
-            frame_release(frame, 0);
-            break;
+    }
+    return piece < PIECES ? vacant[piece] : NULL;
+}
+
+/* Any slot that is vacant; there is one. */
+static uint64_t vacant_take(void)
+{
+    for (uint64_t word = 0; word < PIECES * PIECE_SLOTS / 64; word++) {
+        uint64_t *piece = vacant[word * 64 / PIECE_SLOTS];
+        uint64_t *bits = piece != NULL ? &piece[word % (PIECE_SLOTS / 64)] : NULL;
+        if (bits != NULL && *bits != 0) {
+            uint64_t bit = (uint64_t)__builtin_ctzll(*bits);
+            *bits &= *bits - 1;
+            vacant_count--;
+            return word * 64 + bit;
         }
-        mapped += PAGE_SIZE;
     }
-    while (error != ERR_NONE && mapped > 0) {
-        mapped -= PAGE_SIZE;
-        struct arch_translation t = arch_translate(arch_kernel_root(), bottom + mapped);
-        arch_unmap(arch_kernel_root(), bottom + mapped,
-                   PAGE_SIZE); /* nobody has touched it: nothing to flush */
-        frame_release(paddr_to_pfn(t.physical), 0);
-    }
-    return error;
+    panic("no kernel stack is vacant, though %lu are", vacant_count);
 }
 
-/* A slot without a stack; STACKS_MOST when there is none. Stacks are locked. */
-static uint64_t slot_find(void)
+static void vacant_give(uint64_t slot)
 {
-    while (first_word < STACKS_MOST / 64 && slots_mapped[first_word] == ~(uint64_t)0) {
-        first_word++;
-    }
-    return first_word == STACKS_MOST / 64
-               ? STACKS_MOST
-               : (uint64_t)first_word * 64 + (unsigned)__builtin_ctzll(~slots_mapped[first_word]);
+    vacant[slot / PIECE_SLOTS][slot % PIECE_SLOTS / 64] |= (uint64_t)1 << slot % 64;
+    vacant_count++;
 }
 
-/* Stacks are locked. */
-static enum error stack_make(uint64_t *top)
+static enum error slot_open(uint64_t *top)
 {
-    uint64_t slot = slot_find();
-    if (slot == STACKS_MOST) {
-        return ERR_LIMIT;
+    bool reused = vacant_count > 0;
+    uint64_t slot = reused ? vacant_take() : slots_opened;
+    enum error error = piece_for(slot) != NULL ? stack_map(top_of(slot)) : ERR_NO_MEMORY;
+    if (error != ERR_NONE) {
+        if (reused) {
+            vacant_give(slot);
+        }
+        return error;
     }
-    uint64_t end = STACKS_BASE + (slot + 1) * SLOT_SIZE;
-    enum error error = stack_map(end - STACK_SIZE);
-    if (error == ERR_NONE) {
-        slots_mapped[slot / 64] |= (uint64_t)1 << slot % 64;
-        *top = end;
-    }
-    return error;
+    slots_opened += !reused;
+    *top = top_of(slot);
+    return ERR_NONE;
 }
 
-static uint64_t take_free(void)
+static uint64_t pool_take(void)
 {
-    uint64_t top = free_top;
-    free_top = *(uint64_t *)(uintptr_t)(top - sizeof(uint64_t));
-    free_count--;
+    uint64_t top = pool;
+    pool = *next_in_pool(top);
+    pool_count--;
     return top;
 }
 
 enum error stack_alloc(uint64_t *top)
 {
-    enum error error = ERR_NONE;
+    enum error error = inject_fails() ? ERR_NO_MEMORY : ERR_NONE;
     spin_lock(&stacks_lock);
-    if (free_top != 0) {
-        *top = take_free();
-    } else {
-        error = stack_make(top);
+    if (error == ERR_NONE && pool_count > 0) {
+        *top = pool_take();
+    } else if (error == ERR_NONE) {
+        error = slot_open(top);
     }
     spin_unlock(&stacks_lock);
     return error;
 }
 
-/* Nobody can reach it any more on return, but by what CPUs remember of it. Its frames come in `frames`. */
-static void stack_unmap(uint64_t top, pfn_t frames[STACK_SIZE / PAGE_SIZE])
+/* Give the frames of some of the stacks in the pool back. */
+static void pool_shrink(void)
 {
-    uint64_t bottom = top - STACK_SIZE;
-    for (uint64_t i = 0; i < STACK_SIZE / PAGE_SIZE; i++) {
-        frames[i] = paddr_to_pfn(arch_translate(arch_kernel_root(), bottom + i * PAGE_SIZE).physical);
-    }
-    arch_unmap(arch_kernel_root(), bottom, STACK_SIZE);
-}
-
-/* These stacks are nobody's: their memory goes back, and then their slots. No lock is held. */
-static void give_back(const uint64_t tops[STACKS_BATCH])
-{
-    pfn_t frames[STACKS_BATCH][STACK_SIZE / PAGE_SIZE];
-    struct cpu_mask everyone = cpu_mask_all();
-    for (unsigned i = 0; i < STACKS_BATCH; i++) {
-        stack_unmap(tops[i], frames[i]);
-    }
-    arch_flush_local(true);
-    arch_flush_remote(everyone.words);
+    uint64_t tops[BATCH];
+    pfn_t frames[BATCH * PAGES];
+    uint64_t everyone[CPU_MAX / 64];
     spin_lock(&stacks_lock);
-    for (unsigned i = 0; i < STACKS_BATCH; i++) {
-        uint64_t slot = (tops[i] - STACKS_BASE) / SLOT_SIZE - 1;
-        slots_mapped[slot / 64] &= ~((uint64_t)1 << slot % 64);
-        first_word = slot / 64 < first_word ? (unsigned)(slot / 64) : first_word;
-        for (unsigned k = 0; k < STACK_SIZE / PAGE_SIZE; k++) {
-            frame_release(frames[i][k], 0);
-        }
+    bool many = pool_count > POOL_MOST; /* another CPU may be here too */
+    for (unsigned i = 0; many && i < BATCH; i++) {
+        tops[i] = pool_take();
+        stack_unmap(tops[i], &frames[i * PAGES]);
+    }
+    spin_unlock(&stacks_lock);
+    if (!many) {
+        return;
+    }
+    memset(everyone, 0xff, sizeof(everyone));
+    arch_flush_remote(everyone);
+    arch_flush_local(true);
+    for (unsigned i = 0; i < BATCH * PAGES; i++) {
+        frame_release(frames[i], 0);
+    }
+    spin_lock(&stacks_lock);
+    for (unsigned i = 0; i < BATCH; i++) {
+        vacant_give(slot_of(tops[i]));
     }
     spin_unlock(&stacks_lock);
 }
 
 void stack_free(uint64_t top)
 {
-    uint64_t tops[STACKS_BATCH];
     spin_lock(&stacks_lock);
-    *(uint64_t *)(uintptr_t)(top - sizeof(uint64_t)) = free_top;
-    free_top = top;
-    free_count++;
-    bool many = free_count >= STACKS_KEPT + STACKS_BATCH;
-    for (unsigned i = 0; many && i < STACKS_BATCH; i++) {
-        tops[i] = take_free();
-    }
+    *next_in_pool(top) = pool;
+    pool = top;
+    bool many = ++pool_count > POOL_MOST;
     spin_unlock(&stacks_lock);
     if (many) {
-        give_back(tops);
+        pool_shrink();
     }
 }

@@ -11,18 +11,12 @@
 
 #define STACK_SIZE 16384u
 
-/* As many there can be at a time. */
-#define STACKS_MOST 65536u
-
-/* Free ones that are kept mapped for whoever comes next; beyond these, memory goes back, STACKS_BATCH at a
- * time, so that the CPUs need to flush once for all of them. */
-#define STACKS_KEPT  64u
-#define STACKS_BATCH 32u
-
-/* The address behind the highest byte of a stack. ERR_NO_MEMORY; ERR_LIMIT. */
+/*
+ * The address behind the highest byte of a stack; ERR_NO_MEMORY. Some stacks that were given back are kept
+ * and handed out again, charged to nobody meanwhile; the frames of the others go back. Giving one back may
+ * make all CPUs flush, so no lock is held.
+ */
 enum error stack_alloc(uint64_t *top) MUST_CHECK;
-
-/* May make the other CPUs flush; no lock is held. */
 void stack_free(uint64_t top);
 
 #endif

@@ -56,6 +56,7 @@ void window_close(enum window use)
 void *window_open_records(pfn_t first, unsigned count)
 {
     struct cpu *cpu = arch_this_cpu();
+    ASSERT(count <= WINDOW_RECORDS_MOST && cpu->windows[WINDOW_RECORDS].bits == 0);
     for (unsigned i = 0; i < count; i++) {
         arch_leaf_set(&cpu->windows[WINDOW_RECORDS + i], pfn_to_paddr(pfn(first.value + i)), PAGE_SIZE,
                       flags);

@@ -15,6 +15,7 @@
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
+#include "kernel/sched/thread.h"
 
 #define STOCK        64u /* frames for a CPU, at most */
 #define BLOCKS       8u  /* blocks for all, at most */
@@ -24,6 +25,13 @@
 
 /* No more than this part of what is free is kept: small machines have other needs. */
 #define SHARE 64u
+
+/* How long to look for a moment at which no frame is on its way, before counting without, in ns. */
+#define PATIENCE 1000000000u
+
+/* How long to leave it when there is no memory, in ns. Whoever counts has to find a moment when nobody tries.
+ */
+#define PAUSE 100000000u
 
 struct stock {
     struct spinlock lock;
@@ -36,6 +44,7 @@ struct stock {
 
     /* Owning CPU writes, anyone reads. */
     uint32_t wanted; /* frames: grows with the requests that found none */
+    uint32_t filled; /* somebody is filling it; atomic */
     uint64_t hits, misses, large_hits, large_misses;
     uint64_t came, went; /* frames that came to be kept here through this CPU, and that left */
     uint32_t moving;     /* some are on their way: came and went are not right just now */
@@ -55,6 +64,7 @@ static uint32_t makers;      /* CPUs that have a block in the making; atomic to 
 
 static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
 static uint64_t went_elsewhere; /* atomic */
+static uint64_t nothing_until;  /* the time up to which nobody tries, since there was no memory; atomic */
 static uint64_t early_misses;   /* on CPUs that were never idle so far; atomic */
 
 static uint32_t look(const uint32_t *value)
@@ -90,11 +100,14 @@ static void set_moving(struct stock *self, uint32_t moving)
 static enum error keep(struct stock *self, unsigned order, pfn_t *out)
 {
     set_moving(self, 1);
-    enum error error = frame_alloc_for(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
+    enum error error = frame_alloc_modestly(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
     if (error == ERR_NONE) {
         __atomic_store_n(&self->came, self->came + ((uint64_t)1 << order), __ATOMIC_RELEASE);
     }
     set_moving(self, 0);
+    if (error != ERR_NONE) {
+        __atomic_store_n(&nothing_until, arch_clock() + PAUSE, __ATOMIC_RELAXED);
+    }
     return error;
 }
 
@@ -185,9 +198,12 @@ enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *ou
         __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
     }
     enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
-    if (error == ERR_NONE) {
-        arch_zero_pages(window_open_large(*out), BLOCK_FRAMES);
-        window_close_large();
+    if (error != ERR_NONE) {
+        return error;
+    }
+    error = contents_zero_block(*out, BLOCK_ORDER);
+    if (error != ERR_NONE) {
+        frame_release(*out, BLOCK_ORDER);
     }
     return error;
 }
@@ -210,10 +226,17 @@ static void clear_frame(pfn_t frame)
     window_close(WINDOW_ZERO);
 }
 
-static bool fill_stock(struct stock *self, struct stock *stock)
+/* Frames that a stock should have now; no stock may have more than `most`. */
+static uint32_t target(const struct stock *stock, uint64_t most)
+{
+    uint32_t wanted = look(&stock->wanted);
+    return wanted < most ? wanted : (uint32_t)most;
+}
+
+static bool put_some(struct stock *self, struct stock *stock, uint64_t most)
 {
     pfn_t frame;
-    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < look(&stock->wanted); i++) {
+    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < target(stock, most); i++) {
         if (keep(self, 0, &frame) != ERR_NONE) {
             return false;
         }
@@ -223,6 +246,17 @@ static bool fill_stock(struct stock *self, struct stock *stock)
         }
     }
     return true;
+}
+
+/* One CPU at a time: many idle ones would only wait for each other. */
+static bool fill_stock(struct stock *self, struct stock *stock, uint64_t most)
+{
+    if (__atomic_exchange_n(&stock->filled, 1, __ATOMIC_ACQUIRE) != 0) {
+        return false;
+    }
+    bool more = put_some(self, stock, most);
+    __atomic_store_n(&stock->filled, 0, __ATOMIC_RELEASE);
+    return more;
 }
 
 /* A block is made, or given up: one maker less. */
@@ -297,11 +331,11 @@ static bool begin_block(struct stock *self, uint64_t wanted)
 }
 
 /* The stock that needs filling, this CPU's own first; NULL when all are full. */
-static struct stock *stock_to_fill(unsigned online)
+static struct stock *stock_to_fill(unsigned online, uint64_t most)
 {
     for (unsigned i = 0; i < online; i++) {
         struct stock *stock = stock_of((arch_this_cpu()->number + i) % online);
-        if (stock != NULL && look(&stock->count) < look(&stock->wanted)) {
+        if (stock != NULL && look(&stock->count) < target(stock, most) && look(&stock->filled) == 0) {
             return stock;
         }
     }
@@ -315,18 +349,18 @@ bool zeroed_refill(void)
     if (self == NULL && (self = stock_make(number)) == NULL) {
         return false;
     }
+    if (frame_is_short() || arch_clock() < __atomic_load_n(&nothing_until, __ATOMIC_RELAXED)) {
+        return false;
+    }
     if (clear_some(self)) {
         return true;
     }
-    struct stock *stock = stock_to_fill(online);
-    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
-    if (stock == NULL && look(&block_count) + look(&makers) >= wanted) {
-        return false;
-    }
     uint64_t share = frame_count_free().value / SHARE;
+    struct stock *stock = stock_to_fill(online, share / online);
     if (stock != NULL) {
-        return share >= (uint64_t)STOCK * online && fill_stock(self, stock);
+        return fill_stock(self, stock, share / online);
     }
+    uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
     return begin_block(self, share / BLOCK_FRAMES < wanted ? share / BLOCK_FRAMES : wanted);
 }
 
@@ -370,35 +404,45 @@ void zeroed_count(struct zeroed_counts *out)
 /* The frames kept here, and a number that changes whenever that does; false when some are on their way. */
 static bool kept(uint64_t *stamp, uint64_t *pages)
 {
+    bool still = true;
     uint64_t came = 0, went = __atomic_load_n(&went_elsewhere, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct stock *stock = stock_of(i);
         if (stock != NULL) {
-            if (__atomic_load_n(&stock->moving, __ATOMIC_SEQ_CST) != 0) {
-                return false;
-            }
+            still = still && __atomic_load_n(&stock->moving, __ATOMIC_SEQ_CST) == 0;
             came += __atomic_load_n(&stock->came, __ATOMIC_ACQUIRE);
             went += __atomic_load_n(&stock->went, __ATOMIC_ACQUIRE);
         }
     }
     *stamp = came + went;
-    *pages = came - went;
-    return true;
+    *pages = came > went ? came - went : 0;
+    return still;
+}
+
+/* Count, with what is kept at the same moment; false when some came, went or were on their way meanwhile. */
+static bool count_with(struct frame_counts *out, uint64_t *pages)
+{
+    uint64_t before, after;
+    if (!kept(&before, pages)) {
+        return false;
+    }
+    frame_count(out);
+    return kept(&after, pages) && before == after;
 }
 
 void zeroed_count_frames(struct frame_counts *out)
 {
-    uint64_t before, after, frames_kept;
-    for (;;) {
-        bool still = kept(&before, &frames_kept);
-        if (still) {
-            frame_count(out);
-            still = kept(&after, &frames_kept);
-        }
-        if (still && before == after) {
-            break;
-        }
+    uint64_t frames_kept, stamp, end = arch_clock() + PATIENCE;
+    enum error over = ERR_NONE;
+    while (!count_with(out, &frames_kept) && over == ERR_NONE) {
         arch_spin_wait();
+        over = arch_clock() < end ? thread_preemption_point() : ERR_TIMED_OUT;
+    }
+    if (over != ERR_NONE) { /* some are on their way all the time: the counts are off by those */
+        frame_count(out);
+        (void)kept(&stamp, &frames_kept);
+        uint64_t counted = out->classes[FRAME_USER_ANONYMOUS];
+        frames_kept = frames_kept < counted ? frames_kept : counted;
     }
     struct zeroed_counts counts;
     zeroed_count(&counts);

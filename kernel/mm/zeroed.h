@@ -17,8 +17,12 @@
 
 #define ZEROED_ACCOUNT (FRAME_ACCOUNTS - 1)
 
-/* A zeroed frame, or a zeroed block of 512 frames, held for this class (of users) and account. The latter
- * clears up to 2 MiB on the spot when none is ready. ERR_NO_MEMORY. */
+/*
+ * A zeroed frame, or a zeroed block of 512 frames, held for this class (of users) and account. When no block
+ * is ready one is cleared on the spot, letting interrupts in and others run: then the caller of
+ * zeroed_take_large holds no lock. ERR_NO_MEMORY; blocks also ERR_CANCELLED when the calling thread is
+ * killed.
+ */
 enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
@@ -43,7 +47,11 @@ struct zeroed_counts {
 /* May be a little off while others are at it. */
 void zeroed_count(struct zeroed_counts *out);
 
-/* As frame_count, with what is kept here counted as free, which it is for everybody who asks. */
+/*
+ * As frame_count, with what is kept here counted as free, which it is for everybody who asks. Exact, unless
+ * others go on taking and keeping frames for a second, or the thread is killed. Lets interrupts in and others
+ * run: the caller holds no lock.
+ */
 void zeroed_count_frames(struct frame_counts *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "abi/clock.h"
 #include "abi/handle.h"
 #include "kernel/arch/machine.h"
+#include "kernel/mm/account.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/mm/frame_report.h"
@@ -24,7 +25,7 @@ enum error clock_page_make(uint64_t wall_time)
     if (error != ERR_NONE) {
         return error;
     }
-    error = memory_make_physical(frame, (pages_t){1}, &memory);
+    error = memory_make_physical(&kernel_account, frame, (pages_t){1}, &memory);
     if (error != ERR_NONE) {
         frame_release(frame, 0);
         return error;
@@ -38,8 +39,13 @@ enum error clock_page_make(uint64_t wall_time)
 
 enum error clock_page_map(struct aspace *space)
 {
-    uint64_t where;
-    return aspace_map(space, memory, 0, CLOCK_PAGE_AT, PAGE_SIZE, ACCESS_READ, &where);
+    struct map_request request = {memory, 0, CLOCK_PAGE_AT, PAGE_SIZE, ACCESS_READ};
+    struct map_plan plan;
+    enum error error = aspace_map_prepare(space, &request, &plan);
+    if (error == ERR_NONE) {
+        (void)aspace_map_commit(&plan);
+    }
+    return error;
 }
 
 uint64_t clock_page_wall_time(void)

@@ -6,11 +6,22 @@
 #include <stddef.h>
 
 #include "kernel/debug/panic.h"
+#include "kernel/mm/account.h"
 
-static void machine_destroy(struct object *object)
+void machine_destroy(struct object *object)
 {
     panic("object %p of the machine itself has been given back", (void *)object);
 }
 
-struct console machine_console = {{OBJECT_CONSOLE, 1, machine_destroy, NULL}};
-struct system machine_system = {{OBJECT_SYSTEM, 1, machine_destroy, NULL}};
+#define MACHINE_OBJECT(kind)                                                                                 \
+    {                                                                                                        \
+        .object = {                                                                                          \
+            .references = 1,                                                                                 \
+            .type = (kind),                                                                                  \
+            .account = &kernel_account,                                                                      \
+            .tree = SPINLOCK("handle tree", LOCK_HANDLE_TREE)                                                \
+        }                                                                                                    \
+    }
+
+struct console machine_console = MACHINE_OBJECT(OBJECT_CONSOLE);
+struct system machine_system = MACHINE_OBJECT(OBJECT_SYSTEM);

@@ -18,6 +18,8 @@ struct system {
 OBJECT_WRAPPERS(console)
 OBJECT_WRAPPERS(system)
 
+void machine_destroy(struct object *object);
+
 extern struct console machine_console;
 extern struct system machine_system;
 

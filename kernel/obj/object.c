@@ -3,40 +3,124 @@
  */
 #include "kernel/obj/object.h"
 
-#include "kernel/debug/panic.h"
+#include "kernel/arch/arch.h"
+#include "kernel/mm/charged.h"
 #include "kernel/sched/thread.h"
 
-void object_init(struct object *object, enum object_type type, void (*destroy)(struct object *object))
+enum error object_create(enum object_type type, struct account *account, struct object **out)
 {
-    object->type = type;
+    void *memory;
+    enum error error = charged_slab_alloc_zeroed(account, object_kinds[type].cache, &memory);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    struct object *object = memory;
+    arch_this_cpu()->objects[type]++;
     object->references = 1;
-    object->destroy = destroy;
+    object->type = type;
+    object->account = account;
+    spin_init(&object->tree, "handle tree", LOCK_HANDLE_TREE);
+    *out = object;
+    return ERR_NONE;
 }
 
-void object_retain(struct object *object)
+void object_free(struct object *object)
 {
-    uint32_t before = __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
-    ASSERT(before > 0 && before < UINT32_MAX);
+    arch_this_cpu()->objects[object->type]--;
+    charged_slab_free(object->account, object_kinds[object->type].cache, object);
 }
 
-void object_release(struct object *object)
+bool object_try_retain(struct object *object)
 {
-    uint32_t before = __atomic_fetch_sub(&object->references, 1, __ATOMIC_ACQ_REL);
-    ASSERT(before > 0);
-    if (before != 1) {
-        return;
+    uint32_t before = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+    do {
+        if (before == 0) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&object->references, &before, before + 1, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+void object_dies(struct object *object)
+{
+    struct cpu *cpu = arch_this_cpu();
+    object->next_dying = cpu->current->dying;
+    cpu->current->dying = object;
+    __atomic_fetch_or(&cpu->pending, PENDING_DYING, __ATOMIC_RELAXED);
+}
+
+/* A CPU that uses the object without a reference, or NULL. */
+static struct cpu *user_of(const struct object *object)
+{
+    unsigned count = arch_cpu_count(); /* one that comes up meanwhile cannot have found it */
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned slot = 0; slot < CPU_HAZARDS; slot++) {
+            if (__atomic_load_n(&cpus[i]->hazards[slot], __ATOMIC_SEQ_CST) == object) {
+                return cpus[i];
+            }
+        }
     }
+    return NULL;
+}
+
+static void hand_over(struct object *object, struct cpu *cpu)
+{
+    struct object *first = __atomic_load_n(&cpu->dying, __ATOMIC_RELAXED);
+    do {
+        object->next_dying = first;
+    } while (
+        !__atomic_compare_exchange_n(&cpu->dying, &first, object, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    __atomic_fetch_or(&cpu->pending, PENDING_DYING, __ATOMIC_SEQ_CST);
+    arch_cpu_kick(cpu);
+}
+
+static struct object *next_dying(void)
+{
     struct thread *self = thread_current();
-    object->next_dying = self->dying;
-    self->dying = object;
-    if (self->destroying) {
-        return;
+    if (self->dying == NULL) {
+        self->dying = __atomic_exchange_n(&arch_this_cpu()->dying, NULL, __ATOMIC_ACQUIRE);
     }
-    self->destroying = true;
-    while (self->dying != NULL) {
-        struct object *next = self->dying;
-        self->dying = next->next_dying;
-        next->destroy(next);
+    struct object *object = self->dying;
+    if (object != NULL) {
+        self->dying = object->next_dying;
     }
-    self->destroying = false;
+    return object;
+}
+
+void objects_bury(void)
+{
+    struct object *object;
+    while ((object = next_dying()) != NULL) {
+        struct cpu *user = user_of(object);
+        if (user != NULL) {
+            ASSERT(user != arch_this_cpu());
+            hand_over(object, user);
+            continue;
+        }
+        object_kinds[object->type].destroy(object);
+    }
+}
+
+uint64_t object_count(enum object_type type)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        sum += __atomic_load_n(&cpus[i]->objects[type], __ATOMIC_RELAXED);
+    }
+    return sum > 0 ? (uint64_t)sum : 0;
+}
+
+uint64_t object_identity(struct object *object)
+{
+    static uint64_t last; /* atomic */
+    uint64_t known = __atomic_load_n(&object->identity, __ATOMIC_RELAXED);
+    if (known == 0) {
+        uint64_t mine = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+        if (__atomic_compare_exchange_n(&object->identity, &known, mine, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+            return mine;
+        }
+    }
+    return known;
 }

@@ -5,14 +5,11 @@
 
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/slab.h"
 #include "kernel/obj/clock_page.h"
 #include "lib/text.h"
 
 /* Threads that are told of the end of their task while it is locked. */
 #define KILLS_AT_ONCE 32
-
-static struct slab_cache tasks = SLAB_CACHE_OF("task", struct task);
 
 static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
 
@@ -20,7 +17,7 @@ static struct spinlock all_lock = SPINLOCK("list of tasks", LOCK_TASK_LIST);
 static struct list all_tasks = {&all_tasks, &all_tasks};
 static uint32_t next_number = 1;
 
-static void task_destroy(struct object *object)
+void task_destroy(struct object *object)
 {
     struct task *task = (struct task *)object;
     ASSERT(task->thread_count == 0);
@@ -33,73 +30,99 @@ static void task_destroy(struct object *object)
     if (task->watcher != NULL) {
         notification_release(task->watcher);
     }
-    slab_free(&tasks, task);
+    account_release(task->account);
+    object_free(object);
 }
 
-enum error task_make(const char *name, uint8_t ceiling, struct task **out)
+enum error task_make(struct account *account, const char *name, uint8_t ceiling, struct task **out)
 {
-    struct task *task = slab_alloc_zeroed(&tasks);
-    if (task == NULL) {
-        return ERR_NO_MEMORY;
+    struct object *object;
+    if (account_has_ended(account)) {
+        return ERR_DEAD;
     }
-    object_init(&task->object, OBJECT_TASK, task_destroy);
+    enum error error = object_create(OBJECT_TASK, account, &object);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    struct task *task = (struct task *)object;
+    account_retain(account);
+    task->account = account;
     spin_init(&task->lock, "task", LOCK_TASK);
     task->ceiling = ceiling;
     list_init(&task->threads);
+    list_init(&task->all_node);
     text_format(task->name, sizeof(task->name), "%s", name);
-    enum error error = handle_table_init(&task->handles);
+    aspace_init(&task->space, account);
+    error = handle_table_init(&task->handles, account);
     if (error == ERR_NONE) {
-        error = aspace_init(&task->space);
-        if (error == ERR_NONE) {
-            error = clock_page_map(&task->space);
-            if (error != ERR_NONE) {
-                aspace_close(&task->space);
-            }
-        }
-        if (error != ERR_NONE) {
-            handle_table_free(&task->handles);
-        }
+        error = aspace_open(&task->space);
+    }
+    if (error == ERR_NONE) {
+        error = clock_page_map(&task->space);
     }
     if (error != ERR_NONE) {
-        slab_free(&tasks, task);
+        task_release(task);
         return error;
     }
-    spin_lock(&all_lock);
-    task->number = next_number++;
-    list_append(&all_tasks, &task->all_node);
-    spin_unlock(&all_lock);
     *out = task;
     return ERR_NONE;
 }
 
-enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
-                             bool suspended, struct thread **out)
+enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
+                              struct thread **out)
 {
-    struct thread *thread;
-    enum error error = thread_create_user(task, entry, stack, argument, &thread);
+    enum error error = thread_create_user(task, entry, stack, argument, out);
     if (error != ERR_NONE) {
         return error;
     }
     if (task_ceiling(task) < PRIORITY_DEFAULT) {
-        thread_set_priority(thread, task_ceiling(task));
-    }
-    if (suspended) {
-        error = thread_suspend(thread);
-        ASSERT(error == ERR_NONE); /* it is new */
+        thread_set_priority(*out, task_ceiling(task));
     }
     spin_lock(&task->lock);
     if (task->ending) {
         spin_unlock(&task->lock);
-        thread_discard(thread);
+        thread_discard(*out);
         return ERR_DEAD;
     }
+    return ERR_NONE;
+}
+
+uint32_t task_start_commit(struct task *task, struct thread *thread)
+{
+    uint32_t number = thread->number;
     list_append(&task->threads, &thread->task_node);
     task->thread_count++;
     task->status.state = TASK_RUNNING;
-    thread_retain(thread);
-    spin_unlock(&task->lock);
     thread_start(thread);
-    *out = thread;
+    spin_unlock(&task->lock);
+    return number;
+}
+
+/* Whoever finds the task without threads and ending gives its things back, once. The task is not locked. */
+static void tear_down(struct task *task)
+{
+    handle_table_close(&task->handles);
+    aspace_close(&task->space);
+    objects_bury(); /* who is told of the end finds everything given back */
+    spin_lock(&task->lock);
+    task->status.state = TASK_ENDED;
+    struct notification *watcher = task->watcher;
+    uint64_t bits = task->watcher_bits;
+    task->watcher = NULL;
+    spin_unlock(&task->lock);
+    if (watcher != NULL) {
+        notification_signal(watcher, bits);
+        notification_release(watcher);
+    }
+}
+
+enum error task_end_prepare(struct task *task)
+{
+    spin_lock(&task->lock);
+    if (task->ending) {
+        spin_unlock(&task->lock);
+        return ERR_DEAD;
+    }
     return ERR_NONE;
 }
 
@@ -127,56 +150,78 @@ static void kill_all(struct task *task, uint32_t status, bool may_pause)
     } while (left > 0);
 }
 
-/* Note the reason. The task is locked. */
-static void end_locked(struct task *task, const struct task_status *status)
+/* Note the reason and tell all threads. The task is locked, and unlocked on return. */
+static void end_with(struct task *task, const struct task_status *status, bool may_pause)
 {
-    task->ending = true;
+    __atomic_store_n(&task->ending, true, __ATOMIC_RELAXED);
     uint32_t state = task->status.state;
     task->status = *status;
     task->status.state = state;
-}
-
-/* Whoever finds the task without threads and ending gives its things back, once. The task is not locked. */
-static void tear_down(struct task *task)
-{
-    handle_table_close(&task->handles);
-    aspace_close(&task->space);
-    spin_lock(&task->lock);
-    task->status.state = TASK_ENDED;
-    struct notification *watcher = task->watcher;
-    uint64_t bits = task->watcher_bits;
-    task->watcher = NULL;
-    spin_unlock(&task->lock);
-    if (watcher != NULL) {
-        notification_signal(watcher, bits);
-        notification_release(watcher);
-    }
-}
-
-static enum error end_with(struct task *task, const struct task_status *status, bool may_pause)
-{
-    spin_lock(&task->lock);
-    bool already = task->ending;
-    if (!already) {
-        end_locked(task, status);
-    }
     bool empty = task->thread_count == 0;
     spin_unlock(&task->lock);
-    if (already) {
-        return ERR_DEAD;
-    }
     if (empty) {
         tear_down(task);
     } else {
         kill_all(task, status->status, may_pause);
     }
-    return ERR_NONE;
 }
 
-enum error task_end(struct task *task, uint32_t end, uint32_t status)
+void task_end_commit(struct task *task, uint32_t end, uint32_t status)
 {
     struct task_status reason = {.end = end, .status = status};
-    return end_with(task, &reason, true);
+    end_with(task, &reason, true);
+}
+
+void task_publish(struct task *task)
+{
+    spin_lock(&all_lock);
+    task->number = next_number++;
+    list_append(&all_tasks, &task->all_node);
+    spin_unlock(&all_lock);
+    /* Whoever ended the account after it was asked for may not have seen this one. */
+    if (account_has_ended(task->account) && task_end_prepare(task) == ERR_NONE) {
+        task_end_commit(task, END_KILLED, 0);
+    }
+}
+
+/* A task of the account or one below whose end has not begun, with a reference; NULL when there is none. */
+static struct task *next_below(const struct account *account)
+{
+    struct task *found = NULL;
+    spin_lock(&all_lock);
+    LIST_FOR_EACH(node, &all_tasks)
+    {
+        struct task *task = LIST_ENTRY(node, struct task, all_node);
+        bool lives = !__atomic_load_n(&task->ending, __ATOMIC_RELAXED);
+        if (lives && account_is_below(task->account, account) && object_try_retain(&task->object)) {
+            found = task;
+            break;
+        }
+    }
+    spin_unlock(&all_lock);
+    return found;
+}
+
+void task_end_all(struct account *account, uint32_t status)
+{
+    struct task *task;
+    enum error killed = ERR_NONE;
+    __atomic_store_n(&account->ended, 1, __ATOMIC_SEQ_CST);
+    while (killed == ERR_NONE && (task = next_below(account)) != NULL) {
+        if (task_end_prepare(task) == ERR_NONE) {
+            task_end_commit(task, END_KILLED, status);
+        }
+        task_release(task);
+        killed = thread_preemption_point(); /* the caller may be among them */
+    }
+}
+
+void task_exit(uint32_t status)
+{
+    struct task *task = thread_current()->task;
+    if (task_end_prepare(task) == ERR_NONE) {
+        task_end_commit(task, END_EXIT, status);
+    }
 }
 
 void task_fault(struct task *task, const struct task_fault *fault)
@@ -189,7 +234,8 @@ void task_fault(struct task *task, const struct task_fault *fault)
         .instruction = fault->instruction,
         .stack = fault->stack,
     };
-    if (end_with(task, &reason, fault->own_stack) == ERR_NONE) {
+    if (task_end_prepare(task) == ERR_NONE) {
+        end_with(task, &reason, fault->own_stack);
         log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name,
                  fault->name, fault->code, fault->address, fault->instruction, fault->stack);
     }
@@ -203,7 +249,7 @@ void task_thread_ended(struct task *task, struct thread *thread)
     task->ended_time += thread_run_time(thread);
     bool last = task->thread_count == 0;
     if (last && !task->ending) {
-        task->ending = true;
+        __atomic_store_n(&task->ending, true, __ATOMIC_RELAXED);
         task->status.end = END_EXIT;
     }
     spin_unlock(&task->lock);
@@ -225,6 +271,7 @@ void task_get_status(struct task *task, struct task_status *out)
 
 void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits)
 {
+    notification_retain(notification);
     spin_lock(&task->lock);
     struct notification *old = task->watcher;
     bool ended = task->status.state == TASK_ENDED;
@@ -275,4 +322,16 @@ bool task_describe(uint64_t position, struct system_task *out)
     }
     spin_unlock(&all_lock);
     return found;
+}
+
+uint64_t task_count_handles(void)
+{
+    uint64_t count = 0;
+    spin_lock(&all_lock);
+    LIST_FOR_EACH(node, &all_tasks)
+    {
+        count += handle_count(&LIST_ENTRY(node, struct task, all_node)->handles);
+    }
+    spin_unlock(&all_lock);
+    return count;
 }

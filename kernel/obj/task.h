@@ -8,6 +8,7 @@
 
 #include "abi/system.h"
 #include "kernel/ipc/notification.h"
+#include "kernel/mm/account.h"
 #include "kernel/mm/aspace.h"
 #include "kernel/obj/handle.h"
 #include "kernel/sched/thread.h"
@@ -18,6 +19,7 @@ struct task {
     /* Set once. */
     uint32_t number;
     char name[TASK_NAME];
+    struct account *account; /* pays for all that the task is and makes; holds a reference */
 
     uint8_t ceiling; /* the highest priority that its threads may give; atomic */
 
@@ -32,7 +34,7 @@ struct task {
     /* Guarded by lock. */
     struct list threads;
     uint32_t thread_count;
-    bool ending; /* no new threads; the reason in `status` stands */
+    bool ending; /* no new threads; the reason in `status` stands. Atomic to read */
     struct task_status status;
     struct notification *watcher; /* holds a reference */
     uint64_t watcher_bits;
@@ -54,18 +56,34 @@ static inline uint8_t task_ceiling(const struct task *task)
     return __atomic_load_n(&task->ceiling, __ATOMIC_RELAXED);
 }
 
-/* An empty task. The name is cut at TASK_NAME - 1 bytes. ERR_NO_MEMORY. */
-enum error task_make(const char *name, uint8_t ceiling, struct task **out) MUST_CHECK;
+/* An empty task, not yet listed. The name is cut at TASK_NAME - 1 bytes. Takes a reference to the account.
+ * ERR_DEAD when that has ended; ERR_LIMIT, ERR_NO_MEMORY. */
+enum error task_make(struct account *account, const char *name, uint8_t ceiling,
+                     struct task **out) MUST_CHECK;
+void task_destroy(struct object *object);
 
-/*
- * Start a thread in it, or one that is suspended; with PRIORITY_DEFAULT, or the ceiling if that is lower. The
- * caller gets a reference. ERR_DEAD, ERR_NO_MEMORY.
+/* Give it its number and let everyone see it in the list of tasks. It ends at once if its account has ended.
  */
-enum error task_start_thread(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
-                             bool suspended, struct thread **out) MUST_CHECK;
+void task_publish(struct task *task);
 
-/* Begin the end: all threads are told. ERR_DEAD when it has begun already. */
-enum error task_end(struct task *task, uint32_t end, uint32_t status) MUST_CHECK;
+/* Make a thread for the task, with PRIORITY_DEFAULT, or the ceiling if that is lower. On success the task is locked, until task_start_commit. ERR_DEAD,
+ * ERR_LIMIT, ERR_NO_MEMORY. */
+enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
+                              struct thread **out) MUST_CHECK;
+/* Start it, taking over the reference that it was made with; returns its number. */
+uint32_t task_start_commit(struct task *task, struct thread *thread);
+
+/* Is the task to be ended by the caller? Then it is locked, until task_end_commit. ERR_DEAD when its end has
+ * begun. */
+enum error task_end_prepare(struct task *task) MUST_CHECK;
+/* All threads are told. May be preempted. */
+void task_end_commit(struct task *task, uint32_t end, uint32_t status);
+
+/* End all tasks that the account or one below pays for, and let no new ones be there. May be preempted. */
+void task_end_all(struct account *account, uint32_t status);
+
+/* The calling thread's own task ends, if its end has not begun. */
+void task_exit(uint32_t status);
 
 /* The calling thread's task ends by a fault, which is also logged. */
 void task_fault(struct task *task, const struct task_fault *fault);
@@ -75,9 +93,11 @@ void task_thread_ended(struct task *task, struct thread *thread);
 
 void task_get_status(struct task *task, struct task_status *out);
 
-/* Set bits in the notification at the end, or now if that is past. Takes over a reference to the
- * notification. */
+/* Set bits in the notification at the end, or now if that is past. Takes a reference to the notification. */
 void task_set_watcher(struct task *task, struct notification *notification, uint64_t bits);
+
+/* Handles in the tables of all tasks. */
+uint64_t task_count_handles(void);
 
 /* Fill in the record of the task with this position in the list of all; false at the end. */
 bool task_describe(uint64_t position, struct system_task *out);

@@ -53,14 +53,19 @@ static void wait_until_out(struct thread *thread, struct cpu *cpu, uint64_t kick
     }
 }
 
-enum error thread_suspend(struct thread *thread)
+enum error thread_suspend_prepare(struct thread *thread, struct cpu **home)
 {
-    struct cpu *home = sched_lock_of(thread);
+    *home = sched_lock_of(thread);
     if (thread->state == THREAD_ENDED || thread->suspensions == SUSPENSIONS_MOST) {
         enum error error = thread->state == THREAD_ENDED ? ERR_DEAD : ERR_LIMIT;
-        sched_unlock(home);
+        sched_unlock(*home);
         return error;
     }
+    return ERR_NONE;
+}
+
+void thread_suspend_commit(struct thread *thread, struct cpu *home)
+{
     thread->suspensions++;
     __atomic_fetch_or(&thread->attention, ATTENTION_SUSPEND, __ATOMIC_SEQ_CST);
     bool elsewhere = thread->state == THREAD_RUNNING && home != arch_this_cpu();
@@ -70,25 +75,55 @@ enum error thread_suspend(struct thread *thread)
     if (elsewhere) {
         wait_until_out(thread, home, kicks);
     }
+}
+
+enum error thread_suspend(struct thread *thread)
+{
+    struct cpu *home;
+    enum error error = thread_suspend_prepare(thread, &home);
+    if (error == ERR_NONE) {
+        thread_suspend_commit(thread, home);
+    }
+    return error;
+}
+
+void thread_begin_suspended(struct thread *thread)
+{
+    ASSERT(thread->state == THREAD_NEW && thread->suspensions == 0);
+    thread->suspensions = 1;
+    __atomic_fetch_or(&thread->attention, ATTENTION_SUSPEND, __ATOMIC_RELAXED);
+}
+
+enum error thread_resume_prepare(struct thread *thread, struct cpu **home)
+{
+    *home = sched_lock_of(thread);
+    if (thread->suspensions == 0) {
+        sched_unlock(*home);
+        return ERR_BAD_ARGUMENT;
+    }
     return ERR_NONE;
 }
 
-enum error thread_resume(struct thread *thread)
+void thread_resume_commit(struct thread *thread, struct cpu *home)
 {
-    struct cpu *home = sched_lock_of(thread);
-    if (thread->suspensions == 0) {
-        sched_unlock(home);
-        return ERR_BAD_ARGUMENT;
-    }
     if (--thread->suspensions == 0) {
         __atomic_fetch_and(&thread->attention, ~ATTENTION_SUSPEND, __ATOMIC_SEQ_CST);
         if (thread->state == THREAD_STOPPED) {
             sched_make_ready(home, thread);
-            return ERR_NONE;
+            return;
         }
     }
     sched_unlock(home);
-    return ERR_NONE;
+}
+
+enum error thread_resume(struct thread *thread)
+{
+    struct cpu *home;
+    enum error error = thread_resume_prepare(thread, &home);
+    if (error == ERR_NONE) {
+        thread_resume_commit(thread, home);
+    }
+    return error;
 }
 
 void thread_stop_here(void)
@@ -123,23 +158,28 @@ void thread_set_slice(struct thread *thread, uint64_t nanoseconds)
     sched_unlock(home);
 }
 
-enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask)
+void thread_use_cpus(struct thread *thread, const struct cpu_mask *mask)
 {
-    if (!cpu_mask_any(mask, arch_cpu_count())) {
-        return ERR_NOT_FOUND;
-    }
     struct cpu *home = sched_lock_of(thread);
     thread->affinity = *mask;
     sched_reconsider(home, thread, thread_rank(thread));
     if (thread == thread_current()) {
         sched_reschedule();
     }
+}
+
+enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask)
+{
+    if (!cpu_mask_any(mask, arch_cpu_count())) {
+        return ERR_NOT_FOUND;
+    }
+    thread_use_cpus(thread, mask);
     return ERR_NONE;
 }
 
 void thread_bind(uint32_t number)
 {
     struct cpu_mask mask = number == CPU_ANY ? cpu_mask_all() : cpu_mask_of(number);
-    enum error error = thread_set_affinity(thread_current(), &mask);
-    ASSERT(error == ERR_NONE);
+    ASSERT(cpu_mask_any(&mask, arch_cpu_count()));
+    thread_use_cpus(thread_current(), &mask);
 }

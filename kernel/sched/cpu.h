@@ -5,8 +5,10 @@
 #ifndef QUIRE_KERNEL_CPU_H
 #define QUIRE_KERNEL_CPU_H
 
+#include "abi/handle.h"
 #include "kernel/lib/leftist.h"
 #include "kernel/lib/list.h"
+#include "kernel/mm/slack.h"
 #include "kernel/sched/cpu_mask.h"
 #include "kernel/sched/lock_types.h"
 #include "kernel/sched/run_queue.h"
@@ -14,6 +16,7 @@
 
 struct arch_leaf;
 struct aspace;
+struct object;
 struct slab_hands;
 struct thread;
 struct trace_ring;
@@ -21,6 +24,10 @@ struct trace_ring;
 /* Reasons to leave the fast path on the way back to user mode. */
 #define PENDING_RESCHEDULE 1u
 #define PENDING_ATTENTION  2u /* the thread that runs is killed, suspended, or on a CPU that it must leave */
+#define PENDING_DYING      4u /* there are objects to destroy */
+
+/* Objects that a CPU can use at once without a reference: obj/object.h. */
+#define CPU_HAZARDS 4
 
 /* What is left to do once a switch of stacks is done. */
 #define AFTER_FREE  1u /* the thread that ran before has ended */
@@ -31,7 +38,7 @@ struct trace_ring;
 struct lock_figures {
     uint64_t taken;
     uint64_t longest; /* nanoseconds that one was held */
-    const void *site; /* where that one was taken */
+    uint32_t site;    /* where that one was taken, as in struct lock_holder */
 };
 
 struct cpu {
@@ -41,6 +48,7 @@ struct cpu {
     uint64_t user_stack;   /* scratch of the system call entry */
     uint32_t pending;      /* PENDING_*; atomic, others set bits */
     uint32_t number;       /* set once */
+    uint64_t locks_held;   /* bit n: a lock of rank n */
 
     /* Set once. */
     uint32_t apic_id;
@@ -55,10 +63,14 @@ struct cpu {
     /* Owning CPU only. */
     struct thread *idle;
     struct aspace *space; /* whose tables are loaded; NULL for the kernel's */
-    uint64_t locks_held;  /* bit n: a lock of rank n */
     uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
     uint32_t after;       /* AFTER_* */
 
+    /* Atomic: this CPU writes, everyone reads. What it uses without a reference, with interrupts off. */
+    struct object *hazards[CPU_HAZARDS];
+
+    /* Atomic: objects that others left for this CPU to destroy. */
+    struct object *dying;
     /* Of the heap: mm/slab_state.h says who may write them. Atomic. */
     struct slab_hands *hands;
     uint32_t hands_busy;
@@ -81,6 +93,12 @@ struct cpu {
     uint64_t switches; /* from one thread to another */
     uint64_t steals;   /* threads taken from other CPUs */
     struct lock_figures lock_figures[LOCK_RANKS];
+
+    struct slack slack; /* guarded by its lock */
+
+    /* Owning CPU writes, anyone reads: objects made here less those freed here, by type. Their sum is what
+     * there is. */
+    int64_t objects[OBJECT_TYPES];
 
     struct arch_cpu arch;
 };

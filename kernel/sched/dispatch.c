@@ -41,11 +41,11 @@ static inline void finish_switch(struct thread *from)
     uint32_t after = cpu->after;
     if (__builtin_expect(after != 0, 0)) {
         cpu->after = 0;
-        sched_unlock_here(cpu);
+        sched_unlock(cpu);
         after_switch(from, after);
         return;
     }
-    sched_unlock_here(cpu);
+    sched_unlock(cpu);
 }
 
 void thread_arrived(struct thread *from)
@@ -88,6 +88,14 @@ static __attribute__((noinline)) void trace_switch(const struct thread *self, co
                  self->number | (uint64_t)self->entry.rank << 32 | (uint64_t)self->state << 48);
 }
 
+/* What a thread has yet to destroy it takes along: the CPU's mark is seen by whoever runs next. */
+static inline void keep_dying(struct thread *self)
+{
+    if (self->dying != NULL) {
+        __atomic_fetch_or(&self->attention, ATTENTION_DYING, __ATOMIC_RELAXED);
+    }
+}
+
 /*
  * Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. `plain`: nothing
  * is pending, and it is not the idle thread that follows.
@@ -106,6 +114,7 @@ static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, str
     cpu->switches++;
     if (!plain && cpu->pending != 0) {
         __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+        keep_dying(self);
     }
     if (__builtin_expect(trace_on, 0)) {
         trace_switch(self, next);
@@ -158,10 +167,10 @@ bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reaso
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock_here(cpu);
+    sched_lock(cpu);
     uint64_t now = arch_clock();
     if (!may_hand_over(cpu, self, thread) || deadline <= now) {
-        sched_unlock_here(cpu);
+        sched_unlock(cpu);
         return false;
     }
     timer_stop(cpu, &thread->timer);
@@ -232,9 +241,9 @@ void thread_yield(void)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock_here(cpu);
+    sched_lock(cpu);
     if (cpu->queue.counts[self->entry.rank] == 0) { /* also in the idle thread */
-        sched_unlock_here(cpu);
+        sched_unlock(cpu);
         return;
     }
     if (__builtin_expect(cpu->pending != 0, 0)) { /* something higher may be ready */
@@ -251,6 +260,7 @@ void thread_yield(void)
 static void end_turn(struct cpu *cpu, struct thread *self, uint64_t now)
 {
     self->slice_left = self->slice;
+    keep_dying(self);
     if (self->entry.movable && sched_should_move(cpu, self, now)) {
         move_away(cpu, self);
     } else {
@@ -313,8 +323,12 @@ void thread_before_user(void)
     struct thread *self = thread_current();
     do {
         cpu = arch_this_cpu();
-        uint32_t pending = __atomic_fetch_and(&cpu->pending, ~PENDING_ATTENTION, __ATOMIC_SEQ_CST);
-        uint32_t attention = __atomic_load_n(&self->attention, __ATOMIC_SEQ_CST);
+        uint32_t pending =
+            __atomic_fetch_and(&cpu->pending, ~(PENDING_ATTENTION | PENDING_DYING), __ATOMIC_SEQ_CST);
+        uint32_t attention = __atomic_fetch_and(&self->attention, ~ATTENTION_DYING, __ATOMIC_SEQ_CST);
+        if ((pending & PENDING_DYING) != 0 || (attention & ATTENTION_DYING) != 0) {
+            objects_bury();
+        }
         if ((attention & ATTENTION_KILLED) != 0) {
             thread_exit();
         }
@@ -329,7 +343,7 @@ void thread_before_user(void)
 
 enum error thread_preemption_point(void)
 {
-    ASSERT(arch_this_cpu()->locks_held == 0);
+    ASSERT(spin_ranks_held() == 0 && arch_this_cpu()->hazards[0] == NULL);
     arch_interrupt_window();
     if ((__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0) {
         sched_reschedule();

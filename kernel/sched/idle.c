@@ -3,6 +3,7 @@
  */
 #include "kernel/sched/sched.h"
 
+#include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/frame_debug.h"
 #include "kernel/mm/zeroed.h"
@@ -11,6 +12,7 @@ void sched_adopt_idle(struct cpu *cpu)
 {
     static struct thread idle_threads[CPU_MAX];
     struct thread *idle = &idle_threads[cpu->number];
+    idle->object = (struct object){.references = 1, .type = OBJECT_THREAD, .account = &kernel_account};
     thread_init(idle, "idle", 0);
     idle->entry.rank = RANK_IDLE;
     idle->entry.movable = false;
@@ -31,7 +33,10 @@ static bool nothing_asked(const struct cpu *cpu)
 void sched_idle(struct cpu *cpu)
 {
     for (;;) {
-        __atomic_fetch_and(&cpu->pending, ~PENDING_ATTENTION, __ATOMIC_RELAXED);
+        if ((__atomic_fetch_and(&cpu->pending, ~(PENDING_ATTENTION | PENDING_DYING), __ATOMIC_SEQ_CST) &
+             PENDING_DYING) != 0) {
+            objects_bury();
+        }
         sched_reschedule();
         while (nothing_asked(cpu) && (zeroed_refill() || frame_tidy())) {
             arch_interrupt_window();

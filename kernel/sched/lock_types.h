@@ -13,8 +13,9 @@
 enum lock_rank {
     LOCK_THREAD_LIST,   /* walking all threads looks at each */
     LOCK_TASK_LIST,     /* walking all tasks looks into each */
+    LOCK_ACCOUNT_LIST,  /* walking all accounts looks into each */
     LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
-    LOCK_HANDLES,       /* a table of handles; closing one may release any object below */
+    LOCK_HANDLE_TREE,   /* what derives from what among the handles to an object */
     LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
     LOCK_NOTIFICATION,  /* wakes threads while held */
     LOCK_LEND,          /* who lends to whom; an object may change it, and it changes ranks in queues */
@@ -24,22 +25,26 @@ enum lock_rank {
     LOCK_KERNEL_MAP,    /* page tables of the kernel half */
     LOCK_SLABS,         /* all caches of the heap, and keeping CPUs out of what they have at hand of them */
     LOCK_HEAP,          /* takes frames, whose allocator has locks of its own and calls nobody */
+    LOCK_ACCOUNTS,      /* charges that need more than their CPU has; under any of the above */
     LOCK_ZEROED, /* frames kept ready; given back when there are no others, so below all who take frames */
     LOCK_LOG,    /* anything may log */
     LOCK_SCREEN, /* the log writes to the console */
     LOCK_RANKS
 };
 
-struct cpu;
+/* Who holds a lock, or the writer's side of it; known only with lock=debug. Atomic, written by the holder. */
+struct lock_holder {
+    uint32_t cpu;   /* its number, plus one; 0: nobody, or not known */
+    uint32_t site;  /* where it took it: the low half of the address, which is in the uppermost 2 GiB */
+    uint64_t taken; /* when; the holder's */
+};
 
 struct spinlock {
-    uint32_t next;     /* atomic: the ticket that the next comer takes */
-    uint32_t serving;  /* atomic: the ticket that holds the lock */
-    struct cpu *owner; /* which CPU holds it; atomic, written by the holder */
-    const void *site;  /* where it took it; atomic, written by the holder */
-    uint64_t taken;    /* when, while lock=debug is on; the holder's */
-    uint32_t rank;     /* set once */
-    const char *name;  /* set once */
+    uint32_t next;    /* atomic: the ticket that the next comer takes */
+    uint32_t serving; /* atomic: the ticket that holds the lock */
+    uint32_t rank;    /* set once */
+    struct lock_holder holder;
+    const char *name; /* set once */
 };
 
 #define SPINLOCK(label, order)                                                                               \
@@ -48,11 +53,9 @@ struct spinlock {
     }
 
 struct rwlock {
-    uint32_t state;    /* atomic: RW_WRITER, RW_WAITING, and the number of readers */
-    uint32_t rank;     /* set once */
-    struct cpu *owner; /* as of a spin lock, of the writer */
-    const void *site;
-    uint64_t taken;
+    uint32_t state; /* atomic: RW_WRITER, RW_WAITING, and the number of readers */
+    uint32_t rank;  /* set once */
+    struct lock_holder holder;
     const char *name; /* set once */
 };
 

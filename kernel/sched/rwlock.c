@@ -16,7 +16,7 @@ void rw_init(struct rwlock *lock, const char *name, enum lock_rank rank)
 
 void rw_lock_read(struct rwlock *lock)
 {
-    lock_note_taking(arch_this_cpu(), lock->rank, lock->name);
+    lock_note_taking(lock->rank, lock->name);
     struct lock_wait wait = {0};
     for (;;) {
         uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
@@ -25,19 +25,19 @@ void rw_lock_read(struct rwlock *lock)
                                         __ATOMIC_RELAXED)) {
             return;
         }
-        lock_spin(&wait, lock->name, &lock->owner, &lock->site);
+        lock_spin(&wait, lock->name, &lock->holder);
     }
 }
 
 void rw_unlock_read(struct rwlock *lock)
 {
-    lock_note_dropped(arch_this_cpu(), lock->rank);
+    lock_note_dropped(lock->rank);
     __atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELEASE);
 }
 
 void rw_lock_write(struct rwlock *lock)
 {
-    lock_note_taking(arch_this_cpu(), lock->rank, lock->name);
+    lock_note_taking(lock->rank, lock->name);
     struct lock_wait wait = {0};
     for (;;) {
         uint32_t state = __atomic_load_n(&lock->state, __ATOMIC_RELAXED);
@@ -49,40 +49,27 @@ void rw_lock_write(struct rwlock *lock)
         if (!free && (state & RW_WAITING) == 0) {
             __atomic_fetch_or(&lock->state, RW_WAITING, __ATOMIC_RELAXED);
         }
-        lock_spin(&wait, lock->name, &lock->owner, &lock->site);
+        lock_spin(&wait, lock->name, &lock->holder);
     }
-    __atomic_store_n(&lock->owner, arch_this_cpu(), __ATOMIC_RELAXED);
-    __atomic_store_n(&lock->site, __builtin_return_address(0), __ATOMIC_RELAXED);
-    if (lock_checks) {
-        lock_debug_taken(&lock->taken);
-    }
-}
-
-/* The writer's own traces go; the lock is still held. */
-static void forget_writer(struct rwlock *lock)
-{
-    if (lock_checks) {
-        lock_debug_dropped(lock->rank, lock->taken, lock->site);
-    }
-    __atomic_store_n(&lock->owner, NULL, __ATOMIC_RELAXED);
+    lock_note_taken(&lock->holder, __builtin_return_address(0));
 }
 
 void rw_unlock_write(struct rwlock *lock)
 {
-    lock_note_dropped(arch_this_cpu(), lock->rank);
-    forget_writer(lock);
+    lock_note_holder_gone(lock->rank, &lock->holder);
+    lock_note_dropped(lock->rank);
     /* Writers that came meanwhile have set RW_WAITING, which stays for them. */
     __atomic_fetch_and(&lock->state, ~RW_WRITER, __ATOMIC_RELEASE);
 }
 
 void rw_downgrade(struct rwlock *lock)
 {
-    forget_writer(lock);
+    lock_note_holder_gone(lock->rank, &lock->holder);
     __atomic_fetch_sub(&lock->state, RW_WRITER - 1, __ATOMIC_RELEASE);
 }
 
 bool rw_holds_write(const struct rwlock *lock)
 {
-    return (arch_this_cpu()->locks_held >> lock->rank & 1) != 0 &&
+    return (arch_locks_held() >> lock->rank & 1) != 0 &&
            (__atomic_load_n(&lock->state, __ATOMIC_RELAXED) & RW_WRITER) != 0;
 }

@@ -59,26 +59,15 @@ static inline void sched_publish(struct cpu *cpu)
     }
 }
 
-/* Lock the queue of this CPU, in the fewest instructions. */
-static inline void sched_lock_here(struct cpu *cpu)
-{
-    spin_lock_ranked(cpu, &cpu->queue_lock, LOCK_RUN_QUEUE, __builtin_return_address(0));
-}
-
-static inline void sched_unlock_here(struct cpu *cpu)
-{
-    spin_unlock_ranked(cpu, &cpu->queue_lock, LOCK_RUN_QUEUE);
-}
-
 /* Lock the queue of any CPU. */
 static inline void sched_lock(struct cpu *cpu)
 {
-    spin_lock_ranked(arch_this_cpu(), &cpu->queue_lock, LOCK_RUN_QUEUE, __builtin_return_address(0));
+    spin_lock_ranked(&cpu->queue_lock, LOCK_RUN_QUEUE);
 }
 
 static inline void sched_unlock(struct cpu *cpu)
 {
-    spin_unlock_ranked(arch_this_cpu(), &cpu->queue_lock, LOCK_RUN_QUEUE);
+    spin_unlock_ranked(&cpu->queue_lock, LOCK_RUN_QUEUE);
 }
 
 /* --- between the files; the queue is locked

@@ -3,14 +3,14 @@
  */
 #include "kernel/sched/thread.h"
 
+#include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
-#include "kernel/mm/slab.h"
+#include "kernel/mm/charged.h"
 #include "kernel/mm/stacks.h"
+#include "kernel/obj/object.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/sched.h"
 #include "lib/text.h"
-
-static struct slab_cache threads = SLAB_CACHE_OF("thread", struct thread);
 
 static struct spinlock all_lock = SPINLOCK("list of threads", LOCK_THREAD_LIST);
 
@@ -20,14 +20,14 @@ static uint32_t next_number;
 
 static uint32_t alive; /* atomic */
 
-static void thread_destroy(struct object *object)
+void thread_destroy(struct object *object)
 {
-    struct thread *thread = LIST_ENTRY(object, struct thread, object);
+    struct thread *thread = (struct thread *)object;
     spin_lock(&all_lock);
     list_remove(&thread->all_node);
     spin_unlock(&all_lock);
     thread_budget_free(thread);
-    slab_free(&threads, thread);
+    object_free(object);
 }
 
 static void wait_timed_out(struct cpu *cpu, struct timer *timer)
@@ -38,7 +38,6 @@ static void wait_timed_out(struct cpu *cpu, struct timer *timer)
 
 void thread_init(struct thread *thread, const char *name, uint8_t priority)
 {
-    object_init(&thread->object, OBJECT_THREAD, thread_destroy);
     for (unsigned i = 0; name[i] != 0 && i + 1 < sizeof(thread->name); i++) {
         thread->name[i] = name[i];
     }
@@ -58,15 +57,33 @@ void thread_init(struct thread *thread, const char *name, uint8_t priority)
     list_init(&thread->task_node);
 }
 
-static enum error thread_make(const char *name, struct thread **out)
+#define STACK_FRAMES (STACK_SIZE / PAGE_SIZE)
+
+/* The stack of a thread is charged as long as the thread has it; where it comes from, nobody pays for it. */
+static enum error stack_take(struct account *account, uint64_t *top)
 {
-    struct thread *thread = slab_alloc_zeroed(&threads);
-    if (thread == NULL) {
-        return ERR_NO_MEMORY;
-    }
-    enum error error = stack_alloc(&thread->stack_top);
+    enum error error = account_charge(account, RESOURCE_FRAMES, STACK_FRAMES);
     if (error != ERR_NONE) {
-        slab_free(&threads, thread);
+        return error;
+    }
+    error = stack_alloc(top);
+    if (error != ERR_NONE) {
+        account_refund(account, RESOURCE_FRAMES, STACK_FRAMES);
+    }
+    return error;
+}
+
+static enum error thread_make(struct account *account, const char *name, struct thread **out)
+{
+    struct object *object;
+    enum error error = object_create(OBJECT_THREAD, account, &object);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    struct thread *thread = (struct thread *)object;
+    error = stack_take(account, &thread->stack_top);
+    if (error != ERR_NONE) {
+        object_free(object);
         return error;
     }
     thread_init(thread, name, PRIORITY_DEFAULT);
@@ -82,7 +99,7 @@ static enum error thread_make(const char *name, struct thread **out)
 enum error thread_create(const char *name, void (*start)(void *), void *argument, uint32_t affinity,
                          struct thread **out)
 {
-    enum error error = thread_make(name, out);
+    enum error error = thread_make(&kernel_account, name, out);
     if (error == ERR_NONE) {
         arch_thread_prepare(*out, start, argument);
         if (affinity != CPU_ANY) {
@@ -114,7 +131,7 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
                               struct thread **out)
 {
     struct thread *thread;
-    enum error error = thread_make(task->name, &thread);
+    enum error error = thread_make(task->account, task->name, &thread);
     if (error != ERR_NONE) {
         return error;
     }
@@ -141,6 +158,7 @@ static void give_back(struct thread *thread)
     struct task *task = thread->task;
     arch_thread_user_free(thread);
     stack_free(thread->stack_top);
+    account_refund(thread->object.account, RESOURCE_FRAMES, STACK_FRAMES);
     thread->task = NULL;
     __atomic_store_n(&thread->given_back, true, __ATOMIC_RELEASE);
     if (task != NULL) {
@@ -181,6 +199,7 @@ void thread_exit(void)
     }
     thread_lend_leave(self);
     thread_budget_leave(self);
+    objects_bury();
     spin_lock(&self->end_lock);
     if (self->end.kind == 0) {
         self->end.kind = END_EXIT;

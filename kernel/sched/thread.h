@@ -26,6 +26,7 @@
 #include "kernel/sched/timer.h"
 #include "kernel/sched/wait.h"
 
+struct account;
 struct budget;
 struct task;
 
@@ -55,12 +56,13 @@ enum thread_state {
 #define ATTENTION_KILLED  1u
 #define ATTENTION_SUSPEND 2u
 #define ATTENTION_BUDGET  4u /* not that: it has a budget, so its turns begin the long way */
+#define ATTENTION_DYING   8u /* it has objects to destroy */
 
 struct thread {
+    struct object object; /* its account pays for the thread */
+
     /* Known to assembly. Owning CPU only. */
     uint64_t stack_pointer;
-
-    struct object object;
 
     /* Set once. */
     uint64_t stack_top;
@@ -70,6 +72,9 @@ struct thread {
     uint32_t number;
     uint32_t task_number; /* 0 for a thread of the kernel */
     char name[TASK_NAME];
+
+    /* Owning CPU only. */
+    struct arch_thread arch;
 
     /* Guarded by the queue lock of its CPU. */
     struct cpu *cpu;        /* atomic to read; NULL before the start */
@@ -119,11 +124,13 @@ struct thread {
     uint64_t user_entry;
     uint64_t user_stack;
     uint64_t user_argument;
-    struct object *dying; /* objects without references that it has yet to destroy */
-    bool destroying;
+    uint64_t lack;        /* what its last refused charge lacked: abi/account.h */
+    uint32_t inject_left; /* its n-th charge or allocation from now fails: debug/inject.h */
+    struct object *dying; /* objects whose last reference it dropped, to be destroyed on its way out */
 };
 
 OBJECT_WRAPPERS(thread)
+void thread_destroy(struct object *object);
 
 /* The thread that runs this code. */
 static inline struct thread *thread_current(void)
@@ -167,11 +174,19 @@ void thread_kill(struct thread *thread, uint32_t status);
 
 /*
  * It runs no code of user mode any more when this returns, until thread_resume has been called as often. A
- * wait in the kernel goes on. The calling thread stops on its way to user mode. ERR_LIMIT; ERR_DEAD.
+ * wait in the kernel goes on. The calling thread stops on its way to user mode. ERR_LIMIT; ERR_DEAD. In two
+ * halves: the queue of its CPU is locked in between.
  */
+enum error thread_suspend_prepare(struct thread *thread, struct cpu **home) MUST_CHECK;
+void thread_suspend_commit(struct thread *thread, struct cpu *home);
 enum error thread_suspend(struct thread *thread) MUST_CHECK;
 
 /* ERR_BAD_ARGUMENT when it is not suspended. */
+enum error thread_resume_prepare(struct thread *thread, struct cpu **home) MUST_CHECK;
+void thread_resume_commit(struct thread *thread, struct cpu *home);
+
+/* The same as thread_suspend for one that has not been started. */
+void thread_begin_suspended(struct thread *thread);
 enum error thread_resume(struct thread *thread) MUST_CHECK;
 
 /* Takes effect at once, whoever runs where. */
@@ -186,11 +201,17 @@ void thread_set_slice(struct thread *thread, uint64_t nanoseconds);
  */
 enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask) MUST_CHECK;
 
+/* The same with a mask that has a CPU that is up. */
+void thread_use_cpus(struct thread *thread, const struct cpu_mask *mask);
+
 /*
  * Let it run by its priority for no more than `quantum` nanoseconds in each `period`; beyond that it runs
- * only when nothing else would (budget.h). A period of 0 takes the budget away. ERR_NO_MEMORY.
+ * only when nothing else would (budget.h). A period of 0 takes the budget away. The first half makes the
+ * record of it, once a thread, charged to who paid for the thread: NULL when there is one. ERR_LIMIT,
+ * ERR_NO_MEMORY.
  */
-enum error thread_set_budget(struct thread *thread, uint64_t period, uint64_t quantum) MUST_CHECK;
+enum error thread_budget_prepare(struct thread *thread, struct budget **fresh) MUST_CHECK;
+void thread_budget_commit(struct thread *thread, struct budget *fresh, uint64_t period, uint64_t quantum);
 
 /* The calling thread: on this CPU only, which is up, or on any (CPU_ANY). */
 void thread_bind(uint32_t number);

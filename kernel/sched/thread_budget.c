@@ -8,7 +8,7 @@
 #include "kernel/sched/budget.h"
 
 #include "kernel/debug/trace.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/charged.h"
 #include "kernel/sched/sched.h"
 
 struct budget {
@@ -96,26 +96,28 @@ static void stop_timer(struct budget *budget)
     sched_unlock(cpu);
 }
 
-static struct budget *budget_make(struct thread *thread)
+enum error thread_budget_prepare(struct thread *thread, struct budget **fresh)
 {
-    struct budget *budget = heap_alloc_zeroed(sizeof(*budget));
-    if (budget != NULL) {
-        budget->thread = thread;
-        budget->timer_cpu = arch_this_cpu();
-        timer_init(&budget->timer, refill_due);
+    *fresh = NULL;
+    if (__atomic_load_n(&thread->budget, __ATOMIC_ACQUIRE) != NULL) { /* it stays until the record goes */
+        return ERR_NONE;
     }
-    return budget;
+    void *memory;
+    enum error error = charged_alloc_zeroed(thread->object.account, sizeof(struct budget), &memory);
+    if (error == ERR_NONE) {
+        *fresh = memory;
+        (*fresh)->thread = thread;
+        (*fresh)->timer_cpu = arch_this_cpu();
+        timer_init(&(*fresh)->timer, refill_due);
+    }
+    return error;
 }
 
-enum error thread_set_budget(struct thread *thread, uint64_t period, uint64_t quantum)
+void thread_budget_commit(struct thread *thread, struct budget *fresh, uint64_t period, uint64_t quantum)
 {
-    struct budget *fresh = budget_make(thread);
-    if (fresh == NULL) {
-        return ERR_NO_MEMORY;
-    }
     struct cpu *home = sched_lock_of(thread);
     if (thread->budget == NULL) {
-        thread->budget = fresh;
+        __atomic_store_n(&thread->budget, fresh, __ATOMIC_RELEASE);
         __atomic_fetch_or(&thread->attention, ATTENTION_BUDGET, __ATOMIC_SEQ_CST);
         fresh = NULL;
     }
@@ -127,8 +129,7 @@ enum error thread_set_budget(struct thread *thread, uint64_t period, uint64_t qu
     home = sched_lock_of(thread);
     budget_open(&thread->budget->account, period, quantum);
     end_exhaustion(home, thread);
-    heap_free(fresh, sizeof(*fresh));
-    return ERR_NONE;
+    charged_free(thread->object.account, fresh, sizeof(*fresh)); /* somebody else was first */
 }
 
 void thread_budget_leave(struct thread *thread)
@@ -140,5 +141,5 @@ void thread_budget_leave(struct thread *thread)
 
 void thread_budget_free(struct thread *thread)
 {
-    heap_free(thread->budget, sizeof(*thread->budget));
+    charged_free(thread->object.account, thread->budget, sizeof(*thread->budget));
 }

@@ -22,7 +22,7 @@ static inline enum error sleep_here(uint64_t deadline, uint64_t slack)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock_here(cpu);
+    sched_lock(cpu);
     if (self->woken || killed(self) || is_past(deadline)) {
         enum error reason = self->woken ? self->wake_reason : killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
         self->woken = false;
@@ -40,7 +40,7 @@ enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *
     list_append(&queue->waiters, &self->wait_node);
     __atomic_store_n(&self->waits_for, what, __ATOMIC_RELAXED);
     spin_unlock(lock);
-    ASSERT(arch_this_cpu()->locks_held == 0);
+    ASSERT(spin_ranks_held() == 0);
     enum error reason = sleep_here(deadline, slack);
     __atomic_store_n(&self->waits_for, NULL, __ATOMIC_RELAXED);
     if (reason == ERR_NONE) {
@@ -88,7 +88,7 @@ void wait_wake_all(struct wait_queue *queue, enum error reason)
 enum error wait_until(uint64_t deadline, uint64_t slack)
 {
     struct thread *self = thread_current();
-    ASSERT(arch_this_cpu()->locks_held == 0);
+    ASSERT(spin_ranks_held() == 0);
     __atomic_store_n(&self->waits_for, "the time", __ATOMIC_RELAXED);
     enum error reason = sleep_here(deadline, slack);
     __atomic_store_n(&self->waits_for, NULL, __ATOMIC_RELAXED);
@@ -102,7 +102,7 @@ enum error thread_park(uint64_t deadline)
 {
     struct cpu *cpu = arch_this_cpu();
     struct thread *self = cpu->current;
-    sched_lock_here(cpu);
+    sched_lock(cpu);
     if (self->permit) {
         self->permit = false;
         sched_unlock(cpu);

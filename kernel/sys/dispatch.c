@@ -1,37 +1,47 @@
 /*
  * Dispatch of system calls; see dispatch.h. The decoders are generated: they check the range of every
- * argument, resolve every handle with type and rights, and only then call sys_NAME.
+ * argument, resolve every handle with type and rights, and only then call the halves of the call.
  */
 #include "kernel/sys/dispatch.h"
 
 #include "kernel/debug/trace.h"
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
+#include "kernel/sys/decode.h"
+#include "kernel/sys/plans.h"
 #include "syscall_numbers.h"
-#include "syscall_decode.inc"
 
-static inline struct syscall_result dispatch(uint64_t number, const uint64_t *word)
+void *hold(uint64_t handle, uint64_t want)
 {
-    struct syscall_result result = {ERR_NO_CALL, 0};
-    if (number < SYS_COUNT && sys_decoders[number] != NULL) {
-        uint64_t value = 0;
-        enum error error = sys_decoders[arch_bound_index(number, SYS_COUNT)](word, &value);
-        result.error = error;
-        result.value = error == ERR_NONE ? value : 0;
-    }
-    return result;
+    struct object *object = look(handle, want, CPU_HAZARDS - 1);
+    bool held = object != NULL && object_try_retain(object);
+    let_go(CPU_HAZARDS - 1);
+    return held ? object : NULL;
 }
 
-/* Apart, so that the common way need not keep the number. */
-static __attribute__((noinline)) struct syscall_result dispatch_traced(uint64_t number, const uint64_t *word)
+struct syscall_result refused(enum error error)
+{
+    uint64_t lack = lack_take();
+    return (struct syscall_result){error, error == ERR_LIMIT ? lack : 0};
+}
+
+struct syscall_result refused_handle(uint64_t handle, uint64_t want)
+{
+    return refused(handle_refusal(&caller()->handles, handle, want));
+}
+
+/* A number that no call has, or no more. */
+static __attribute__((unused)) struct syscall_result decode_none(const uint64_t *word)
+{
+    (void)word;
+    return refused(ERR_NO_CALL);
+}
+
+struct syscall_result syscall_traced(const uint64_t *word, uint64_t number)
 {
     trace(TRACE_CALL, (uint16_t)number, 0, 0);
-    struct syscall_result result = dispatch(number, word);
+    struct syscall_result result = syscall_decoders[number](word);
     trace(TRACE_CALL_END, (uint16_t)number, result.value, result.error);
     return result;
 }
 
-struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word)
-{
-    return __builtin_expect(trace_on, 0) ? dispatch_traced(number, word) : dispatch(number, word);
-}
+#include "syscall_decode.inc"

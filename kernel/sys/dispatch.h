@@ -1,6 +1,6 @@
 /*
- * The way from the system call entry to the call: bounds, decoding (generated from abi/syscalls.tbl), the
- * call.
+ * The way from the system call entry to the call: the entry (arch/x86_64/syscall.S) bounds the number, also
+ * in speculation, and calls the decoder of that number, which is generated from abi/syscalls.tbl.
  */
 #ifndef QUIRE_KERNEL_DISPATCH_H
 #define QUIRE_KERNEL_DISPATCH_H
@@ -12,7 +12,13 @@ struct syscall_result {
     uint64_t value;
 };
 
-/* From the assembly; word points to the six argument registers. */
-struct syscall_result syscall_dispatch(uint64_t number, const uint64_t *word);
+/* word points to the six argument registers. */
+typedef struct syscall_result syscall_decoder(const uint64_t *word);
+
+/* By number, below SYS_COUNT. */
+extern syscall_decoder *const syscall_decoders[];
+
+/* The same, with records in the trace; while it is on the entry calls this. The number is below SYS_COUNT. */
+struct syscall_result syscall_traced(const uint64_t *word, uint64_t number);
 
 #endif

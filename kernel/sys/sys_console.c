@@ -1,59 +1,81 @@
 /*
  * System calls on the console.
  */
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
+#include "kernel/sys/plans.h"
 
 #include "kernel/debug/console.h"
 #include "kernel/debug/input.h"
+#include "kernel/mm/charged.h"
 
+/* Bytes that are written between two looks at what else is to do. */
 #define CHUNK 256
 
-enum error sys_console_write(struct console *console, uaddr_t text, uint64_t length, uint64_t *result)
+static void give_back(struct console_write_plan *plan)
+{
+    if (plan->text != plan->little) {
+        charged_free(plan->account, plan->text, plan->length);
+    }
+}
+
+enum error prepare_console_write(struct console *console, uaddr_t text, uint64_t length,
+                                 struct console_write_plan *plan)
 {
     (void)console;
-    char chunk[CHUNK];
-    for (uint64_t done = 0; done < length;) {
-        uint64_t bytes = length - done < CHUNK ? length - done : CHUNK;
-        enum error error = copy_from_user(chunk, uaddr(text.value + done), bytes);
-        if (error != ERR_NONE) {
-            return error;
-        }
-        console_write(chunk, bytes);
-        done += bytes;
-        error = thread_preemption_point();
+    void *buffer = plan->little;
+    enum error error = ERR_NONE;
+    plan->account = caller()->account;
+    plan->length = length;
+    if (length > sizeof(plan->little)) {
+        error = charged_alloc(plan->account, length, &buffer);
         if (error != ERR_NONE) {
             return error;
         }
     }
-    *result = length;
-    return ERR_NONE;
+    plan->text = buffer;
+    error = copy_from_user(plan->text, text, length);
+    if (error != ERR_NONE) {
+        give_back(plan);
+    }
+    return error;
 }
 
-enum error sys_console_read(struct console *console, uaddr_t buffer, uint64_t length, uint64_t *result)
+void commit_console_write(struct console_write_plan *plan, uint64_t *result)
+{
+    enum error killed = ERR_NONE;
+    for (uint64_t done = 0; killed == ERR_NONE && done < plan->length; done += CHUNK) {
+        uint64_t left = plan->length - done;
+        console_write(plan->text + done, left < CHUNK ? left : CHUNK);
+        killed = thread_preemption_point();
+    }
+    give_back(plan);
+    *result = plan->length;
+}
+
+enum error prepare_console_read(struct console *console, uaddr_t buffer, uint64_t length,
+                                struct console_read_plan *plan)
 {
     (void)console;
     uint8_t chunk[CHUNK];
     uint32_t position;
-    uint64_t count;
     do {
-        count = input_peek(chunk, length < CHUNK ? length : CHUNK, &position);
-        enum error error = copy_to_user(buffer, chunk, count);
+        plan->count = input_peek(chunk, length < CHUNK ? length : CHUNK, &position);
+        enum error error = copy_to_user(buffer, chunk, plan->count);
         if (error != ERR_NONE) {
             return error;
         }
-    } while (!input_take(position, count));
-    *result = count;
+    } while (!input_take_prepare(position));
     return ERR_NONE;
 }
 
-enum error sys_console_watch(struct console *console, struct notification *notification, uint64_t bits)
+void commit_console_read(struct console_read_plan *plan, uint64_t *result)
+{
+    input_take_commit(plan->count);
+    *result = plan->count;
+}
+
+void commit_console_watch(struct console *console, struct notification *notification, uint64_t bits)
 {
     (void)console;
-    if (bits == 0) {
-        return ERR_BAD_ARGUMENT;
-    }
-    notification_retain(notification);
     input_watch(notification, bits);
-    return ERR_NONE;
 }

@@ -1,24 +1,29 @@
 /*
  * System calls on memory objects and address spaces.
  */
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
+#include "kernel/sys/creation.h"
+#include "kernel/sys/plans.h"
 
-enum error sys_memory_create(uint64_t bytes, uint64_t *result)
+enum error prepare_memory_create(struct account *account, uint64_t bytes, struct memory_create_plan *plan)
 {
     struct memory *memory;
-    enum error error = memory_make(pages_for_bytes(bytes), &memory);
-    return error != ERR_NONE ? error : handle_give(&memory->object, RIGHT_ALL, result);
+    enum error error = memory_make(account, pages_for_bytes(bytes), &memory);
+    return error != ERR_NONE ? error : creation_prepare(&memory->object, &plan->made);
 }
 
-enum error sys_memory_size(struct memory *memory, uint64_t *result)
+void commit_memory_create(struct memory_create_plan *plan, uint64_t *result)
+{
+    creation_commit(&plan->made, result);
+}
+
+void commit_memory_size(struct memory *memory, uint64_t *result)
 {
     *result = memory->pages.value << PAGE_SHIFT;
-    return ERR_NONE;
 }
 
-enum error sys_memory_map(struct task *task, struct memory *memory, uint64_t offset, uaddr_t where,
-                          uint64_t bytes, uint64_t access, uint64_t *result)
+enum error prepare_memory_map(struct task *task, struct memory *memory, uint64_t offset, uaddr_t where,
+                              uint64_t bytes, uint64_t access, struct memory_map_plan *plan)
 {
     uint64_t size = memory->pages.value << PAGE_SHIFT;
     bool aligned = is_aligned(offset | where.value | bytes, PAGE_SIZE);
@@ -31,10 +36,22 @@ enum error sys_memory_map(struct task *task, struct memory *memory, uint64_t off
     if (where.value != 0 && !user_range_valid(where, bytes)) {
         return ERR_BAD_ADDRESS;
     }
-    return aspace_map(&task->space, memory, offset, where.value, bytes, (uint32_t)access, result);
+    struct map_request request = {memory, offset, where.value, bytes, (uint32_t)access};
+    return aspace_map_prepare(&task->space, &request, &plan->map);
 }
 
-enum error sys_memory_unmap(struct task *task, uaddr_t where)
+void commit_memory_map(struct memory_map_plan *plan, uint64_t *result)
 {
-    return aspace_unmap(&task->space, where.value);
+    *result = aspace_map_commit(&plan->map);
+}
+
+enum error prepare_memory_unmap(struct task *task, uaddr_t where, struct memory_unmap_plan *plan)
+{
+    plan->space = &task->space;
+    return aspace_unmap_prepare(&task->space, where.value, &plan->mapping);
+}
+
+void commit_memory_unmap(struct memory_unmap_plan *plan)
+{
+    aspace_unmap_commit(plan->space, plan->mapping);
 }

@@ -1,10 +1,11 @@
 /*
  * System calls on the machine as a whole: reading what the kernel knows, and switching off.
  */
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
+#include "kernel/sys/plans.h"
 
 #include "abi/system.h"
+#include "kernel/debug/inject.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
@@ -14,8 +15,8 @@
 #include "kernel/sys/topics.h"
 #include "lib/text.h"
 
-enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index, uaddr_t buffer,
-                           uint64_t length, uint64_t *result)
+enum error prepare_system_read(struct system *system, uint64_t topic, uint64_t index, uaddr_t buffer,
+                               uint64_t length, uint64_t *result)
 {
     (void)system;
     const struct topic *t = topic_find(topic);
@@ -42,6 +43,8 @@ enum error sys_system_read(struct system *system, uint64_t topic, uint64_t index
     return ERR_NONE;
 }
 
+#define STATUS_MOST 127 /* of an emulator */
+
 static enum error audit(void)
 {
     const char *what;
@@ -58,47 +61,79 @@ static enum error audit(void)
     return ERR_NONE;
 }
 
-enum error sys_system_control(struct system *system, uint64_t action, uint64_t status)
+enum error prepare_system_control(struct system *system, uint64_t action, uint64_t status,
+                                  struct system_control_plan *plan)
 {
     (void)system;
+    *plan = (struct system_control_plan){action, (uint32_t)status};
+    if (action != ACTION_FAIL && status > STATUS_MOST) {
+        return ERR_BAD_ARGUMENT;
+    }
     switch (action) {
     case ACTION_POWER_OFF:
-        log_info("power off");
-        if (main_under_test()) {
-            arch_emulator_exit((unsigned)status);
-        }
-        return arch_power_off();
+        return arch_can_power_off() || main_under_test() ? ERR_NONE : ERR_UNSUPPORTED;
     case ACTION_RESTART:
-        log_info("restart");
-        return arch_restart();
-    case ACTION_AUDIT:
-        return audit();
+    case ACTION_PANIC:
     case ACTION_DRAIN:
-        heap_drain();
+    case ACTION_TRACE_OFF:
         return ERR_NONE;
     case ACTION_TRACE_ON:
-        return trace_start();
-    case ACTION_TRACE_OFF:
-        trace_stop();
-        return ERR_NONE;
-    case ACTION_PANIC:
-        panic("asked for by task %u '%s'", caller()->number, caller()->name);
+        return trace_prepare();
+    case ACTION_AUDIT:
+        return audit();
+    case ACTION_FAIL:
+        return inject_on ? ERR_NONE : ERR_UNSUPPORTED;
     default:
         return ERR_BAD_ARGUMENT;
     }
 }
 
-enum error sys_log_write(struct system *system, uint64_t level, uaddr_t text, uint64_t length)
+void commit_system_control(struct system_control_plan *plan)
+{
+    switch (plan->action) {
+    case ACTION_POWER_OFF:
+        log_info("power off");
+        if (main_under_test()) {
+            arch_emulator_exit(plan->status);
+        }
+        arch_power_off();
+        return;
+    case ACTION_RESTART:
+        log_info("restart");
+        arch_restart();
+        return;
+    case ACTION_FAIL:
+        inject_arm(plan->status);
+        return;
+    case ACTION_DRAIN:
+        (void)heap_drain();
+        return;
+    case ACTION_TRACE_ON:
+        trace_start();
+        return;
+    case ACTION_TRACE_OFF:
+        trace_stop();
+        return;
+    case ACTION_PANIC:
+        panic("asked for by task %u '%s'", caller()->number, caller()->name);
+    default:
+        return;
+    }
+}
+
+enum error prepare_log_write(struct system *system, uint64_t level, uaddr_t text, uint64_t length,
+                             struct log_write_plan *plan)
 {
     (void)system;
-    char line[LOG_TEXT + 1] = {0};
-    enum error error = copy_from_user(line, text, length);
-    if (error != ERR_NONE) {
-        return error;
+    *plan = (struct log_write_plan){.level = level};
+    enum error error = copy_from_user(plan->text, text, length);
+    for (uint64_t i = 0; error == ERR_NONE && i < length; i++) {
+        plan->text[i] = (uint8_t)plan->text[i] >= ' ' ? plan->text[i] : '?';
     }
-    for (uint64_t i = 0; i < length; i++) {
-        line[i] = (uint8_t)line[i] >= ' ' ? line[i] : '?';
-    }
-    log_line((enum log_level)level, "%s: %s", caller()->name, line);
-    return ERR_NONE;
+    return error;
+}
+
+void commit_log_write(struct log_write_plan *plan)
+{
+    log_line((enum log_level)plan->level, "%s: %s", caller()->name, plan->text);
 }

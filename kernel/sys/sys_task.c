@@ -1,36 +1,46 @@
 /*
  * System calls on tasks.
  */
-#include "kernel/sys/context.h"
 #include "kernel/sys/calls.h"
-#include "lib/text.h"
+#include "kernel/sys/creation.h"
+#include "kernel/sys/plans.h"
 
-enum error sys_task_exit(uint64_t status)
+void commit_task_exit(uint64_t status)
 {
-    return task_end(caller(), END_EXIT, (uint32_t)status);
+    task_exit((uint32_t)status);
 }
 
-enum error sys_task_create(uaddr_t name, uint64_t name_length, uint64_t *result)
+enum error prepare_task_create(struct account *account, uaddr_t name, uint64_t name_length,
+                               struct task_create_plan *plan)
 {
-    char text[TASK_NAME + 1] = {0};
-    enum error error = copy_from_user(text, name, name_length);
+    char text[TASK_NAME + 1];
+    enum error error = copy_name(text, name, name_length);
     if (error != ERR_NONE) {
         return error;
     }
-    for (uint64_t i = 0; i < name_length; i++) {
-        text[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?'; /* it will be printed */
-    }
     struct task *task;
-    error = task_make(text, task_ceiling(caller()), &task);
-    return error != ERR_NONE ? error : handle_give(&task->object, RIGHT_ALL, result);
+    error = task_make(account, text, task_ceiling(caller()), &task);
+    return error != ERR_NONE ? error : creation_prepare(&task->object, &plan->made);
 }
 
-enum error sys_task_kill(struct task *task, uint64_t status)
+void commit_task_create(struct task_create_plan *plan, uint64_t *result)
 {
-    return task_end(task, END_KILLED, (uint32_t)status);
+    task_publish((struct task *)plan->made.object);
+    creation_commit(&plan->made, result);
 }
 
-enum error sys_task_status(struct task *task, uaddr_t status, uint64_t status_length)
+enum error prepare_task_kill(struct task *task, uint64_t status, struct task_kill_plan *plan)
+{
+    *plan = (struct task_kill_plan){task, (uint32_t)status};
+    return task_end_prepare(task);
+}
+
+void commit_task_kill(struct task_kill_plan *plan)
+{
+    task_end_commit(plan->task, END_KILLED, plan->status);
+}
+
+enum error prepare_task_status(struct task *task, uaddr_t status, uint64_t status_length)
 {
     struct task_status record;
     if (status_length < sizeof(record)) {
@@ -40,21 +50,21 @@ enum error sys_task_status(struct task *task, uaddr_t status, uint64_t status_le
     return copy_to_user(status, &record, sizeof(record));
 }
 
-enum error sys_task_watch(struct task *task, struct notification *notification, uint64_t bits)
+void commit_task_watch(struct task *task, struct notification *notification, uint64_t bits)
 {
-    if (bits == 0) {
-        return ERR_BAD_ARGUMENT;
-    }
-    notification_retain(notification);
     task_set_watcher(task, notification, bits);
-    return ERR_NONE;
 }
 
-enum error sys_task_ceiling(struct task *task, uint64_t ceiling)
+enum error prepare_task_ceiling(struct task *task, uint64_t ceiling, struct task_ceiling_plan *plan)
 {
     if (ceiling > task_ceiling(caller())) {
         return ERR_NO_RIGHT;
     }
-    __atomic_store_n(&task->ceiling, (uint8_t)ceiling, __ATOMIC_RELAXED);
+    *plan = (struct task_ceiling_plan){task, (uint8_t)ceiling};
     return ERR_NONE;
+}
+
+void commit_task_ceiling(struct task_ceiling_plan *plan)
+{
+    __atomic_store_n(&plan->task->ceiling, plan->ceiling, __ATOMIC_RELAXED);
 }

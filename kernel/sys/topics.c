@@ -13,6 +13,7 @@
 #include "kernel/mm/node.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/clock_page.h"
+#include "kernel/obj/account_tree.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/lock_debug.h"
 #include "lib/environment.h"
@@ -219,6 +220,24 @@ static bool read_boot(uint64_t *index, union topic_record *out)
     return true;
 }
 
+static bool read_account(uint64_t *index, union topic_record *out)
+{
+    return account_describe_nth(*index, &out->account);
+}
+
+static bool read_books(uint64_t *index, union topic_record *out)
+{
+    if (*index != 0) {
+        return false;
+    }
+    out->books = (struct system_books){.handles = task_count_handles(), .threads = thread_count()};
+    _Static_assert(OBJECT_TYPES <= sizeof(out->books.objects) / sizeof(out->books.objects[0]), "system.h");
+    for (unsigned type = 0; type < OBJECT_TYPES; type++) {
+        out->books.objects[type] = object_count(type);
+    }
+    return true;
+}
+
 const struct topic *topic_find(uint64_t number)
 {
     static const struct topic topics[] = {
@@ -230,6 +249,8 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_ENVIRONMENT, sizeof(struct system_variable), read_variable},
         {TOPIC_BOOT, sizeof(struct system_boot), read_boot},
         {TOPIC_FRAMES, sizeof(struct system_frames), read_frames},
+        {TOPIC_ACCOUNTS, sizeof(struct account_info), read_account},
+        {TOPIC_BOOKS, sizeof(struct system_books), read_books},
         {TOPIC_NODES, sizeof(struct system_node), read_node},
         {TOPIC_SLABS, sizeof(struct system_slab), read_slab},
         {TOPIC_THREADS, sizeof(struct system_thread), read_thread},

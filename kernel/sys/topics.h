@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/account.h"
 #include "abi/system.h"
 #include "abi/trace.h"
 
@@ -19,6 +20,8 @@ union topic_record {
     struct system_variable variable;
     struct system_boot boot;
     struct system_frames frames;
+    struct account_info account;
+    struct system_books books;
     struct system_frame_map frame_map;
     struct system_node node;
     struct system_slab slab;

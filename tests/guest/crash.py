@@ -26,9 +26,8 @@ KINDS = {
     "frame": [r"PANIC: frame [0-9a-f]+ was written to after it was given back as 'user' of account 7: 1234 at "
               r"offset 320",
               r"backtrace:", r"frame_alloc\+0x|take\w*\+0x", "the system is stopped"],
-    "free": [r"PANIC: frame [0-9a-f]+ is given back as a block of order 2, but it is held as 'page table': 8 frames "
-             r"from",
-             r"backtrace:", "the system is stopped"],
+    "free": [r"PANIC: frame [0-9a-f]+ is given back as a block of order 2, but it is held as 'page table': "
+             r"8 frames from", r"backtrace:", "the system is stopped"],
     "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
              "the system is stopped"],
     "lock-twice": [r"PANIC: lock 'lock of the test' of rank \d+ taken while", r"crash(_lock_twice)?\+0x",

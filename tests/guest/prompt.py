@@ -25,7 +25,7 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = ("help mem frames slabs cpus features uptime log ls cat run tasks ps top trace locks kill fault panic "
+COMMANDS = ("help mem frames accounts slabs cpus features uptime log ls cat run tasks ps top trace locks kill fault panic "
             "reboot poweroff").split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
@@ -275,6 +275,33 @@ def draws_frames(console):
     expect(any("U" in row for row in rows), "no user memory is drawn")
     answer = console.command("frames audit", 60)
     expect(answer == ["frames: maps, counts, caches and records agree"], f"the audit says {answer}")
+
+
+@check("accounts shows who may take how much, and the tree of them live")
+def shows_accounts(console):
+    def rows():
+        found = (re.match(r" *(\d+) ( *)(\S.*?)  +(.*)$", line) for line in console.command("accounts"))
+        return {row[3]: (len(row[2]), row[4].split()) for row in found if row}
+
+    before = rows()
+    expect(list(before)[:3] == ["kernel", "machine", "root"], f"it shows {list(before)}")
+    expect([before[name][0] for name in ("kernel", "machine", "root")] == [0, 1, 2], "they are not indented as a tree")
+    expect(all(len(columns) == 8 for _, columns in before.values()), f"its columns are {before}")
+    console.command("run spin 2 &")
+    during = rows()
+    expect("spin" in during and during["spin"][0] == 2, f"with spin running it shows {list(during)}")
+    time.sleep(2.5)
+    console.command("echo")
+    expect("spin" not in rows(), "the account of spin is still there after its end")
+
+
+@check("an account that is too small for a program says what it lacks")
+def tells_lack(console):
+    answer = console.command("run -m 1 memtouch 0x2000000")
+    says = r"memtouch: cannot take 33554432 bytes: account \d+ lacks \d+ frames$"
+    expect(re.match(says, answer[0]), f"it says {answer}")
+    answer = console.command("run -m 1 hello")
+    expect("Hello" in answer[0], f"hello says {answer}")
 
 
 @check("slabs lists the caches of the heap, and its books are right")

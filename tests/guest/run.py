@@ -31,8 +31,14 @@ class Kind:
         cpus = self.cpus.partition(",")[0]
         words = [f"{cpus}cpu", self.memory, self.cpu.replace(",", "-").replace("=", "-")]
         words += [] if self.nodes == 1 else [f"{self.nodes}nodes"]
-        words += [word.replace("=", "-") for word in self.config if not word.startswith("badmem")]
+        words += [word.replace("=", "-") for word in self.config if not word.startswith(("badmem", "inject"))]
+        words += ["fuzz"] if self.speaker() == "fuzz" else []
         return "-".join(words if self.image == "test" else [*words, self.image])
+
+    def speaker(self):
+        """The program, if it tells results as a suite does."""
+        program = self.program.split()[0]
+        return program if program in ("utest", "fuzz") else None
 
     def path(self):
         return TOP / f"build/{self.image}.img"
@@ -52,7 +58,7 @@ MACHINES = [
     Kind("1", "8G", "max,la57=off", config=("clock=hpet",)),
     Kind("2", "64M", "qemu64"),
     Kind("2", "512M", "max,la57=off"),
-    Kind("2", "8G"),
+    Kind("2", "8G", config=("inject=1",)),
     Kind("8", "64M", "max,la57=off"),
     Kind("8", "512M"),
     Kind("8", "8G", "qemu64"),
@@ -74,12 +80,15 @@ MACHINES = [
     Kind("3", "512M", config=("heap=debug",)),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
+    # System calls of all kinds, by as many threads as there are CPUs and one.
+    Kind("1", "256M", program="fuzz 200000 1"),
+    Kind("4", "256M", program="fuzz 200000 2"),
 ]
 QUICK = ("2cpu-8G-max",)
 
 
 def run_machine(kind):
-    speakers = ("kernel-test", "utest") if kind.program == "utest" else ("kernel-test",)
+    speakers = ("kernel-test", kind.speaker()) if kind.speaker() else ("kernel-test",)
     suite = Suite(kind.name(), speakers=speakers)
     trouble = None
     try:
@@ -97,7 +106,7 @@ def run_machine(kind):
     except GuestError as error:
         trouble = str(error)
     suite.finish(trouble)
-    if kind.program != "utest" and not trouble:
+    if not kind.speaker() and not trouble:
         suite.ok(f"{kind.program} ends well")
     return suite
 

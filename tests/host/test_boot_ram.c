@@ -224,9 +224,16 @@ static void a_limit_cuts_everything_above_it(void **state)
     make_loader(&random, 4);
     stack_at = 505;
     boot_ram_find();
-    boot_ram_limit(pfn(502));
     size_t count;
     const struct memory_range *ranges = boot_ram(&count);
+    uint64_t beyond = 0;
+    for (uint64_t frame = 502; frame < 2 * PAGES; frame++)
+        beyond += in_ranges(ranges, count, frame);
+    assert_true(beyond > 0);
+    assert_int_equal(boot_ram_beyond(pfn(502)).value, beyond);
+    boot_ram_limit(pfn(502));
+    assert_int_equal(boot_ram_beyond(pfn(502)).value, 0);
+    ranges = boot_ram(&count);
     assert_false(in_ranges(ranges, count, 502));
     assert_true(in_ranges(ranges, count, 501));
     ranges = boot_ram_free(&count);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 #include "kernel/mm/frame.h"
@@ -138,8 +139,83 @@ static void threads_never_get_the_same_frame_and_lose_none(void **state)
     check(counts.free_blocks[14] == 1, "free memory did not merge");
 }
 
+#define KEPT   2048u
+#define ROUNDS 200
+
+/* All memory there is, kept by somebody who gives it back when he is asked: in pieces, and not at once. */
+static struct {
+    pthread_mutex_t lock;
+    unsigned count;
+    pfn_t frame[KEPT];
+} keeper = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_barrier_t round_begins, round_ends;
+static uint32_t times_asked; /* atomic */
+
+static enum frame_gift give_kept(unsigned asked)
+{
+    pfn_t frames[KEPT / 16];
+    unsigned count = 0;
+    (void)asked;
+    __atomic_fetch_add(&times_asked, 1, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&keeper.lock);
+    while (keeper.count > 0 && count < KEPT / 16)
+        frames[count++] = keeper.frame[--keeper.count];
+    pthread_mutex_unlock(&keeper.lock);
+    sched_yield(); /* others find nothing, and it is not back yet */
+    for (unsigned i = 0; i < count; i++)
+        check(frame_free(frames[i], 0) == ERR_NONE, "a kept frame was not taken back");
+    return count > 0 ? FRAME_GIFT_MADE : FRAME_GIFT_NONE;
+}
+
+/* A fair share of everything, which nobody may be refused. */
+static void *take_share(void *argument)
+{
+    static pfn_t share[THREADS][KEPT / THREADS];
+    uintptr_t self = (uintptr_t)argument;
+    frame_host_enter((unsigned)self);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        pthread_barrier_wait(&round_begins);
+        for (unsigned i = 0; i < KEPT / THREADS; i++)
+            check(frame_alloc(0, FRAME_USER_ANONYMOUS, &share[self][i]) == ERR_NONE,
+                  "refused while memory was free, or being given back");
+        pthread_barrier_wait(&round_ends);
+        pthread_mutex_lock(&keeper.lock);
+        for (unsigned i = 0; i < KEPT / THREADS; i++)
+            keeper.frame[keeper.count++] = share[self][i];
+        pthread_mutex_unlock(&keeper.lock);
+    }
+    return NULL;
+}
+
+static void nobody_is_refused_what_others_give_back(void **state)
+{
+    (void)state;
+    struct memory_range ram = {pfn(0), {KEPT}};
+    uint64_t bytes = frame_metadata_bytes(&ram, 1);
+    void *metadata = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(metadata != MAP_FAILED && frame_init(&ram, 1, metadata, THREADS) == ERR_NONE, "cannot start");
+    frame_host_enter(0);
+    keeper.count = (unsigned)frame_alloc_batch(0, FRAME_USER_ANONYMOUS, keeper.frame, KEPT);
+    check(keeper.count == KEPT, "not all memory could be taken");
+    frame_ask_before_refusing(give_kept);
+    pthread_barrier_init(&round_begins, NULL, THREADS);
+    pthread_barrier_init(&round_ends, NULL, THREADS);
+    pthread_t thread[THREADS];
+    for (uintptr_t t = 0; t < THREADS; t++)
+        pthread_create(&thread[t], NULL, take_share, (void *)t);
+    for (unsigned t = 0; t < THREADS; t++)
+        pthread_join(thread[t], NULL);
+    frame_ask_before_refusing(NULL);
+    check(times_asked >= ROUNDS, "nobody had to be asked");
+    check(!frame_is_short(), "somebody is still about to be refused");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(threads_never_get_the_same_frame_and_lose_none)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_never_get_the_same_frame_and_lose_none),
+        cmocka_unit_test(nobody_is_refused_what_others_give_back),
+    };
     return cmocka_run_group_tests_name("frame_threads", tests, NULL, NULL);
 }

@@ -3,6 +3,10 @@
 
 #include <stddef.h>
 
+#include "abi/account.h"
+#include "lib/text.h"
+#include "syscalls.h"
+
 struct error_words {
     const char *name;
     const char *text;
@@ -26,7 +30,18 @@ const char *error_name(enum error error)
     return error_find(error)->name;
 }
 
+uint64_t syscall_lack;
+
 const char *error_text(enum error error)
 {
+    static const char *const resources[RESOURCES] = {
+#define RESOURCE_ROW(name, number, text) [number] = (text),
+        QUIRE_RESOURCES(RESOURCE_ROW)};
+    static char lack[64];
+    if (error == ERR_LIMIT && syscall_lack != 0) {
+        text_format(lack, sizeof lack, "account %u lacks %lu %s", lack_account(syscall_lack),
+                    lack_amount(syscall_lack), resources[lack_resource(syscall_lack)]);
+        return lack;
+    }
     return error_find(error)->text;
 }

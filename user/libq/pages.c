@@ -12,7 +12,7 @@ enum error pages_take(uint64_t bytes, void **pages)
         return ERR_BAD_ARGUMENT;
     }
     uint32_t memory;
-    enum error error = sys_memory_create(whole, &memory);
+    enum error error = sys_memory_create(0, whole, &memory);
     if (error != ERR_NONE) {
         return error;
     }

@@ -5,7 +5,7 @@
 #include "syscalls.h"
 #include "user/libq/program.h"
 
-#define WRITE_MOST 65536u
+#define WRITE_MOST 4096u
 
 void print_bytes(const char *bytes, size_t count)
 {

@@ -18,10 +18,10 @@ struct parcel {
     uint8_t *here;
 };
 
-static enum error parcel_open(struct parcel *parcel, uint64_t bytes)
+static enum error parcel_open(struct parcel *parcel, uint32_t account, uint64_t bytes)
 {
     parcel->bytes = bytes;
-    enum error error = sys_memory_create(bytes, &parcel->memory);
+    enum error error = sys_memory_create(account, bytes, &parcel->memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -45,7 +45,7 @@ static enum error parcel_send(struct parcel *parcel, uint32_t task, uint64_t whe
     return error;
 }
 
-static enum error segment_load(uint32_t task, const struct elf64_segment *segment)
+static enum error segment_load(uint32_t task, uint32_t account, const struct elf64_segment *segment)
 {
     uint64_t from = align_down(segment->address, PAGE_SIZE);
     uint64_t to = align_up(segment->address + segment->memory_bytes, PAGE_SIZE);
@@ -53,7 +53,7 @@ static enum error segment_load(uint32_t task, const struct elf64_segment *segmen
         return ERR_BAD_FORMAT;
     }
     struct parcel parcel;
-    enum error error = parcel_open(&parcel, to - from);
+    enum error error = parcel_open(&parcel, account, to - from);
     if (error != ERR_NONE) {
         return error;
     }
@@ -61,13 +61,13 @@ static enum error segment_load(uint32_t task, const struct elf64_segment *segmen
     return parcel_send(&parcel, task, from, segment->access);
 }
 
-static enum error segments_load(uint32_t task, const struct elf64 *elf)
+static enum error segments_load(uint32_t task, uint32_t account, const struct elf64 *elf)
 {
     for (uint32_t i = 0; i < elf->segments; i++) {
         struct elf64_segment segment;
         enum error error = elf64_segment(elf, i, &segment);
         if (error == ERR_NONE && segment.type == ELF64_LOAD && segment.memory_bytes > 0) {
-            error = segment_load(task, &segment);
+            error = segment_load(task, account, &segment);
         }
         if (error != ERR_NONE) {
             return error;
@@ -76,10 +76,10 @@ static enum error segments_load(uint32_t task, const struct elf64 *elf)
     return ERR_NONE;
 }
 
-static enum error stack_give(uint32_t task)
+static enum error stack_give(uint32_t task, uint32_t account)
 {
     uint32_t memory;
-    enum error error = sys_memory_create(PROCESS_STACK_BYTES, &memory);
+    enum error error = sys_memory_create(account, PROCESS_STACK_BYTES, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -100,6 +100,9 @@ static enum error handles_give(uint32_t task, const struct process_request *requ
 {
     enum error error = sys_handle_copy(task, task, RIGHT_ALL, &head->self);
     if (error == ERR_NONE) {
+        error = grant_pass(task, request->account, &head->account);
+    }
+    if (error == ERR_NONE) {
         error = grant_pass(task, request->console, &head->console);
     }
     if (error == ERR_NONE) {
@@ -117,7 +120,7 @@ static enum error startup_give(uint32_t task, const struct process_request *requ
 {
     struct parcel parcel;
     size_t bytes = startup_block_bytes(request->argc, request->argv);
-    enum error error = parcel_open(&parcel, align_up(bytes, PAGE_SIZE));
+    enum error error = parcel_open(&parcel, request->account.handle, align_up(bytes, PAGE_SIZE));
     if (error != ERR_NONE) {
         return error;
     }
@@ -131,10 +134,10 @@ static enum error task_furnish(const struct process_request *request, const stru
 {
     struct startup head = {.clock = CLOCK_PAGE_AT};
     process->doing = "loading its segments";
-    enum error error = segments_load(process->task, elf);
+    enum error error = segments_load(process->task, request->account.handle, elf);
     if (error == ERR_NONE) {
         process->doing = "making its stack";
-        error = stack_give(process->task);
+        error = stack_give(process->task, request->account.handle);
     }
     if (error == ERR_NONE) {
         process->doing = "passing handles to it";
@@ -161,8 +164,8 @@ enum error process_create(const struct process_request *request, struct process 
     size_t name_bytes = strlen(request->name);
     process->entry = elf.entry;
     process->doing = "creating its task";
-    error =
-        sys_task_create(request->name, name_bytes < TASK_NAME ? name_bytes : TASK_NAME - 1, &process->task);
+    name_bytes = name_bytes < TASK_NAME ? name_bytes : TASK_NAME - 1;
+    error = sys_task_create(request->account.handle, request->name, name_bytes, &process->task);
     if (error != ERR_NONE) {
         return error;
     }

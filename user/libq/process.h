@@ -30,6 +30,7 @@ struct process_request {
     size_t image_bytes;
     size_t argc;
     const char *const *argv;
+    struct grant account; /* pays for the program, which gets a handle to it; 0: this program's own pays */
     struct grant console;
     struct grant system;
     struct grant bundle;

@@ -58,7 +58,7 @@ static uint64_t slot_address(uint32_t slot)
 static enum error stack_map(uint32_t slot)
 {
     uint32_t memory;
-    enum error error = sys_memory_create(THREAD_STACK_BYTES, &memory);
+    enum error error = sys_memory_create(0, THREAD_STACK_BYTES, &memory);
     if (error != ERR_NONE) {
         return error;
     }

@@ -16,9 +16,8 @@ static void power_off(uint32_t status)
 {
     enum error error =
         sys_system_control(startup->system, ACTION_POWER_OFF, status < STATUS_MOST ? status : STATUS_MOST);
-    if (error != ERR_NONE) {
-        print("autoexit: cannot switch the machine off: %s\n", error_text(error));
-    }
+    print("autoexit: cannot switch the machine off: %s\n",
+          error != ERR_NONE ? error_text(error) : "it does not obey");
 }
 
 void autorun(void)
@@ -34,7 +33,7 @@ void autorun(void)
         print("autorun: the boot environment names no program\n");
         return;
     }
-    uint32_t status = jobs_run(count, words);
+    uint32_t status = jobs_run(count, words, 0);
     if (system_variable("autoexit", exit, sizeof exit) && text_equal(exit, "1")) {
         power_off(status);
     }

@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"mem", "", "what memory is used for, and the free blocks by order", command_mem, 0, 0},
     {"frames", "[audit | map ORDER]", "who has each page frame, as a map; audit checks the books",
      command_frames, 0, 2},
+    {"accounts", "", "who may take how much memory, and has", command_accounts, 0, 0},
     {"slabs", "[audit | drain]", "what the kernel's heap has; check it, or give back what it keeps",
      command_slabs, 0, 1},
     {"cpus", "", "the CPUs: load, switches, interrupts, threads taken from others", command_cpus, 0, 0},
@@ -30,8 +31,8 @@ static const struct command commands[] = {
     {"log", "[N]", "the kernel's log, or its last N lines", command_log, 0, 1},
     {"ls", "[PATH]", "list a folder of the init bundle", command_ls, 0, 1},
     {"cat", "FILE", "show a file of the init bundle", command_cat, 1, 1},
-    {"run", "NAME [ARGS] [&]", "run the program bin/NAME; with & in the background", command_run, 1,
-     WORDS_MOST},
+    {"run", "[-m MIB] NAME [ARGS] [&]", "run bin/NAME; with & in the background; with so much memory",
+     command_run, 1, WORDS_MOST},
     {"tasks", "", "list the tasks", command_tasks, 0, 0},
     {"ps", "", "list the threads: where they run, by which priority, what they wait for", command_ps, 0, 0},
     {"top", "[SECONDS]", "what the CPUs and threads do, over and over until a key is pressed", command_top, 0,
@@ -55,7 +56,7 @@ static void command_help(size_t count, char **words)
     for (size_t i = 0; i < COMMANDS; i++) {
         char usage[40];
         text_format(usage, sizeof usage, "%s %s", commands[i].name, commands[i].arguments);
-        print("  %-22s %s\n", usage, commands[i].about);
+        print("  %-29s %s\n", usage, commands[i].about);
     }
 }
 

@@ -23,6 +23,8 @@ command_function command_top;
 command_function command_trace;
 /* commands_frames.c */
 command_function command_frames;
+/* commands_accounts.c */
+command_function command_accounts;
 /* commands_slabs.c */
 command_function command_slabs;
 /* commands_files.c */

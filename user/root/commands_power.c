@@ -9,9 +9,7 @@
 static void control(const char *name, uint64_t action)
 {
     enum error error = sys_system_control(startup->system, action, 0);
-    if (error != ERR_NONE) {
-        print("%s: %s\n", name, error_text(error));
-    }
+    print("%s: %s\n", name, error != ERR_NONE ? error_text(error) : "the machine does not obey");
 }
 
 void command_panic(size_t count, char **words)

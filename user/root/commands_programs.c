@@ -7,22 +7,45 @@
 #include "user/root/commands.h"
 #include "user/root/jobs.h"
 
+/* The frames of `-m MIB` before the name of the program; false after a line that says what is wrong. */
+static bool memory_option(size_t *argc, char ***argv, uint64_t *frames)
+{
+    uint64_t mib = 0;
+    *frames = 0;
+    if (!text_equal((*argv)[0], "-m")) {
+        return true;
+    }
+    bool given = *argc > 2 && text_to_number((*argv)[1], strlen((*argv)[1]), &mib);
+    if (!given || mib == 0 || mib > TIB / MIB) {
+        print("run: -m needs a number of MiB and the name of a program behind it\n");
+        return false;
+    }
+    *frames = mib * MIB / PAGE_SIZE;
+    *argc -= 2;
+    *argv += 2;
+    return true;
+}
+
 void command_run(size_t count, char **words)
 {
     bool background = text_equal(words[count - 1], "&");
     size_t argc = count - 1 - background;
+    char **argv = words + 1;
+    uint64_t frames;
     if (argc == 0) {
         print("run: '&' needs the name of a program before it\n");
+    } else if (!memory_option(&argc, &argv, &frames)) {
+        return;
     } else if (background) {
-        jobs_start(argc, words + 1);
+        jobs_start(argc, argv, frames);
     } else {
-        jobs_run(argc, words + 1);
+        jobs_run(argc, argv, frames);
     }
 }
 
 void command_fault(size_t count, char **words)
 {
-    jobs_run(count, words);
+    jobs_run(count, words, 0);
 }
 
 static const char *task_state(uint32_t state)

@@ -9,8 +9,13 @@ static uint32_t notification;
 
 enum error events_open(void)
 {
-    enum error error = sys_notification_create(&notification);
-    return error == ERR_NONE ? sys_console_watch(startup->console, notification, EVENT_CONSOLE) : error;
+    enum error error = sys_notification_create(0, &notification);
+    return error == ERR_NONE ? events_watch_console() : error;
+}
+
+enum error events_watch_console(void)
+{
+    return sys_console_watch(startup->console, notification, EVENT_CONSOLE);
 }
 
 enum error events_watch_task(uint32_t task)

@@ -15,6 +15,9 @@
 /* Create the notification and have the console set its bit. Once, at the start. */
 enum error events_open(void) MUST_CHECK;
 
+/* Have the console set it from now on; a program that may read the console could have taken it for itself. */
+enum error events_watch_console(void) MUST_CHECK;
+
 /* Have the end of the task set EVENT_TASK. */
 enum error events_watch_task(uint32_t task) MUST_CHECK;
 

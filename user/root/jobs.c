@@ -61,7 +61,7 @@ static enum error job_launch(struct job *job)
 }
 
 /* A running job on the list, or NULL after a line that says why not. */
-static struct job *job_create(size_t argc, char *const *argv)
+static struct job *job_create(size_t argc, char *const *argv, uint64_t frames)
 {
     struct job *job = heap_allocate(sizeof *job);
     if (job == NULL) {
@@ -69,7 +69,7 @@ static struct job *job_create(size_t argc, char *const *argv)
         return NULL;
     }
     text_format(job->name, sizeof job->name, "%s", argv[0]);
-    if (programs_create(argc, argv, &job->process) != ERR_NONE) {
+    if (programs_create(argc, argv, frames, &job->process) != ERR_NONE) {
         heap_release(job);
         return NULL;
     }
@@ -107,10 +107,10 @@ static void job_wait(struct job *job, struct task_status *status)
     }
 }
 
-uint32_t jobs_run(size_t argc, char *const *argv)
+uint32_t jobs_run(size_t argc, char *const *argv, uint64_t frames)
 {
     struct task_status status = {0};
-    struct job *job = job_create(argc, argv);
+    struct job *job = job_create(argc, argv, frames);
     if (job == NULL) {
         return JOB_NOT_STARTED;
     }
@@ -121,12 +121,16 @@ uint32_t jobs_run(size_t argc, char *const *argv)
         print("%s: %s\n", job->name, text);
     }
     job_forget(job);
+    enum error error = events_watch_console();
+    if (error != ERR_NONE) {
+        print("the console cannot be watched any more: %s\n", error_text(error));
+    }
     return job_result(&status);
 }
 
-void jobs_start(size_t argc, char *const *argv)
+void jobs_start(size_t argc, char *const *argv, uint64_t frames)
 {
-    struct job *job = job_create(argc, argv);
+    struct job *job = job_create(argc, argv, frames);
     if (job != NULL) {
         print("[%u] %s\n", job->number, job->name);
     }

@@ -15,12 +15,12 @@
 
 /*
  * Run bin/ARGV[0] and wait for its end, or kill it on Ctrl-C. Anything but a good end is reported on the
- * console. Returns its exit status, or one of the above.
+ * console. `frames` is what its account gets, 0 what is usual. Returns its exit status, or one of the above.
  */
-uint32_t jobs_run(size_t argc, char *const *argv);
+uint32_t jobs_run(size_t argc, char *const *argv, uint64_t frames);
 
 /* Start bin/ARGV[0] and go on; says its number, or why it did not start. */
-void jobs_start(size_t argc, char *const *argv);
+void jobs_start(size_t argc, char *const *argv, uint64_t frames);
 
 /* Report the background jobs that have ended, and forget them. */
 void jobs_announce(void);

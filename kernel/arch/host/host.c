@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/arch/arch.h"
 #include "kernel/arch/host/host.h"
 #include "kernel/debug/panic.h"
-#include "kernel/debug/symbols.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/frame_platform.h"
 #include "kernel/mm/heap.h"
@@ -22,23 +20,22 @@
 
 char *host_memory;
 static struct cpu host_cpus[CPU_MAX];
-static unsigned host_cpu_count;
-
-unsigned arch_cpu_count(void)
-{
-    return host_cpu_count;
-}
+unsigned cpus_online;
+struct cpu *cpus[CPU_MAX];
 
 struct cpu *arch_this_cpu(void)
 {
     return &host_cpus[frame_platform_cpu()];
 }
 
-uint64_t arch_clock(void)
+uint64_t arch_locks_held(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return arch_this_cpu()->locks_held;
+}
+
+void arch_set_locks_held(uint64_t held)
+{
+    arch_this_cpu()->locks_held = held;
 }
 
 void arch_spin_wait(void)
@@ -57,13 +54,6 @@ void panic(const char *format, ...)
     _exit(PANIC_STATUS);
 }
 
-const char *symbol_find(uint64_t address, uint64_t *offset)
-{
-    (void)address;
-    *offset = 0;
-    return NULL;
-}
-
 static void *memory_of(uint64_t bytes)
 {
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -78,9 +68,10 @@ void host_start(uint64_t frames, unsigned count)
     struct memory_range ram = {pfn(0), {frames}};
     uint64_t start = (uint64_t)(uintptr_t)memory_of(frames * PAGE_SIZE + ALIGNMENT);
     host_memory = (char *)(uintptr_t)align_up(start, ALIGNMENT);
-    host_cpu_count = count;
+    cpus_online = count;
     for (unsigned i = 0; i < count; i++) {
         host_cpus[i].number = i;
+        cpus[i] = &host_cpus[i];
         heap_admit(&host_cpus[i]);
     }
     frame_host_enter(0);

@@ -79,6 +79,9 @@ extern struct acpi_machine acpi_machine;
 /* root: physical address of an XSDT or RSDT, told apart by signature; 0 for none. */
 void acpi_find(paddr_t root);
 
+/* Map what switching off and starting again needs; after acpi_find. */
+void power_find(void);
+
 /* The proximity domain of a processor, 0 when the tables do not tell. */
 uint32_t acpi_domain_of(uint32_t apic_id);
 

@@ -26,6 +26,14 @@ struct tss {
  */
 #define GDT_ENTRIES 7
 
+/* What of a thread belongs to the architecture: what user mode sees through segment registers, while it does
+ * not run. */
+struct arch_thread {
+    uint64_t fs_base;
+    uint64_t gs_base;
+    uint64_t selectors; /* DS in the low 16 bits, then ES, FS, GS */
+};
+
 struct arch_cpu {
     /* Owning CPU only. */
     uint64_t gdt[GDT_ENTRIES];
@@ -48,6 +56,19 @@ static inline struct cpu *arch_this_cpu(void)
     struct cpu *cpu;
     __asm__ volatile("movq %%gs:%c1, %0" : "=r"(cpu) : "i"(CPU_SELF));
     return cpu;
+}
+
+/* The mask of lock ranks that this CPU holds: struct cpu's locks_held. */
+static inline uint64_t arch_locks_held(void)
+{
+    uint64_t held;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(held) : "i"(CPU_LOCKS_HELD));
+    return held;
+}
+
+static inline void arch_set_locks_held(uint64_t held)
+{
+    __asm__ volatile("movq %0, %%gs:%c1" : : "r"(held), "i"(CPU_LOCKS_HELD));
 }
 
 /*

@@ -5,6 +5,7 @@
 #define QUIRE_X86_ARCH_SWITCH_H
 
 #include "kernel/arch/x86_64/offsets.h"
+#include "kernel/arch/x86_64/segments.h"
 #include "kernel/arch/x86_64/vectors.h"
 #include "kernel/sched/thread.h"
 
@@ -21,6 +22,7 @@ arch_thread_switch(struct cpu *cpu, struct thread *from, struct thread *to)
     cpu->kernel_stack = to->stack_top;
     cpu->arch.tss.rsp[0] = to->stack_top;
     vectors_switch(from->vectors, to->vectors);
+    segments_switch(from, to);
     __asm__ volatile("pushq %%rbp\n\t"
                      "pushq $1f\n\t"
                      "movq %%rsp, %c2(%0)\n\t"

@@ -16,6 +16,7 @@
 #include "kernel/arch/x86_64/tsc_sync.h"
 #include "kernel/debug/log.h"
 #include "kernel/debug/trace.h"
+#include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
@@ -213,6 +214,7 @@ void cpu_entry_secondary(struct cpu *cpu)
     spin_lock(&online_lock);
     cpu->number = cpus_online;
     cpus[cpus_online] = cpu;
+    account_cpu_online(cpu);
     sched_adopt_idle(cpu);
     __atomic_store_n(&cpus_online, cpus_online + 1, __ATOMIC_RELEASE);
     spin_unlock(&online_lock);

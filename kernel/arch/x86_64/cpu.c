@@ -8,6 +8,7 @@
 #include "kernel/arch/x86_64/machine_check.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
+#include "kernel/arch/x86_64/segments.h"
 #include "kernel/arch/x86_64/trap.h"
 #include "kernel/arch/x86_64/vectors.h"
 #include "kernel/sched/thread.h"
@@ -18,7 +19,10 @@ _Static_assert(offsetof(struct cpu, kernel_stack) == CPU_KERNEL_STACK, "offsets.
 _Static_assert(offsetof(struct cpu, user_stack) == CPU_USER_STACK, "offsets.h");
 _Static_assert(offsetof(struct cpu, pending) == CPU_PENDING, "offsets.h");
 _Static_assert(offsetof(struct cpu, number) == CPU_NUMBER, "offsets.h");
+_Static_assert(offsetof(struct cpu, locks_held) == CPU_LOCKS_HELD, "offsets.h");
 _Static_assert(offsetof(struct thread, stack_pointer) == THREAD_STACK_POINTER, "offsets.h");
+
+_Static_assert(ERR_NO_CALL == ERROR_NO_CALL, "offsets.h");
 
 extern const char trap_stubs[];
 extern const char syscall_entry[];
@@ -90,7 +94,8 @@ static void tables_load(struct cpu *cpu)
                      :
                      : "i"(SEL_KERNEL_CODE)
                      : "rax", "memory");
-    __asm__ volatile("mov %0, %%ss; mov %0, %%ds; mov %0, %%es; mov %1, %%fs; mov %1, %%gs"
+    /* In long mode the kernel needs none but SS; what is left in the others, user mode would see. */
+    __asm__ volatile("mov %0, %%ss; mov %1, %%ds; mov %1, %%es; mov %1, %%fs; mov %1, %%gs"
                      :
                      : "r"(SEL_KERNEL_DATA), "r"(0)
                      : "memory");
@@ -145,6 +150,8 @@ static void control_registers_setup(void)
     cr4 |= feature_used(FEATURE_smep) ? CR4_SMEP : 0;
     cr4 |= feature_used(FEATURE_smap) ? CR4_SMAP : 0;
     cr4 |= feature_used(FEATURE_umip) ? CR4_UMIP : 0;
+    segments_fsgsbase = feature_used(FEATURE_fsgsbase);
+    cr4 |= segments_fsgsbase ? CR4_FSGSBASE : 0;
     cr4 |= feature_used(FEATURE_xsave) ? CR4_OSXSAVE : 0;
     cr4_write(cr4);
     smap_in_use = feature_used(FEATURE_smap);

@@ -18,7 +18,7 @@
     X(smep, 7, 0, ebx, 7, true, "no execution of user pages by the kernel")                                  \
     X(smap, 7, 0, ebx, 20, true, "no access to user pages by the kernel")                                    \
     X(umip, 7, 0, ecx, 2, true, "no descriptor tables shown to user mode")                                   \
-    X(fsgsbase, 7, 0, ebx, 0, false, "FS and GS base instructions")                                          \
+    X(fsgsbase, 7, 0, ebx, 0, true, "FS and GS base instructions")                                           \
     X(xsave, 1, 0, ecx, 26, true, "extended register state")                                                 \
     X(xsaveopt, 0xd, 1, eax, 0, true, "XSAVEOPT")                                                            \
     X(xsavec, 0xd, 1, eax, 1, false, "XSAVEC")                                                               \

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/offsets.h"
 
 static inline unsigned frame_platform_cpu(void)
@@ -14,5 +15,8 @@ static inline unsigned frame_platform_cpu(void)
     __asm__ volatile("movl %%gs:%c1, %0" : "=r"(number) : "i"(CPU_NUMBER));
     return number;
 }
+
+/* Answers the barriers of others, too. */
+#define FRAME_PLATFORM_WAIT() arch_spin_wait()
 
 #endif

@@ -9,8 +9,11 @@
 #define CPU_USER_STACK   16
 #define CPU_PENDING      24
 #define CPU_NUMBER       28
+#define CPU_LOCKS_HELD   32
 
-#define THREAD_STACK_POINTER 0
+#define THREAD_STACK_POINTER 72
+
+#define ERROR_NO_CALL 1 /* ERR_NO_CALL */
 
 /* Selectors; the order is the one that SYSCALL and SYSRET want, SDM vol. 2B. */
 #define SEL_KERNEL_CODE 0x08

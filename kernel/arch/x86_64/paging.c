@@ -114,16 +114,37 @@ struct mapping {
     uint64_t physical;
     uint64_t bytes; /* left to map */
     unsigned flags;
+    struct table_stock *stock; /* where tables come from */
 };
 
-static enum error table_make(uint64_t *entry, uint64_t virtual)
+/* ERR_NO_MEMORY when the stock is empty. */
+static enum error table_make(uint64_t *entry, uint64_t virtual, struct table_stock *stock)
 {
-    paddr_t table;
-    enum error error = source.take(&table);
-    if (error == ERR_NONE) {
-        *entry = table.value | table_bits(virtual);
+    if (stock->count == 0) {
+        return ERR_NO_MEMORY;
     }
+    paddr_t table = stock->first;
+    stock->first = paddr(table_at(table)[0]);
+    stock->count--;
+    table_at(table)[0] = 0;
+    *entry = table.value | table_bits(virtual);
+    return ERR_NONE;
+}
+
+/* Put one table from the source into the empty stock. */
+static enum error stock_fill(struct table_stock *stock)
+{
+    enum error error = source.take(&stock->first);
+    stock->count = error == ERR_NONE ? 1 : 0;
     return error;
+}
+
+/* A table from the source into the empty entry. */
+static enum error table_make_now(uint64_t *entry, uint64_t virtual)
+{
+    struct table_stock stock;
+    enum error error = stock_fill(&stock);
+    return error == ERR_NONE ? table_make(entry, virtual, &stock) : error;
 }
 
 static void mapping_advance(struct mapping *m, uint64_t bytes)
@@ -146,7 +167,7 @@ static enum error map_level(paddr_t table, unsigned level, struct mapping *m)
             continue;
         }
         if (*entry == 0 && level > 1) {
-            enum error error = table_make(entry, m->virtual);
+            enum error error = table_make(entry, m->virtual, m->stock);
             if (error != ERR_NONE) {
                 return error;
             }
@@ -165,12 +186,49 @@ static enum error map_level(paddr_t table, unsigned level, struct mapping *m)
 enum error arch_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags)
 {
     ASSERT(is_aligned(virtual | physical.value | bytes, PAGE_SIZE));
-    struct mapping m = {virtual, physical.value, bytes, flags};
+    struct table_stock stock = {0};
+    struct mapping m = {virtual, physical.value, bytes, flags, &stock};
     enum error error = map_level(root, TOP_LEVEL, &m);
+    while (error == ERR_NO_MEMORY) { /* it came as far as it could without one more table */
+        error = stock_fill(&stock);
+        if (error != ERR_NONE) {
+            break;
+        }
+        error = map_level(root, TOP_LEVEL, &m);
+    }
     if (error != ERR_NONE) {
         arch_unmap(root, virtual, m.virtual - virtual);
     }
     return error;
+}
+
+void arch_map_stocked(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
+                      struct table_stock *stock)
+{
+    ASSERT(is_aligned(virtual | physical.value | bytes, PAGE_SIZE));
+    struct mapping m = {virtual, physical.value, bytes, flags, stock};
+    enum error error = map_level(root, TOP_LEVEL, &m);
+    ASSERT(error == ERR_NONE);
+}
+
+/* Tables below this one, and missing, that the range [virtual, end) needs; 0 is no table, of which all is
+ * missing. */
+static uint64_t missing_below(paddr_t table, unsigned level, uint64_t virtual, uint64_t end)
+{
+    uint64_t span = level_span(level), missing = 0;
+    while (level > 1 && virtual < end) {
+        uint64_t next = align_down(virtual, span) + span;
+        uint64_t entry = table.value != 0 ? table_at(table)[level_index(level, virtual)] : 0;
+        missing += entry == 0;
+        missing += missing_below(entry_table(entry), level - 1, virtual, next < end ? next : end);
+        virtual = next;
+    }
+    return missing;
+}
+
+uint64_t arch_map_tables(paddr_t root, uint64_t virtual, uint64_t bytes)
+{
+    return missing_below(root, TOP_LEVEL, virtual, virtual + bytes);
 }
 
 static void unmap_level(paddr_t table, unsigned level, uint64_t *virtual, uint64_t end)
@@ -214,7 +272,7 @@ enum error arch_leaf_find(paddr_t root, uint64_t virtual, uint64_t leaf_size, st
     for (; level > last; level--) {
         uint64_t *entry = &table_at(table)[level_index(level, virtual)];
         if (*entry == 0) {
-            enum error error = table_make(entry, virtual);
+            enum error error = table_make_now(entry, virtual);
             if (error != ERR_NONE) {
                 return error;
             }
@@ -288,7 +346,7 @@ enum error paging_prepare_kernel_half(paddr_t root)
         for (uint64_t i = 0; i < count; i++) {
             uint64_t *entry = &table_at(root)[level_index(TOP_LEVEL, regions[r].base + i * span)];
             if (*entry == 0) {
-                enum error error = table_make(entry, regions[r].base);
+                enum error error = table_make_now(entry, regions[r].base);
                 if (error != ERR_NONE) {
                     return error;
                 }
@@ -298,31 +356,30 @@ enum error paging_prepare_kernel_half(paddr_t root)
     return ERR_NONE;
 }
 
-enum error arch_space_create(paddr_t *root)
+void arch_space_create(paddr_t root)
 {
-    enum error error = source.take(root);
-    if (error == ERR_NONE) {
-        uint64_t half = ENTRIES / 2;
-        memcpy(table_at(*root) + half, table_at(kernel_root) + half, half * sizeof(uint64_t));
-    }
-    return error;
+    uint64_t half = ENTRIES / 2;
+    memset(table_at(root), 0, half * sizeof(uint64_t));
+    memcpy(table_at(root) + half, table_at(kernel_root) + half, half * sizeof(uint64_t));
 }
 
 /* Free the tables below this one; leaves are somebody else's. */
-static void tables_free(paddr_t table, unsigned level, unsigned entries)
+static uint64_t tables_free(paddr_t table, unsigned level, unsigned entries)
 {
+    uint64_t freed = 1;
     for (unsigned i = 0; i < entries && level > 1; i++) {
         uint64_t entry = table_at(table)[i];
         if (entry != 0 && !is_leaf(entry, level)) {
-            tables_free(entry_table(entry), level - 1, ENTRIES);
+            freed += tables_free(entry_table(entry), level - 1, ENTRIES);
         }
     }
     source.give(table);
+    return freed;
 }
 
-void arch_space_destroy(paddr_t root)
+uint64_t arch_space_destroy(paddr_t root)
 {
-    tables_free(root, TOP_LEVEL, ENTRIES / 2);
+    return tables_free(root, TOP_LEVEL, ENTRIES / 2);
 }
 
 void paging_explain(paddr_t root, uint64_t virtual, void (*print)(const char *format, ...))

@@ -47,33 +47,44 @@ static void sleep_enter(uint32_t port, uint8_t type)
     }
 }
 
-enum error arch_power_off(void)
+bool arch_can_power_off(void)
 {
-    if (!acpi_machine.s5 || acpi_machine.pm1a_control == 0) {
-        return ERR_UNSUPPORTED;
+    return acpi_machine.s5 && acpi_machine.pm1a_control != 0;
+}
+
+void arch_power_off(void)
+{
+    if (!arch_can_power_off()) {
+        return;
     }
     acpi_take_over();
     sleep_enter(acpi_machine.pm1a_control, acpi_machine.s5_a);
     sleep_enter(acpi_machine.pm1b_control, acpi_machine.s5_b);
     wait(PATIENCE);
-    return ERR_UNSUPPORTED;
+}
+
+static volatile uint8_t *reset_register; /* set once at boot; NULL when it is a port, or there is none */
+
+void power_find(void)
+{
+    const struct acpi_register *r = &acpi_machine.reset;
+    if (r->present && r->memory) {
+        reset_register = device_map(paddr(r->address), 1, MAP_READ | MAP_WRITE | MAP_UNCACHED);
+    }
 }
 
 static void reset_by_register(void)
 {
     const struct acpi_register *r = &acpi_machine.reset;
-    if (r->present && r->memory) {
-        volatile uint8_t *at = device_map(paddr(r->address), 1, MAP_READ | MAP_WRITE | MAP_UNCACHED);
-        if (at != NULL) {
-            *at = acpi_machine.reset_value;
-        }
-    } else if (r->present) {
+    if (reset_register != NULL) {
+        *reset_register = acpi_machine.reset_value;
+    } else if (r->present && !r->memory) {
         port_write8((uint16_t)r->address, acpi_machine.reset_value);
     }
     wait(PATIENCE / 10);
 }
 
-enum error arch_restart(void)
+void arch_restart(void)
 {
     reset_by_register();
     port_write8(RESET_CONTROL, 2);
@@ -81,7 +92,6 @@ enum error arch_restart(void)
     wait(PATIENCE / 10);
     port_write8(KEYBOARD_COMMAND, KEYBOARD_RESET);
     wait(PATIENCE / 10);
-    return ERR_UNSUPPORTED;
 }
 
 void arch_emulator_exit(unsigned status)

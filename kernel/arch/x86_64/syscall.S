@@ -6,6 +6,7 @@
  * callee-saved ones as they were. rip is canonical on the way back: user space ends a page below the hole.
  */
 #include "kernel/arch/x86_64/offsets.h"
+#include "syscall_numbers.h"
 
         .text
         .globl syscall_entry
@@ -25,9 +26,16 @@ syscall_entry:
         pushq   %rsi
         pushq   %rdi
         xorl    %ebp, %ebp
-        movq    %rax, %rdi
-        movq    %rsp, %rsi
-        call    syscall_dispatch
+        cmpq    $SYS_COUNT, %rax
+        jae     no_call
+        /* By arithmetic too: a speculated path past the check must not call by a number that fails it. */
+        sbbq    %rdx, %rdx
+        andq    %rdx, %rax
+        movq    %rsp, %rdi
+        cmpb    $0, trace_on
+        jne     traced
+        call    *syscall_decoders(,%rax,8)
+called:
         cmpl    $0, %gs:CPU_PENDING
         jne     pending
 return_to_user:
@@ -43,6 +51,14 @@ return_to_user:
         xorl    %r10d, %r10d
         swapgs
         sysretq
+traced:
+        movq    %rax, %rsi
+        call    syscall_traced
+        jmp     called
+no_call:
+        movl    $ERROR_NO_CALL, %eax
+        xorl    %edx, %edx
+        jmp     called
 pending:
         pushq   %rax
         pushq   %rdx

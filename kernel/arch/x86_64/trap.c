@@ -6,6 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/machine_check.h"
+#include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/smp.h"
 #include "kernel/arch/x86_64/watchdog.h"
@@ -19,6 +20,8 @@
 extern const char user_copy_start[], user_copy_end[], user_copy_fault[];
 
 static void (*device_handlers[256])(void);
+
+bool (*trap_hook)(struct trap_frame *frame);
 
 /* SDM vol. 3A table 6-1. */
 const char *trap_name(uint64_t vector)
@@ -75,6 +78,9 @@ static void user_fault(const struct trap_frame *frame)
 
 static void exception(struct trap_frame *frame)
 {
+    if (trap_hook != NULL && trap_hook(frame)) {
+        return;
+    }
     if (frame->vector == VECTOR_NMI) {
         if (panic_in_progress()) {
             smp_stop_here();
@@ -145,7 +151,35 @@ static void interrupt(const struct trap_frame *frame)
     }
 }
 
-void trap_dispatch(struct trap_frame *frame)
+/* The stack of its own that this address is in, as the number in a gate; 0: none. */
+static unsigned own_stack(uint64_t address)
+{
+    const struct tss *tss = &arch_this_cpu()->arch.tss;
+    for (unsigned i = 1; i <= IST_COUNT; i++) {
+        if (address <= tss->ist[i - 1] && address > tss->ist[i - 1] - INTERRUPT_STACK_SIZE) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Was the handler of an NMI interrupted, by what is handled now, or by what that has interrupted? At the top
+ * of each stack lies what the processor pushed: ss, and before it the interrupted rsp.
+ */
+static bool interrupted_nmi(const struct trap_frame *frame)
+{
+    uint64_t stack = trap_from_user(frame) ? 0 : frame->rsp;
+    for (unsigned i = own_stack(stack), most = IST_COUNT; i != 0 && most > 0; i = own_stack(stack), most--) {
+        if (i == IST_NMI) {
+            return true;
+        }
+        stack = ((const uint64_t *)(uintptr_t)arch_this_cpu()->arch.tss.ist[i - 1])[-2];
+    }
+    return false;
+}
+
+bool trap_dispatch(struct trap_frame *frame)
 {
     bool nested = frame->vector == VECTOR_NMI || frame->vector == VECTOR_MACHINE_CHECK;
     if (frame->vector >= VECTOR_EXCEPTIONS) {
@@ -161,4 +195,5 @@ void trap_dispatch(struct trap_frame *frame)
     if (trap_from_user(frame) && !nested && arch_this_cpu()->pending != 0) {
         thread_before_user();
     }
+    return interrupted_nmi(frame);
 }

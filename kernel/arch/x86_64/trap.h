@@ -42,7 +42,13 @@ bool trap_recover_user_copy(struct trap_frame *frame);
 /* Call handler() for a device vector; one handler a vector, set at boot. */
 void trap_set_handler(unsigned vector, void (*handler)(void));
 
-/* From the assembly. */
-void trap_dispatch(struct trap_frame *frame);
+/* From the assembly. True when the handler of an NMI was interrupted, which must go on without IRET. */
+bool trap_dispatch(struct trap_frame *frame);
+
+/*
+ * For tests of the entry code: gets each exception before anybody else; true when it has dealt with it. NULL
+ * but in a kernel under test. Set before any strikes.
+ */
+extern bool (*trap_hook)(struct trap_frame *frame);
 
 #endif

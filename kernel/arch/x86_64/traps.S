@@ -53,6 +53,7 @@
         .endm
 
         .text
+        .globl trap_common
         .type trap_common, @function
 trap_common:
         cld
@@ -76,10 +77,20 @@ trap_return:
         swapgs
 2:      addq    $16, %rsp                       /* vector and error code */
         iretq
+        .globl trap_common_end
+trap_common_end:
         .size trap_common, . - trap_common
 
-        .type trap_paranoid, @function
-trap_paranoid:
+        /*
+         * In and out for a vector with a stack of its own; each has its copy, so that a breakpoint in one is none in
+         * the others. In C, trap_dispatch answers whether the handler of an NMI was interrupted. Then the way back is
+         * not IRET, which would let the next NMI in, onto the stack that is in use (SDM vol. 3A 6.7.1): rip and rflags
+         * go onto the interrupted stack, which is the kernel's and has no red zone, and are taken from there.
+         */
+        .macro  paranoid name
+        .globl  trap_\name
+        .type   trap_\name, @function
+trap_\name:
         cld
         close_user_memory
         save_registers
@@ -98,26 +109,54 @@ trap_paranoid:
         xorl    %ebp, %ebp
         movq    %rsp, %rdi
         call    trap_dispatch
+        movzbl  %al, %r12d                      /* r12: back into the handler of an NMI */
         movl    $0xc0000101, %ecx
         movq    %rbx, %rdx
         shrq    $32, %rdx
         movl    %ebx, %eax
         wrmsr
+        testl   %r12d, %r12d
+        jnz     8f
         restore_registers
         addq    $16, %rsp
         iretq
-        .size trap_paranoid, . - trap_paranoid
+8:      restore_registers
+        addq    $16, %rsp
+        pushq   %rax                            /* now 8: rip, 24: rflags, 32: rsp */
+        movq    32(%rsp), %rax
+        subq    $16, %rax
+        pushq   8(%rsp)
+        popq    8(%rax)
+        pushq   24(%rsp)
+        popq    (%rax)
+        movq    %rax, 32(%rsp)
+        popq    %rax
+        movq    24(%rsp), %rsp
+        popfq
+        ret
+        .globl  trap_\name\()_end
+trap_\name\()_end:
+        .size trap_\name, . - trap_\name
+        .endm
+
+        paranoid nmi
+        paranoid double_fault
+        paranoid machine_check
+        paranoid debug_in_kernel
 
         /*
          * #DB has a stack of its own because it can strike in the kernel's entry. From user mode it is an exception
          * like any other, which may switch threads, so it moves to the thread's stack. The scratch word of the system
-         * call entry is free: this was user mode.
+         * call entry is free: this was user mode. No load through GS before it is known that it is the kernel's, also
+         * not by speculation.
          */
+        .globl trap_debug
         .type trap_debug, @function
 trap_debug:
         testb   $3, 24(%rsp)
-        jz      trap_paranoid
+        jz      trap_debug_in_kernel
         swapgs
+        lfence
         movq    %rax, %gs:CPU_USER_STACK
         movq    %rsp, %rax
         movq    %gs:CPU_KERNEL_STACK, %rsp
@@ -143,7 +182,7 @@ trap_stubs:
         .balign 16
         .if     vector == 8
         pushq   $vector
-        jmp     trap_paranoid
+        jmp     trap_double_fault
         .elseif (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
         pushq   $vector
         jmp     trap_common
@@ -151,10 +190,14 @@ trap_stubs:
         pushq   $0
         pushq   $vector
         jmp     trap_debug
-        .elseif vector == 2 || vector == 18
+        .elseif vector == 2
         pushq   $0
         pushq   $vector
-        jmp     trap_paranoid
+        jmp     trap_nmi
+        .elseif vector == 18
+        pushq   $0
+        pushq   $vector
+        jmp     trap_machine_check
         .else
         pushq   $0
         pushq   $vector

@@ -6,7 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/registers.h"
-#include "kernel/mm/slab.h"
+#include "kernel/mm/charged.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
@@ -51,11 +51,12 @@ void vectors_setup(void)
 
 enum error arch_thread_user_init(struct thread *thread)
 {
-    uint8_t *state = slab_alloc(&states);
-    if (state == NULL) {
-        return ERR_NO_MEMORY;
+    void *memory;
+    enum error error = charged_slab_alloc_zeroed(thread->object.account, &states, &memory);
+    if (error != ERR_NONE) {
+        return error;
     }
-    memset(state, 0, state_size);
+    uint8_t *state = memory;
     uint16_t fcw = INITIAL_FCW;
     uint32_t mxcsr = INITIAL_MXCSR;
     memcpy(state + FXSAVE_FCW, &fcw, sizeof(fcw));
@@ -67,7 +68,7 @@ enum error arch_thread_user_init(struct thread *thread)
 void arch_thread_user_free(struct thread *thread)
 {
     if (thread->vectors != NULL) {
-        slab_free(&states, thread->vectors);
+        charged_slab_free(thread->object.account, &states, thread->vectors);
         thread->vectors = NULL;
     }
 }

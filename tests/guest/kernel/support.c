@@ -4,6 +4,7 @@
 #include "tests/guest/kernel/support.h"
 
 #include "kernel/ipc/notification.h"
+#include "kernel/mm/account.h"
 
 struct crowd {
     const char *(*body)(unsigned number);
@@ -31,7 +32,7 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
     struct crowd crowd = {.body = body, .left = per_cpu * arch_cpu_count()};
     uint64_t bits;
     uint32_t threads_before = thread_count();
-    EXPECT(notification_make(&crowd.done) == ERR_NONE);
+    EXPECT(notification_make(&kernel_account, &crowd.done) == ERR_NONE);
     for (unsigned i = 0; i < per_cpu * arch_cpu_count(); i++) {
         struct thread *thread;
         EXPECT(thread_create("test", crowd_member, &crowd, i % arch_cpu_count(), &thread) == ERR_NONE);
@@ -43,5 +44,24 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
         EXPECT(thread_preemption_point() == ERR_NONE);
     }
     notification_release(crowd.done);
+    objects_bury();
     return __atomic_load_n(&crowd.wrong, __ATOMIC_RELAXED);
+}
+
+static uint32_t gathered; /* atomic */
+
+static const char *gather(unsigned number)
+{
+    (void)number;
+    uint32_t round = __atomic_fetch_add(&gathered, 1, __ATOMIC_RELAXED) / (2 * arch_cpu_count());
+    while (__atomic_load_n(&gathered, __ATOMIC_RELAXED) < (round + 1) * 2 * arch_cpu_count()) {
+        thread_yield();
+        EXPECT(thread_preemption_point() == ERR_NONE);
+    }
+    return NULL;
+}
+
+const char *test_make_stacks(void)
+{
+    return test_on_all_cpus(2, gather);
 }

@@ -23,6 +23,12 @@
  * wrong. */
 const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned number));
 
+/*
+ * Stacks of ended threads are kept for the next ones. Before counting frames, run two threads for each CPU,
+ * all at once: none returns before all have come. NULL, or what is wrong.
+ */
+const char *test_make_stacks(void);
+
 /* xorshift64*, G. Marsaglia 2003; the state is not 0. */
 static inline uint64_t test_random(uint64_t *state)
 {

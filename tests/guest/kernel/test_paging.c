@@ -160,7 +160,10 @@ SELFTEST(
     "paging: a range maps to what was asked, in the largest leaves, refuses a second time, and goes again")
 {
     paddr_t root;
-    EXPECT(arch_space_create(&root) == ERR_NONE);
+    pfn_t frame;
+    EXPECT(frame_alloc(0, FRAME_PAGE_TABLE, &frame) == ERR_NONE);
+    root = pfn_to_paddr(frame);
+    arch_space_create(root);
     uint64_t at = 4 * GIB - 2 * PAGE_SIZE;
     uint64_t bytes = 4 * MIB + 4 * PAGE_SIZE;
     paddr_t to = paddr(64 * GIB - 2 * PAGE_SIZE);

@@ -5,6 +5,7 @@
 
 #include "kernel/debug/log.h"
 #include "kernel/ipc/notification.h"
+#include "kernel/mm/account.h"
 #include "kernel/sched/sched.h"
 
 #define LOW    100
@@ -153,7 +154,7 @@ SELFTEST(preempts, "scheduler: a wake-up pre-empts a lower thread at once, on th
     unsigned cpu_number = arch_cpu_count() - 1;
     struct worker waiter, self = {0};
     uint64_t least = UINT64_MAX;
-    EXPECT(notification_make(&bell) == ERR_NONE);
+    EXPECT(notification_make(&kernel_account, &bell) == ERR_NONE);
     be(PRIORITY_HIGHEST);
     EXPECT(worker_make(&waiter, answer, HIGH, cpu_number));
     waiter.other = &self;
@@ -310,13 +311,23 @@ SELFTEST(lending_ends, "scheduler: the end of a thread takes back what it lends,
     return NULL;
 }
 
+static enum error set_budget(struct thread *thread, uint64_t period, uint64_t quantum)
+{
+    struct budget *fresh;
+    enum error error = thread_budget_prepare(thread, &fresh);
+    if (error == ERR_NONE) {
+        thread_budget_commit(thread, fresh, period, quantum);
+    }
+    return error;
+}
+
 SELFTEST(budget,
          "scheduler: a budget leaves the rest of the time to lower threads, and all of it to nobody else")
 {
     struct worker high, low;
     be(PRIORITY_HIGHEST);
     EXPECT(worker_make(&high, spin, HIGH, 0));
-    EXPECT(thread_set_budget(high.thread, 20 * MS, 5 * MS) == ERR_NONE);
+    EXPECT(set_budget(high.thread, 20 * MS, 5 * MS) == ERR_NONE);
     thread_start(high.thread);
     EXPECT(comes(&high.count, 1));
     uint64_t start = arch_clock();
@@ -329,7 +340,7 @@ SELFTEST(budget,
     sleep_ms(600);
     uint64_t high_time = thread_run_time(high.thread) - high_before;
     uint64_t low_time = thread_run_time(low.thread);
-    EXPECT(thread_set_budget(high.thread, 0, 0) == ERR_NONE);
+    EXPECT(set_budget(high.thread, 0, 0) == ERR_NONE);
     sleep_ms(30);
     uint64_t low_then = count_of(&low);
     sleep_ms(50);

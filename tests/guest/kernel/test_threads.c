@@ -4,6 +4,7 @@
 #include "tests/guest/kernel/support.h"
 
 #include "kernel/ipc/notification.h"
+#include "kernel/mm/account.h"
 
 static uint64_t seen[CPU_MAX];
 
@@ -105,7 +106,7 @@ static const char *play(unsigned number)
 
 SELFTEST(ping_pong, "notifications: pairs of threads on all CPUs lose no wake-up in thousands of exchanges")
 {
-    EXPECT(notification_make(&ball) == ERR_NONE);
+    EXPECT(notification_make(&kernel_account, &ball) == ERR_NONE);
     const char *wrong = arch_cpu_count() <= 32 ? test_on_all_cpus(2, play) : NULL;
     notification_release(ball);
     return wrong;
@@ -116,7 +117,7 @@ SELFTEST(timeout,
 {
     struct notification *n;
     uint64_t bits = 1;
-    EXPECT(notification_make(&n) == ERR_NONE);
+    EXPECT(notification_make(&kernel_account, &n) == ERR_NONE);
     EXPECT(notification_wait(n, 4, arch_clock() + 1000000, &bits) == ERR_TIMED_OUT);
     EXPECT(bits == 0);
     notification_signal(n, 6);
@@ -130,7 +131,7 @@ static const char *race_deadline(unsigned number)
 {
     struct notification *n;
     uint64_t random = number + 3;
-    EXPECT(notification_make(&n) == ERR_NONE);
+    EXPECT(notification_make(&kernel_account, &n) == ERR_NONE);
     for (unsigned i = 0; i < 200; i++) {
         uint64_t bits = 0;
         enum error error = notification_wait(n, 1, arch_clock() + test_random(&random) % 20000, &bits);

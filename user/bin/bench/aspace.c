@@ -20,7 +20,7 @@ struct range {
 static bool create(void *context)
 {
     struct range *range = context;
-    return sys_memory_create(range->pages * PAGE_SIZE, &range->memory) == ERR_NONE;
+    return sys_memory_create(0, range->pages * PAGE_SIZE, &range->memory) == ERR_NONE;
 }
 
 static bool destroy(void *context)

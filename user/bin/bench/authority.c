@@ -30,12 +30,27 @@ static bool signal_call(void *context)
     return sys_notification_signal(*(const uint32_t *)context, 1) == ERR_NONE;
 }
 
+static bool duplicate_close(void *context)
+{
+    uint32_t copy;
+    return sys_handle_duplicate(*(const uint32_t *)context, RIGHT_SIGNAL, &copy) == ERR_NONE &&
+           sys_handle_close(copy) == ERR_NONE;
+}
+
+static bool create_destroy(void *context)
+{
+    uint32_t notification;
+    (void)context;
+    return sys_notification_create(0, &notification) == ERR_NONE &&
+           sys_handle_close(notification) == ERR_NONE;
+}
+
 void area_authority(void)
 {
     uint32_t memory;
     uint32_t notification;
-    if (sys_memory_create(PAGE_SIZE, &memory) != ERR_NONE ||
-        sys_notification_create(&notification) != ERR_NONE) {
+    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+        sys_notification_create(0, &notification) != ERR_NONE) {
         program_fail("authority: no memory for its objects");
     }
     measure_row("authority.null-call", &(struct measure){.operation = null_call, .tries = TRIES});
@@ -44,6 +59,9 @@ void area_authority(void)
                 &(struct measure){.operation = size_call, .context = &memory, .tries = TRIES});
     measure_row("authority.notification-signal",
                 &(struct measure){.operation = signal_call, .context = &notification, .tries = TRIES});
+    measure_row("authority.duplicate-close",
+                &(struct measure){.operation = duplicate_close, .context = &notification, .tries = TRIES});
+    measure_row("authority.create-destroy", &(struct measure){.operation = create_destroy, .tries = TRIES});
     sys_handle_close(memory);
     sys_handle_close(notification);
 }

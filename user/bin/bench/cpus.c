@@ -90,7 +90,8 @@ static void measure_round_trip(void)
 {
     struct pair pair;
     stop = false;
-    if (sys_notification_create(&pair.there) != ERR_NONE || sys_notification_create(&pair.back) != ERR_NONE) {
+    if (sys_notification_create(0, &pair.there) != ERR_NONE ||
+        sys_notification_create(0, &pair.back) != ERR_NONE) {
         program_fail("cpus: no memory for notifications");
     }
     struct thread *thread = start(answer, &pair);
@@ -175,13 +176,13 @@ static void measure_yield_in_crowd(void)
 {
     uint32_t memory;
     uint64_t where;
-    if (sys_memory_create(READY_SIZE, &memory) != ERR_NONE ||
+    if (sys_memory_create(0, READY_SIZE, &memory) != ERR_NONE ||
         sys_memory_map(startup->self, memory, 0, 0, READY_SIZE, ACCESS_READ | ACCESS_WRITE, &where) !=
             ERR_NONE) {
         program_fail("cpus: no memory for a stack");
     }
     uint32_t task;
-    if (sys_task_create("crowd", 5, &task) != ERR_NONE || sys_task_ceiling(task, 100) != ERR_NONE) {
+    if (sys_task_create(0, "crowd", 5, &task) != ERR_NONE || sys_task_ceiling(task, 100) != ERR_NONE) {
         program_fail("cpus: no task for a crowd");
     }
     for (unsigned i = 0; i < READY; i++) {
@@ -284,7 +285,7 @@ static void measure_yield_to_task(void)
     static const char *const argv[] = {"bench", "yield"};
     struct bundle bundle;
     struct bundle_member program;
-    if (sys_memory_create(4096, &memory) != ERR_NONE || bundle_map(&bundle) != ERR_NONE ||
+    if (sys_memory_create(0, 4096, &memory) != ERR_NONE || bundle_map(&bundle) != ERR_NONE ||
         bundle_find(&bundle, "bin/bench", 9, &program) != ERR_NONE) {
         program_fail("cpus: no program for a second task");
     }

@@ -19,7 +19,7 @@ static bool create_destroy(void *context)
 {
     uint32_t task;
     (void)context;
-    return sys_task_create("bench", 5, &task) == ERR_NONE && sys_task_kill(task, 0) == ERR_NONE &&
+    return sys_task_create(0, "bench", 5, &task) == ERR_NONE && sys_task_kill(task, 0) == ERR_NONE &&
            sys_handle_close(task) == ERR_NONE;
 }
 
@@ -59,7 +59,7 @@ static void measure_start_exit(void)
         error = bundle_find(&bundle, path, strlen(path), &member);
     }
     if (error == ERR_NONE) {
-        error = sys_notification_create(&program.ended);
+        error = sys_notification_create(0, &program.ended);
     }
     if (error != ERR_NONE) {
         program_fail("programs: cannot read %s: %s", path, error_text(error));

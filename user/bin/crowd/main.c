@@ -51,7 +51,7 @@ static uint64_t stacks_make(uint64_t count)
 {
     uint32_t memory;
     uint64_t where = 0;
-    enum error error = sys_memory_create(count * STACK_BYTES, &memory);
+    enum error error = sys_memory_create(0, count * STACK_BYTES, &memory);
     if (error == ERR_NONE) {
         error = sys_memory_map(startup->self, memory, 0, 0, count * STACK_BYTES, ACCESS_READ | ACCESS_WRITE,
                                &where);
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     uint64_t before = free_memory();
     uint64_t stacks = stacks_make(count);
     uint64_t number;
-    if (sys_notification_create(&gate) != ERR_NONE) {
+    if (sys_notification_create(0, &gate) != ERR_NONE) {
         program_fail("no memory for the gate");
     }
     for (uint64_t i = 0; i < count; i++) {

@@ -55,7 +55,7 @@ static struct worker *add(const char *name, void (*body)(struct worker *worker))
     worker->name = name;
     worker->body = body;
     worker->random = soak_count * 0x9e3779b97f4a7c15u;
-    if (sys_notification_create(&worker->notification) != ERR_NONE) {
+    if (sys_notification_create(0, &worker->notification) != ERR_NONE) {
         program_fail("no memory for its notifications");
     }
     return worker;

@@ -149,7 +149,7 @@ void soak_maps(struct worker *worker)
     uint32_t memory;
     uint64_t where;
     uint64_t bytes = (1 + soak_random(worker, 16)) * PAGE_SIZE;
-    if (sys_memory_create(bytes, &memory) != ERR_NONE) {
+    if (sys_memory_create(0, bytes, &memory) != ERR_NONE) {
         soak_wrong(worker, "no memory");
         return;
     }

@@ -7,8 +7,7 @@
 #include "user/libq/errors.h"
 #include "user/libq/program.h"
 
-#define NOWHERE      0x0000600000000000ull /* nothing in this program is mapped near */
-#define HANDLES_MOST 65536u
+#define NOWHERE 0x0000600000000000ull /* nothing in this program is mapped near */
 
 /* One call with this memory; the length is what it takes. */
 static enum error write_console(uint64_t at, uint64_t bytes)
@@ -26,7 +25,7 @@ static enum error read_console(uint64_t at, uint64_t bytes)
 static enum error create_task(uint64_t at, uint64_t bytes)
 {
     uint32_t task;
-    return sys_task_create((const void *)at, bytes < 32 ? bytes : 32, &task);
+    return sys_task_create(0, (const void *)at, bytes < 32 ? bytes : 32, &task);
 }
 
 static enum error write_log(uint64_t at, uint64_t bytes)
@@ -108,7 +107,7 @@ static bool memory_that_ends_too_early_is_refused(void)
 {
     uint32_t memory;
     uint64_t at;
-    CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
     CHECK_OK(sys_memory_map(startup->self, memory, 0, NOWHERE, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &at));
     CHECK_EQUAL(at, NOWHERE);
     for (size_t i = 0; i < sizeof user_calls / sizeof user_calls[0]; i++) {
@@ -138,10 +137,10 @@ static bool the_kernel_does_not_write_to_read_only_memory(void)
 static bool a_refused_task_name_takes_no_handle(void)
 {
     uint32_t notification;
-    for (unsigned i = 0; i < HANDLES_MOST; i++) {
+    for (unsigned i = 0; i <= HANDLES_MOST; i++) {
         CHECK_ERROR(create_task(NOWHERE, 8), ERR_BAD_ADDRESS);
     }
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_handle_close(notification));
     return true;
 }

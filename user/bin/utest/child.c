@@ -1,8 +1,11 @@
 /* The modes of a child: what it does between its start and its end. */
 #include "lib/text.h"
+#include "lib/units.h"
 #include "syscalls.h"
 #include "user/bin/utest/children.h"
+#include "user/bin/utest/scenes.h"
 #include "user/libq/clock.h"
+#include "user/libq/heap.h"
 #include "user/libq/program.h"
 #include "user/libq/thread.h"
 
@@ -40,7 +43,7 @@ static int mode_wait(const char *argument)
     uint32_t notification;
     uint64_t bits;
     (void)argument;
-    if (sys_notification_create(&notification) != ERR_NONE) {
+    if (sys_notification_create(0, &notification) != ERR_NONE) {
         return 2;
     }
     shared()->answer = 1;
@@ -92,6 +95,28 @@ static int mode_step(const char *argument)
     return 0;
 }
 
+/* Makes a system call with the very last bytes that can be mapped: the way back leads to the first that
+ * cannot. */
+static int mode_edge(const char *argument)
+{
+    static const uint8_t code[] = {0x31, 0xc0, 0x0f, 0x05}; /* xor %eax, %eax; syscall */
+    const uint64_t last = USER_HIGHEST - sizeof code;
+    uint32_t memory;
+    uint64_t here, there;
+    (void)argument;
+    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+        sys_memory_map(startup->self, memory, 0, 0, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &here) !=
+            ERR_NONE ||
+        sys_memory_unmap(startup->self, CLOCK_PAGE_AT) != ERR_NONE || /* which is there */
+        sys_memory_map(startup->self, memory, 0, USER_HIGHEST - PAGE_SIZE, PAGE_SIZE,
+                       ACCESS_READ | ACCESS_EXECUTE, &there) != ERR_NONE) {
+        return 2;
+    }
+    memcpy((void *)(here + PAGE_SIZE - sizeof code), code, sizeof code);
+    ((void (*)(void))last)();
+    return 0;
+}
+
 /* Every selector that user code may load, in every segment register that it may load. */
 static int mode_segments(const char *argument)
 {
@@ -112,6 +137,79 @@ static int mode_segments(const char *argument)
         }
     }
     return 0;
+}
+
+/* Fills its table of handles, and finds every way to get one more refused; with one closed, one more is
+ * given. */
+static int mode_fill(const char *argument)
+{
+    uint32_t self = startup->self, first = 0, last = 0, count = 0;
+    enum error error;
+    (void)argument;
+    while ((error = sys_handle_duplicate(self, RIGHT_READ, &last)) == ERR_NONE) {
+        first = first == 0 ? last : first;
+        count++;
+    }
+    bool refused = error == ERR_LIMIT && sys_memory_create(0, PAGE_SIZE, &last) == ERR_LIMIT &&
+                   sys_notification_create(0, &last) == ERR_LIMIT &&
+                   sys_task_create(0, "full", 4, &last) == ERR_LIMIT;
+    bool most = count <= HANDLES_MOST && (count > HANDLES_MOST - 8 || syscall_lack != 0);
+    return refused && most && sys_handle_close(first) == ERR_NONE &&
+                   sys_memory_create(0, PAGE_SIZE, &last) == ERR_NONE
+               ? 0
+               : 1;
+}
+
+static void sleep_for_ever(void *argument)
+{
+    (void)argument;
+    sys_thread_sleep(DEADLINE_NEVER);
+}
+
+/* Takes one more of a kind of thing. */
+static enum error take_one(const char *kind)
+{
+    uint32_t handle;
+    uint64_t where;
+    if (text_equal(kind, "handles")) {
+        return sys_handle_duplicate(startup->self, RIGHT_READ, &handle);
+    }
+    if (text_equal(kind, "objects")) {
+        return sys_notification_create(0, &handle);
+    }
+    if (text_equal(kind, "tasks")) {
+        return sys_task_create(0, "greedy", 6, &handle);
+    }
+    if (text_equal(kind, "threads")) {
+        struct thread *thread = heap_allocate(sizeof *thread);
+        return thread == NULL ? ERR_LIMIT : thread_create(thread, sleep_for_ever, NULL);
+    }
+    if (text_equal(kind, "accounts")) {
+        return sys_task_create(0, "no right", 8, &handle) == ERR_NONE &&
+                       sys_account_create(startup->account, 1, 1, "greedy", 6, &handle) == ERR_NO_RIGHT
+                   ? ERR_NONE
+                   : ERR_LIMIT;
+    }
+    enum error error = sys_memory_create(0, 8 * PAGE_SIZE, &handle);
+    return error == ERR_NONE && text_equal(kind, "mappings")
+               ? sys_memory_map(startup->self, handle, 0, 0, PAGE_SIZE, ACCESS_READ, &where)
+               : error;
+}
+
+/* Takes all that it can get, and goes on asking. */
+static int mode_greedy(const char *kind)
+{
+    for (;;) {
+        if (take_one(kind) != ERR_NONE) {
+            atomic_fetch_add(&shared()->answer, 1);
+        }
+    }
+}
+
+/* A call that ends the caller, with its first allocation failing. */
+static int mode_armed(const char *argument)
+{
+    return sys_system_control(shared()->other, ACTION_FAIL, 1) == ERR_NONE ? scene_child(argument) : 2;
 }
 
 static void crowd_member(void *argument)
@@ -145,23 +243,24 @@ static int mode_crowd(const char *argument)
     return 7;
 }
 
+static int mode_entry(const char *argument)
+{
+    (void)argument;
+    return entry_run();
+}
+
 int child_main(const char *mode, const char *argument)
 {
     static const struct {
         const char *name;
         int (*function)(const char *argument);
     } modes[] = {
-        {"exit", mode_exit},
-        {"spin", mode_spin},
-        {"sleep", mode_sleep},
-        {"wait", mode_wait},
-        {"answer", mode_answer},
-        {"signal", mode_signal},
-        {"write", mode_write},
-        {"step", mode_step},
-        {"segments", mode_segments},
-        {"crowd", mode_crowd},
-        {"thread-exit", mode_thread_exit},
+        {"exit", mode_exit},    {"spin", mode_spin},     {"sleep", mode_sleep},
+        {"wait", mode_wait},    {"answer", mode_answer}, {"signal", mode_signal},
+        {"write", mode_write},  {"step", mode_step},     {"segments", mode_segments},
+        {"crowd", mode_crowd},  {"fill", mode_fill},     {"greedy", mode_greedy},
+        {"scene", scene_child}, {"armed", mode_armed},   {"thread-exit", mode_thread_exit},
+        {"entry", mode_entry},  {"edge", mode_edge},
     };
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (text_equal(modes[i].name, mode)) {

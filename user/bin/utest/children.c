@@ -18,12 +18,12 @@ enum error children_open(void)
 }
 
 /* One page, seen here and by the child; its handle is not kept. */
-static enum error share_page(struct child *child)
+static enum error share_page(struct child *child, uint32_t account)
 {
     uint32_t memory;
     uint64_t here;
     uint64_t there;
-    enum error error = sys_memory_create(PAGE_SIZE, &memory);
+    enum error error = sys_memory_create(account, PAGE_SIZE, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -39,11 +39,17 @@ static enum error share_page(struct child *child)
 
 static enum error watch(struct child *child)
 {
-    enum error error = sys_notification_create(&child->ended);
+    enum error error = sys_notification_create(0, &child->ended);
     return error == ERR_NONE ? sys_task_watch(child->process.task, child->ended, 1) : error;
 }
 
 enum error child_create(struct child *child, const char *program, const char *mode, const char *argument)
+{
+    return child_create_in(child, 0, program, mode, argument);
+}
+
+enum error child_create_in(struct child *child, uint32_t account, const char *program, const char *mode,
+                           const char *argument)
 {
     char path[64];
     struct bundle_member member;
@@ -62,12 +68,13 @@ enum error child_create(struct child *child, const char *program, const char *mo
         .image_bytes = member.size,
         .argc = is_self ? 4 : 2,
         .argv = is_self ? child_argv : fault_argv,
+        .account = {account, RIGHT_READ | RIGHT_CHARGE},
     };
     error = process_create(&request, &child->process);
     if (error != ERR_NONE) {
         return error;
     }
-    error = share_page(child);
+    error = share_page(child, account);
     if (error == ERR_NONE) {
         error = watch(child);
     }

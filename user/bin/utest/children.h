@@ -35,6 +35,11 @@ enum error children_open(void) MUST_CHECK;
 enum error child_create(struct child *child, const char *program, const char *mode,
                         const char *argument) MUST_CHECK;
 
+/* The same in an account, a handle with the rights to charge and to transfer; the child gets the right to
+ * charge. */
+enum error child_create_in(struct child *child, uint32_t account, const char *program, const char *mode,
+                           const char *argument) MUST_CHECK;
+
 enum error child_run(struct child *child) MUST_CHECK;
 
 /* Wait for its end, a minute at most, and take its status. */
@@ -49,5 +54,9 @@ enum error child_complete(const char *program, const char *mode, const char *arg
 
 /* What a child does in its mode; the exit status. */
 int child_main(const char *mode, const char *argument);
+
+/* The mode that enters the kernel in all ways; for a kernel that lets programs step (tests/guest/entry.py).
+ */
+int entry_run(void);
 
 #endif

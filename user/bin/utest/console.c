@@ -15,7 +15,7 @@ static bool a_write_says_how_much_it_wrote(void)
 
 static bool the_longest_write_is_taken_whole(void)
 {
-    static char text[65536];
+    static char text[4096];
     uint64_t written = 0;
     memset(text, '\r', sizeof text); /* shows nothing */
     text[sizeof text - 1] = '\n';

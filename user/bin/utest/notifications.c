@@ -17,7 +17,7 @@ static bool bits_gather_until_they_are_taken(void)
 {
     uint32_t notification;
     uint64_t bits;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_notification_signal(notification, 1));
     CHECK_OK(sys_notification_signal(notification, 1ull << 63));
     CHECK_OK(sys_notification_signal(notification, 1));
@@ -32,7 +32,7 @@ static bool a_wait_takes_only_the_bits_of_its_mask(void)
 {
     uint32_t notification;
     uint64_t bits;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_notification_signal(notification, 0xff));
     CHECK_OK(sys_notification_wait(notification, 0xf00f, 0, &bits));
     CHECK_EQUAL(bits, 0x0f);
@@ -47,7 +47,7 @@ static bool signalling_no_bits_wakes_nobody(void)
 {
     uint32_t notification;
     uint64_t bits;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_notification_signal(notification, 0));
     CHECK_ERROR(sys_notification_wait(notification, ALL, 0, &bits), ERR_TIMED_OUT);
     CHECK_OK(sys_handle_close(notification));
@@ -58,7 +58,7 @@ static bool a_wait_ends_at_its_deadline(void)
 {
     uint32_t notification;
     uint64_t bits;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     for (uint64_t time = MILLISECOND; time <= 20 * MILLISECOND; time += 19 * MILLISECOND) {
         uint64_t deadline = clock_after(time);
         CHECK_ERROR(sys_notification_wait(notification, ALL, deadline, &bits), ERR_TIMED_OUT);
@@ -98,8 +98,8 @@ static bool play(uint64_t first_cpu, uint64_t second_cpu)
     struct thread thread;
     uint64_t bits;
     pair = (struct pair){.cpu = second_cpu};
-    CHECK_OK(sys_notification_create(&pair.there));
-    CHECK_OK(sys_notification_create(&pair.back));
+    CHECK_OK(sys_notification_create(0, &pair.there));
+    CHECK_OK(sys_notification_create(0, &pair.back));
     CHECK_OK(sys_thread_affinity(first_cpu));
     CHECK_OK(thread_create(&thread, answer, &pair));
     uint64_t enough = clock_after(ENOUGH);
@@ -154,8 +154,8 @@ static bool a_signal_at_the_deadline_is_not_lost(void)
     struct thread thread;
     uint64_t bits;
     pair = (struct pair){0};
-    CHECK_OK(sys_notification_create(&pair.there));
-    CHECK_OK(sys_notification_create(&pair.back));
+    CHECK_OK(sys_notification_create(0, &pair.there));
+    CHECK_OK(sys_notification_create(0, &pair.back));
     CHECK_OK(thread_create(&thread, signal_at, &pair));
     for (unsigned i = 0; i < 200; i++) {
         CHECK_OK(sys_notification_signal(pair.there, 1));
@@ -191,7 +191,7 @@ static bool each_waiter_is_woken_by_its_own_bits(void)
 {
     static struct waiter waiters[4];
     uint32_t notification;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     for (unsigned i = 0; i < 4; i++) {
         waiters[i] = (struct waiter){.notification = notification, .mask = 1ull << i};
         CHECK_OK(thread_create(&waiters[i].thread, wait_once, &waiters[i]));
@@ -214,7 +214,7 @@ static bool a_bit_is_taken_by_one_waiter_only(void)
     static struct waiter waiters[4];
     uint32_t notification;
     unsigned woken = 0;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     for (unsigned i = 0; i < 4; i++) {
         waiters[i] = (struct waiter){.notification = notification, .mask = 1};
         CHECK_OK(thread_create(&waiters[i].thread, wait_once, &waiters[i]));
@@ -234,7 +234,7 @@ static bool closing_the_handle_under_a_waiter_does_no_harm(void)
 {
     static struct waiter waiter;
     waiter = (struct waiter){.mask = 1};
-    CHECK_OK(sys_notification_create(&waiter.notification));
+    CHECK_OK(sys_notification_create(0, &waiter.notification));
     CHECK_OK(thread_create(&waiter.thread, wait_once, &waiter));
     CHECK_OK(sys_thread_sleep(clock_after(20 * MILLISECOND)));
     CHECK_OK(sys_handle_close(waiter.notification));

@@ -14,7 +14,7 @@
 #define FAULTS      30 /* each is a line of the log */
 #define SETTLE      (5 * SECOND)
 #define EXHAUSTIBLE (2 * GIB)
-#define SPARE       96  /* single pages that are given back one by one */
+#define SPARE       128 /* single pages that are given back one by one */
 #define HOGS        512 /* what is left can be in many pieces */
 #define PLACE       0x0000200000000000ull
 
@@ -110,7 +110,7 @@ static bool map_and_unmap(void)
 {
     uint32_t memory;
     uint64_t where;
-    CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
     for (uint64_t i = 1; i < 8; i++) {
         CHECK_OK(sys_memory_map(startup->self, memory, 0, PLACE + i * GIB, PAGE_SIZE, ACCESS_READ, &where));
     }
@@ -164,14 +164,14 @@ static bool siege_begin(struct siege *siege)
 {
     *siege = (struct siege){0};
     for (; siege->spares < SPARE; siege->spares++) {
-        CHECK_OK(sys_memory_create(PAGE_SIZE, &siege->spare[siege->spares]));
+        CHECK_OK(sys_memory_create(0, PAGE_SIZE, &siege->spare[siege->spares]));
     }
     for (uint64_t bytes = EXHAUSTIBLE; bytes >= PAGE_SIZE && siege->count < HOGS;) {
-        enum error error = sys_memory_create(bytes, &siege->hogs[siege->count]);
+        enum error error = sys_memory_create(0, bytes, &siege->hogs[siege->count]);
         if (error == ERR_NONE) {
             siege->count++;
         } else {
-            CHECK_ERROR(error, ERR_NO_MEMORY);
+            CHECK_ERROR(error, ERR_LIMIT);
             bytes /= 2;
         }
     }
@@ -197,11 +197,11 @@ static bool take_all_and_give_back(void)
     if (!siege_begin(&siege)) {
         return false;
     }
-    CHECK_ERROR(sys_memory_create(PAGE_SIZE, &memory), ERR_NO_MEMORY);
+    CHECK_ERROR(sys_memory_create(0, PAGE_SIZE, &memory), ERR_LIMIT);
     return siege_end(&siege);
 }
 
-#define CHAIN 1000
+#define CHAIN 800
 
 /* Tasks of which each holds the only handle to the one before: closing the last handle frees them all. */
 static bool a_long_chain_of_tasks_goes_with_its_last_handle(void)
@@ -211,7 +211,7 @@ static bool a_long_chain_of_tasks_goes_with_its_last_handle(void)
     for (unsigned round = 0; round < 2; round++) {
         before = free_memory();
         for (unsigned i = 0; i < CHAIN; i++) {
-            CHECK_OK(sys_task_create("link", 4, &next));
+            CHECK_OK(sys_task_create(0, "link", 4, &next));
             if (last != 0) {
                 CHECK_OK(sys_handle_copy(next, last, RIGHT_ALL, &copy));
                 CHECK_OK(sys_handle_close(last));
@@ -258,7 +258,7 @@ static bool a_start_without_memory_fails_and_takes_nothing(void)
         if (started) {
             child_discard(&child);
         } else {
-            CHECK_ERROR(error, ERR_NO_MEMORY);
+            CHECK_ERROR(error, ERR_LIMIT);
             refused++;
         }
         if (!settles_at(left)) {

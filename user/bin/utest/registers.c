@@ -3,6 +3,7 @@
 #include "lib/text.h"
 #include "syscalls.h"
 #include "user/bin/utest/children.h"
+#include "user/bin/utest/registers.h"
 #include "user/bin/utest/test.h"
 #include "user/libq/clock.h"
 #include "user/libq/pages.h"
@@ -11,17 +12,8 @@
 
 enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15, RFLAGS, REGISTERS };
 
-#define FLAG_CARRY     (1u << 0)
-#define FLAG_PARITY    (1u << 2)
-#define FLAG_SIGN      (1u << 7)
-#define FLAG_INTERRUPT (1u << 9)
-#define FLAG_DIRECTION (1u << 10)
-#define FLAG_OVERFLOW  (1u << 11)
-#define FLAG_IOPL      (3u << 12)
-#define FLAG_NESTED    (1u << 14)
-#define FLAG_ID        (1u << 21)
-#define FLAGS_STATUS   0x8d5u /* carry, parity, adjust, zero, sign, overflow */
-#define FLAGS_START    0x202u /* interrupts, and the bit that is always set */
+#define FLAGS_STATUS 0x8d5u /* carry, parity, adjust, zero, sign, overflow */
+#define FLAGS_START  0x202u /* interrupts, and the bit that is always set */
 
 #define FRESH_MXCSR 48
 #define FRESH_DONE  49
@@ -29,7 +21,6 @@ enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, 
 #define MXCSR_START 0x1f80u
 
 void registers_call(const uint64_t before[REGISTERS], uint64_t after[REGISTERS]);
-uint64_t registers_flags(uint64_t flags);
 void registers_fresh(void);
 void registers_return(void); /* where registers_call goes on after its call */
 
@@ -46,7 +37,7 @@ static void call_filled(uint64_t number, uint64_t first, uint64_t second, uint64
     registers_call(before, after);
 }
 
-static bool check_clean(uint64_t number, uint64_t first, uint64_t second, enum error expected, bool result)
+bool registers_clean(uint64_t number, uint64_t first, uint64_t second, enum error expected, bool result)
 {
     static const unsigned kept[] = {RBX, RBP, R12, R13, R14, R15};
     static const unsigned cleared[] = {RSI, RDI, R8, R9, R10};
@@ -68,27 +59,34 @@ static bool check_clean(uint64_t number, uint64_t first, uint64_t second, enum e
 
 static bool a_call_clears_its_registers_and_keeps_the_others(void)
 {
-    return check_clean(SYS_NULL, 1, 2, ERR_NONE, false) &&
-           check_clean(SYS_CLOCK_READ, 1, 2, ERR_NONE, true) &&
-           check_clean(SYS_THREAD_YIELD, 1, 2, ERR_NONE, false);
+    return registers_clean(SYS_NULL, 1, 2, ERR_NONE, false) &&
+           registers_clean(SYS_CLOCK_READ, 1, 2, ERR_NONE, true) &&
+           registers_clean(SYS_THREAD_YIELD, 1, 2, ERR_NONE, false);
 }
 
 static bool a_call_that_waits_clears_its_registers_and_keeps_the_others(void)
 {
-    return check_clean(SYS_THREAD_SLEEP, clock_after(5 * MILLISECOND), 2, ERR_NONE, false);
+    return registers_clean(SYS_THREAD_SLEEP, clock_after(5 * MILLISECOND), 2, ERR_NONE, false);
 }
 
 static bool a_refused_call_clears_its_registers_and_keeps_the_others(void)
 {
-    return check_clean(SYS_HANDLE_CLOSE, 0, 2, ERR_BAD_HANDLE, false) &&
-           check_clean(SYS_COUNT, 1, 2, ERR_NO_CALL, false) && check_clean(~0ull, 1, 2, ERR_NO_CALL, false) &&
-           check_clean(SYS_TASK_KILL, startup->self, ~0ull, ERR_BAD_ARGUMENT, false);
+    return registers_clean(SYS_HANDLE_CLOSE, 0, 2, ERR_BAD_HANDLE, false) &&
+           registers_clean(SYS_COUNT, 1, 2, ERR_NO_CALL, false) &&
+           registers_clean(~0ull, 1, 2, ERR_NO_CALL, false) &&
+           registers_clean(SYS_TASK_KILL, startup->self, ~0ull, ERR_BAD_ARGUMENT, false);
 }
 
 static bool flags_come_back_as_they_were(void)
 {
-    static const uint64_t all[] = {
-        0, FLAG_CARRY, FLAG_SIGN | FLAG_PARITY, FLAG_DIRECTION, FLAG_OVERFLOW, FLAG_NESTED, FLAG_ID};
+    static const uint64_t all[] = {0,
+                                   FLAG_CARRY,
+                                   FLAG_SIGN | FLAG_PARITY,
+                                   FLAG_DIRECTION,
+                                   FLAG_OVERFLOW,
+                                   FLAG_NESTED,
+                                   FLAG_ALIGNMENT,
+                                   FLAG_ID};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         uint64_t flags = registers_flags(all[i]);
         CHECK((flags & all[i]) == all[i]);
@@ -124,6 +122,18 @@ static bool a_single_step_over_a_call_ends_only_the_one_who_does_it(void)
     CHECK_OK(child_complete("utest", "step", "", &status));
     CHECK_EQUAL(status.end, END_FAULT);
     CHECK_EQUAL(status.vector, 1);
+    return true;
+}
+
+/* Above lies one page that is never mapped, and then the addresses that are not canonical. */
+static bool a_call_at_the_end_of_user_space_returns_in_user_mode(void)
+{
+    struct task_status status = {0};
+    CHECK_OK(child_complete("utest", "edge", "", &status));
+    CHECK_EQUAL(status.end, END_FAULT);
+    CHECK_EQUAL(status.vector, 14);
+    CHECK_EQUAL(status.address, USER_HIGHEST);
+    CHECK_EQUAL(status.instruction, USER_HIGHEST);
     return true;
 }
 
@@ -170,6 +180,7 @@ static const struct test tests[] = {
     TEST(flags_come_back_as_they_were),
     TEST(the_kernel_does_not_see_the_callers_direction),
     TEST(a_single_step_over_a_call_ends_only_the_one_who_does_it),
+    TEST(a_call_at_the_end_of_user_space_returns_in_user_mode),
     TEST(segment_registers_can_be_loaded_without_harm),
     TEST(a_new_thread_finds_clean_registers),
 };

@@ -128,7 +128,7 @@ static bool a_kill_ends_a_thread_in_whatever_state_it_is(void)
     uint32_t notification;
     _Atomic uint64_t count = 0;
     stop = false;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(thread_prepare(&threads[0], count_on, &count));
     CHECK_OK(thread_create(&threads[1], count_on, &count));
     CHECK_OK(thread_create(&threads[2], wait_for_ever, &notification));
@@ -222,7 +222,7 @@ static bool priorities_above_the_ceiling_are_refused(void)
     uint32_t self;
     uint32_t task;
     CHECK_OK(sys_thread_self(&self));
-    CHECK_OK(sys_task_create("ceiling", 7, &task));
+    CHECK_OK(sys_task_create(0, "ceiling", 7, &task));
     CHECK_OK(sys_task_ceiling(task, 50));
     CHECK_ERROR(sys_thread_priority(self, 256), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_ceiling(task, 256), ERR_BAD_ARGUMENT);

@@ -32,7 +32,7 @@ static bool the_memory_figures_follow_what_is_taken(void)
     struct system_memory after;
     uint32_t memory;
     CHECK_OK(system_record(TOPIC_MEMORY, 0, &before, sizeof before));
-    CHECK_OK(sys_memory_create(MIB, &memory));
+    CHECK_OK(sys_memory_create(0, MIB, &memory));
     CHECK_OK(system_record(TOPIC_MEMORY, 0, &after, sizeof after));
     CHECK_EQUAL(after.user - before.user, MIB);
     CHECK(before.free - after.free >= MIB);
@@ -163,7 +163,7 @@ static bool what_the_heap_has_follows_what_is_made(void)
     struct system_slab slab;
     uint32_t notification;
     CHECK(find_slab("notification", &before));
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK(find_slab("notification", &slab));
     CHECK_EQUAL(slab.in_use, before.in_use + 1);
     CHECK_EQUAL(slab.used, slab.in_use * slab.bytes);

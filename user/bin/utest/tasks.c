@@ -100,7 +100,7 @@ static bool a_task_without_threads_can_be_killed(void)
 {
     struct task_status status = {0};
     uint32_t task;
-    CHECK_OK(sys_task_create("empty", 5, &task));
+    CHECK_OK(sys_task_create(0, "empty", 5, &task));
     CHECK_OK(sys_task_kill(task, 1));
     CHECK_OK(sys_task_status(task, &status, sizeof status));
     CHECK_EQUAL(status.state, TASK_ENDED);
@@ -115,8 +115,8 @@ static bool nothing_can_be_added_to_a_task_that_has_ended(void)
     uint32_t memory;
     uint32_t handle;
     uint64_t value;
-    CHECK_OK(sys_task_create("ended", 5, &task));
-    CHECK_OK(sys_memory_create(PAGE_SIZE, &memory));
+    CHECK_OK(sys_task_create(0, "ended", 5, &task));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
     CHECK_OK(sys_task_kill(task, 1));
     CHECK_ERROR(sys_memory_map(task, memory, 0, PLACE, PAGE_SIZE, ACCESS_READ, &value), ERR_DEAD);
     CHECK_ERROR(sys_memory_unmap(task, PLACE), ERR_DEAD);
@@ -133,9 +133,9 @@ static bool who_watches_a_task_that_has_ended_is_told_at_once(void)
     uint32_t task;
     uint32_t notification;
     uint64_t bits;
-    CHECK_OK(sys_task_create("watched", 7, &task));
+    CHECK_OK(sys_task_create(0, "watched", 7, &task));
     CHECK_OK(sys_task_kill(task, 1));
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_task_watch(task, notification, 12));
     CHECK_OK(sys_notification_wait(notification, ~0ull, clock_after(SECOND), &bits));
     CHECK_EQUAL(bits, 12);
@@ -150,9 +150,9 @@ static bool a_new_watcher_replaces_the_one_before(void)
     uint32_t first;
     uint32_t second;
     uint64_t bits;
-    CHECK_OK(sys_task_create("watched", 7, &task));
-    CHECK_OK(sys_notification_create(&first));
-    CHECK_OK(sys_notification_create(&second));
+    CHECK_OK(sys_task_create(0, "watched", 7, &task));
+    CHECK_OK(sys_notification_create(0, &first));
+    CHECK_OK(sys_notification_create(0, &second));
     CHECK_OK(sys_task_watch(task, first, 1));
     CHECK_OK(sys_task_watch(task, second, 2));
     CHECK_OK(sys_task_kill(task, 0));
@@ -169,8 +169,8 @@ static bool a_watcher_that_goes_away_does_no_harm(void)
 {
     uint32_t task;
     uint32_t notification;
-    CHECK_OK(sys_task_create("watched", 7, &task));
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_task_create(0, "watched", 7, &task));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(sys_task_watch(task, notification, 1));
     CHECK_OK(sys_handle_close(notification));
     CHECK_OK(sys_task_kill(task, 0));
@@ -184,7 +184,7 @@ static bool a_handle_given_to_a_task_works_there(void)
     struct task_status status = {0};
     uint32_t notification;
     uint64_t bits;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(child_create(&child, "utest", "signal", ""));
     CHECK_OK(sys_handle_copy(child.process.task, notification, RIGHT_SIGNAL, &child.shared->notification));
     child.shared->word = 1ull << 40;
@@ -203,7 +203,7 @@ static bool a_handle_without_the_right_to_signal_does_not_signal_there(void)
     struct child child;
     struct task_status status = {0};
     uint32_t notification;
-    CHECK_OK(sys_notification_create(&notification));
+    CHECK_OK(sys_notification_create(0, &notification));
     CHECK_OK(child_create(&child, "utest", "signal", ""));
     CHECK_OK(sys_handle_copy(child.process.task, notification, RIGHT_WAIT, &child.shared->notification));
     child.shared->word = 1;
@@ -233,8 +233,8 @@ static bool the_list_of_tasks_has_the_name_number_and_memory(void)
     uint32_t task;
     uint32_t memory;
     uint64_t where;
-    CHECK_OK(sys_task_create(name, 32, &task));
-    CHECK_OK(sys_memory_create(4 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_task_create(0, name, 32, &task));
+    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, &memory));
     CHECK_OK(sys_memory_map(task, memory, 0, PLACE, 4 * PAGE_SIZE, ACCESS_READ, &where));
     CHECK_OK(sys_task_status(task, &status, sizeof status));
     CHECK(find_task(status.number, &record));

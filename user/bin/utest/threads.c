@@ -19,7 +19,7 @@ static bool impossible_starts_are_refused(void)
     const uint64_t good = (uint64_t)impossible_starts_are_refused & ~(PAGE_SIZE - 1);
     uint64_t number;
     uint32_t task;
-    CHECK_OK(sys_task_create("refused", 7, &task));
+    CHECK_OK(sys_task_create(0, "refused", 7, &task));
     for (unsigned i = 0; i < sizeof outside / sizeof outside[0]; i++) {
         CHECK_ERROR(sys_thread_start(task, outside[i], good, 0, &number), ERR_BAD_ADDRESS);
     }

@@ -1,0 +1,174 @@
+/* Kernel code on a Linux host; see kernel_host.h. */
+#include "tests/host/kernel_host.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/debug/panic.h"
+#include "kernel/mm/frame_report.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/zeroed.h"
+#include "kernel/obj/account_tree.h"
+
+struct cpu *cpus[CPU_MAX];
+unsigned cpus_online;
+long host_heap_pieces;
+unsigned host_heap_failures;
+unsigned long host_preemption_points;
+unsigned long host_objects_destroyed;
+
+static struct cpu areas[HOST_CPUS];
+static struct thread threads[HOST_CPUS];
+static _Thread_local struct cpu *here;
+
+void host_start(unsigned cpu_count)
+{
+    cpus_online = cpu_count;
+    memset(areas, 0, sizeof areas);
+    memset(threads, 0, sizeof threads);
+    for (unsigned i = 0; i < cpu_count; i++) {
+        cpus[i] = &areas[i];
+        areas[i].number = i;
+        areas[i].current = &threads[i];
+    }
+    host_enter(0);
+    for (unsigned i = 0; i < cpu_count; i++) {
+        account_cpu_online(cpus[i]);
+    }
+}
+
+void host_enter(unsigned number)
+{
+    here = cpus[number];
+}
+
+void host_leave_kernel(void)
+{
+    uint32_t pending = __atomic_exchange_n(&here->pending, 0, __ATOMIC_SEQ_CST);
+    if ((pending & PENDING_DYING) != 0) {
+        objects_bury();
+    }
+}
+
+struct cpu *arch_this_cpu(void)
+{
+    return here;
+}
+
+uint64_t arch_locks_held(void)
+{
+    return here->locks_held;
+}
+
+void arch_set_locks_held(uint64_t held)
+{
+    here->locks_held = held;
+}
+
+void arch_cpu_kick(struct cpu *cpu)
+{
+    (void)cpu; /* it looks at what is pending before long */
+}
+
+void arch_spin_wait(void)
+{
+    sched_yield(); /* there may be more CPUs here than the host has */
+}
+
+enum error thread_preemption_point(void)
+{
+    if (here->locks_held != 0 || here->hazards[0] != NULL) {
+        panic("a preemption point with a lock or a hazard slot in use");
+    }
+    __atomic_fetch_add(&host_preemption_points, 1, __ATOMIC_RELAXED);
+    sched_yield();
+    return ERR_NONE;
+}
+
+void panic(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    abort();
+}
+
+void *heap_alloc(size_t bytes)
+{
+    if (host_heap_failures > 0) {
+        host_heap_failures--;
+        return NULL;
+    }
+    void *memory = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    if (memory != NULL) {
+        memset(memory, 0xa5, bytes);
+        __atomic_fetch_add(&host_heap_pieces, 1, __ATOMIC_RELAXED);
+    }
+    return memory;
+}
+
+void *heap_alloc_zeroed(size_t bytes)
+{
+    void *memory = heap_alloc(bytes);
+    return memory != NULL ? memset(memory, 0, bytes) : NULL;
+}
+
+void heap_free(void *memory, size_t bytes)
+{
+    (void)bytes;
+    if (memory != NULL) {
+        __atomic_fetch_sub(&host_heap_pieces, 1, __ATOMIC_RELAXED);
+        free(memory);
+    }
+}
+
+enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    (void)order, (void)class, (void)account, (void)out;
+    return ERR_NO_MEMORY; /* nothing here has frames */
+}
+
+enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    return frame_alloc_for(0, class, account, out);
+}
+
+void frame_release(pfn_t first, unsigned order)
+{
+    panic("block %lx of order %u is given back, which nobody has", (unsigned long)first.value, order);
+}
+
+void *slab_alloc_zeroed(struct slab_cache *cache)
+{
+    return heap_alloc_zeroed(cache->bytes);
+}
+
+void slab_free(struct slab_cache *cache, void *object)
+{
+    heap_free(object, cache->bytes);
+}
+
+static void host_object_destroy(struct object *object)
+{
+    struct host_object *self = (struct host_object *)object;
+    if (self->alive != HOST_OBJECT_ALIVE) {
+        panic("object %u is destroyed twice", self->number);
+    }
+    self->alive = 0;
+    __atomic_fetch_add(&host_objects_destroyed, 1, __ATOMIC_RELAXED);
+    object_free(object);
+}
+
+static struct slab_cache host_objects = SLAB_CACHE_OF("object of a test", struct host_object);
+static struct slab_cache accounts = SLAB_CACHE_OF("account", struct account);
+
+const struct object_kind object_kinds[OBJECT_TYPES] = {
+    [OBJECT_MEMORY] = {&host_objects, host_object_destroy},
+    [OBJECT_NOTIFICATION] = {&host_objects, host_object_destroy},
+    [OBJECT_ACCOUNT] = {&accounts, account_destroy},
+};

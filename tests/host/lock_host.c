@@ -1,0 +1,36 @@
+/* What the kernel's locks need of a machine, on a Linux host. */
+#include <stdio.h>
+#include <time.h>
+
+#include "kernel/arch/arch.h"
+#include "kernel/debug/panic.h"
+#include "kernel/debug/symbols.h"
+
+uint64_t arch_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+bool arch_interrupts_on(void)
+{
+    return false;
+}
+
+void arch_serial_write(const char *text, size_t length)
+{
+    fwrite(text, 1, length, stderr);
+}
+
+bool panic_in_progress(void)
+{
+    return false;
+}
+
+const char *symbol_find(uint64_t address, uint64_t *offset)
+{
+    (void)address;
+    *offset = 0;
+    return NULL;
+}
