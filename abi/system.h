@@ -32,8 +32,8 @@
 #define TOPIC_NODES 10 /* struct system_node, one a NUMA node */
 
 #define TOPIC_ACCOUNTS                                                                                       \
-    11                 /* struct account_info (abi/account.h), one an account, in the order of their making */
-#define TOPIC_BOOKS 12 /* one struct system_books */
+    11 /* struct account_info (abi/account.h), one an account, in the order of their making */
+#define TOPIC_BOOKS   12 /* one struct system_books */
 #define TOPIC_SLABS   13 /* struct system_slab, one a cache of the kernel's heap */
 #define TOPIC_LOCKS   14 /* struct system_lock, one a class of locks, outermost first */
 #define TOPIC_THREADS 15 /* struct system_thread; index: number of the thread, gaps skipped */

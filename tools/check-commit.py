@@ -20,8 +20,9 @@ from collections import deque
 
 from syscalls.table import read_table
 
-FORBIDDEN = re.compile(r"^(?:__wrap_)?(heap_alloc\w*|slab_alloc\w*|frame_alloc\w*|frame_take|zeroed_take\w*|charged_\w*alloc\w*|"
-                       r"charged_frame|uncharged_\w+|account_charge\w*|account_make|object_create|stack_alloc|"
+FORBIDDEN = re.compile(r"^(?:__wrap_)?(heap_alloc\w*|slab_alloc\w*|frame_alloc\w*|frame_take|zeroed_take\w*|"
+                       r"charged_\w*alloc\w*|charged_frame|uncharged_\w+|"
+                       r"account_charge\w*|account_make|object_create|stack_alloc|"
                        r"handle_reserve\w*|prepare_\w+|aspace_open|memory_make\w*|task_make|thread_create\w*|"
                        r"notification_make|device_map)$")
 

@@ -18,7 +18,8 @@ static inline bool on(void)
 }
 
 /* Apart, so that the functions below are a test and a jump while tracing is off. */
-static __attribute__((noinline)) enum error frame_alloc_traced(unsigned order, enum frame_class class, pfn_t *out)
+static __attribute__((noinline)) enum error frame_alloc_traced(unsigned order, enum frame_class class,
+                                                               pfn_t *out)
 {
     enum error error = __real_frame_alloc(order, class, out);
     if (error == ERR_NONE) {
@@ -27,8 +28,8 @@ static __attribute__((noinline)) enum error frame_alloc_traced(unsigned order, e
     return error;
 }
 
-static __attribute__((noinline)) enum error frame_alloc_for_traced(unsigned order, enum frame_class class, uint32_t account,
-                                                     pfn_t *out)
+static __attribute__((noinline)) enum error frame_alloc_for_traced(unsigned order, enum frame_class class,
+                                                                   uint32_t account, pfn_t *out)
 {
     enum error error = __real_frame_alloc_for(order, class, account, out);
     if (error == ERR_NONE) {
@@ -50,7 +51,8 @@ enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out
 
 enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
-    return on() ? frame_alloc_for_traced(order, class, account, out) : __real_frame_alloc_for(order, class, account, out);
+    return on() ? frame_alloc_for_traced(order, class, account, out)
+                : __real_frame_alloc_for(order, class, account, out);
 }
 
 enum error __wrap_frame_free(pfn_t first, unsigned order)

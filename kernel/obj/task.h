@@ -66,8 +66,8 @@ void task_destroy(struct object *object);
  */
 void task_publish(struct task *task);
 
-/* Make a thread for the task, with PRIORITY_DEFAULT, or the ceiling if that is lower. On success the task is locked, until task_start_commit. ERR_DEAD,
- * ERR_LIMIT, ERR_NO_MEMORY. */
+/* Make a thread for the task, with PRIORITY_DEFAULT, or the ceiling if that is lower. On success the task is
+ * locked, until task_start_commit. ERR_DEAD, ERR_LIMIT, ERR_NO_MEMORY. */
 enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
                               struct thread **out) MUST_CHECK;
 /* Start it, taking over the reference that it was made with; returns its number. */

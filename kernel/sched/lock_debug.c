@@ -102,12 +102,11 @@ static void tell_stall(const char *name, uint64_t waited, const struct lock_hold
     char text[200], place[64];
     uint32_t cpu = __atomic_load_n(&holder->cpu, __ATOMIC_RELAXED);
     describe_site(__atomic_load_n(&holder->site, __ATOMIC_RELAXED), place, sizeof(place));
-    size_t length =
-        cpu != 0
-            ? text_format(text, sizeof(text), "\ncpu %u waits %lu ms for lock '%s': cpu %u took it at %s\n",
-                          arch_this_cpu()->number, waited / 1000000, name, cpu - 1, place)
-            : text_format(text, sizeof(text), "\ncpu %u waits %lu ms for lock '%s'\n",
-                          arch_this_cpu()->number, waited / 1000000, name);
+    size_t length = cpu != 0 ? text_format(text, sizeof(text),
+                                           "\ncpu %u waits %lu ms for lock '%s': cpu %u took it at %s\n",
+                                           arch_this_cpu()->number, waited / 1000000, name, cpu - 1, place)
+                             : text_format(text, sizeof(text), "\ncpu %u waits %lu ms for lock '%s'\n",
+                                           arch_this_cpu()->number, waited / 1000000, name);
     arch_serial_write(text, length < sizeof(text) ? length : sizeof(text) - 1);
 }
 

@@ -25,8 +25,8 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = ("help mem frames accounts slabs cpus features uptime log ls cat run tasks ps top trace locks kill fault panic "
-            "reboot poweroff").split()
+COMMANDS = ("help mem frames accounts slabs cpus features uptime log ls cat run tasks ps top trace locks kill fault "
+            "panic reboot poweroff").split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
 FAULTS_NOT_EMULATED = {"sse"}

@@ -64,9 +64,8 @@ static inline void segments_switch(struct thread *from, struct thread *to)
     if (from->vectors != NULL) {
         from->arch = now;
     }
-    if (to->vectors != NULL &&
-        (now.selectors != to->arch.selectors || now.fs_base != to->arch.fs_base ||
-         now.gs_base != to->arch.gs_base)) {
+    if (to->vectors != NULL && (now.selectors != to->arch.selectors || now.fs_base != to->arch.fs_base ||
+                                now.gs_base != to->arch.gs_base)) {
         segments_load(&now, &to->arch);
     }
 }
