@@ -12,6 +12,14 @@ KERNEL_TEST_SOURCES := $(wildcard tests/guest/kernel/*.c bench/guest/*.c)
 KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARNINGS) -O2 -g -ffreestanding -fno-pic -mcmodel=kernel \
                 -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
                 -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections -I. -Ikernel/arch/x86_64 -I$(GEN)
+# What runs once, or seldom, or at the pace of a human: small rather than fast.
+KERNEL_SMALL := $(wildcard kernel/init/*.c) \
+                $(filter-out %/trace.c %/trace_frames.c %/inject.c,$(wildcard kernel/debug/*.c)) \
+                $(patsubst %,kernel/arch/x86_64/%.c,acpi acpi_tables cores cpu features ioapic keyboard keymap machine \
+                  machine_check panic_arch power rtc rtc_decode start tsc_judge tsc_sync watchdog) \
+                $(patsubst %,kernel/mm/%.c,device frame_count frame_init frame_report layout memory_map node slab_audit slab_debug \
+                  slab_report) \
+                kernel/sched/lock_debug.c kernel/sys/sys_system.c kernel/sys/topics.c
 KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=frame_alloc_for \
                   --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static
 
@@ -29,12 +37,14 @@ KERNEL_TEST_OBJECTS := $(KERNEL_TEST_SOURCES:%.c=$(KERNEL_DIR)/%.o)
 # The protocol's symbols, which a level 2 loader looks up.
 PROTOCOL_SYMBOLS := bootboot environment fb mmio initstack
 
+$(KERNEL_SMALL:%.c=$(KERNEL_DIR)/%.o): KERNEL_SIZE := -Os
+
 $(KERNEL_OBJECTS) $(KERNEL_TEST_OBJECTS): | $(GEN)/.syscalls $(FONT_HEADER)
 
 $(KERNEL_DIR)/%.o: %.c mk/kernel.mk
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
-	@$(CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
+	@$(CC) $(KERNEL_FLAGS) $(KERNEL_SIZE) -MMD -MP -c $< -o $@
 
 $(KERNEL_DIR)/%.o: %.S mk/kernel.mk
 	@mkdir -p $(@D)

@@ -6,6 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/cpu.h"
+#include "kernel/sys/dispatch.h"
 
 #define SEQUENCE_MASK 0xffffffffffffu
 
@@ -60,10 +61,12 @@ enum error trace_prepare(void)
 void trace_start(void)
 {
     __atomic_store_n(&trace_on, true, __ATOMIC_SEQ_CST);
+    syscall_set_traced(true);
 }
 
 void trace_stop(void)
 {
+    syscall_set_traced(false);
     __atomic_store_n(&trace_on, false, __ATOMIC_SEQ_CST);
 }
 

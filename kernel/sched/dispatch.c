@@ -53,10 +53,10 @@ void thread_arrived(struct thread *from)
     finish_switch(from);
 }
 
-/* Would something come before the hardware timer does? */
-static inline bool timer_is_late(const struct cpu *cpu, const struct thread *current)
+/* Would something come before the hardware timer does? `timed`: a timer may have been started. */
+static inline bool timer_is_late(const struct cpu *cpu, const struct thread *current, bool timed)
 {
-    const struct leftist *first = cpu->timers.root;
+    const struct leftist *first = timed ? cpu->timers.root : NULL;
     return (first != NULL && first->key < cpu->timer_armed) ||
            (cpu->slice_end < cpu->timer_armed && cpu->queue.counts[current->entry.rank] != 0);
 }
@@ -98,10 +98,10 @@ static inline void keep_dying(struct thread *self)
 
 /*
  * Run `next` instead of `self`, which is another one and whose state has been set. Unlocks. `plain`: nothing
- * is pending, and it is not the idle thread that follows.
+ * is pending, and it is not the idle thread that follows. `timed`: a timer may have been started.
  */
-static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, struct thread *self,
-                                                            struct thread *next, uint64_t now, bool plain)
+static inline __attribute__((always_inline)) void
+switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t now, bool plain, bool timed)
 {
     if (__builtin_expect(self->budget != NULL, 0)) {
         sched_budget_pause(self, now);
@@ -120,7 +120,7 @@ static inline __attribute__((always_inline)) void switch_to(struct cpu *cpu, str
         trace_switch(self, next);
     }
     tell_others(cpu, self, next);
-    if (timer_is_late(cpu, next) || (!plain && next == cpu->idle)) {
+    if (timer_is_late(cpu, next, timed) || (!plain && next == cpu->idle)) {
         timer_program(cpu);
     }
     if (__builtin_expect(__atomic_load_n(&next->attention, __ATOMIC_SEQ_CST) != 0, 0)) {
@@ -139,7 +139,7 @@ static inline struct thread *take_next(struct cpu *cpu)
 
 void sched_switch_away(struct cpu *cpu)
 {
-    switch_to(cpu, cpu->current, take_next(cpu), arch_clock(), false);
+    switch_to(cpu, cpu->current, take_next(cpu), arch_clock(), false, true);
 }
 
 void sched_block(struct cpu *cpu, enum thread_state state, uint64_t deadline, uint64_t slack)
@@ -174,6 +174,7 @@ bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reaso
         return false;
     }
     timer_stop(cpu, &thread->timer);
+    hazard_clear(&cpu->hazards[0]); /* what is parked lives */
     thread->wake_reason = ERR_NONE;
     thread->parked = false;
     self->parked = true;
@@ -182,7 +183,7 @@ bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reaso
     if (deadline != DEADLINE_NEVER) {
         timer_start(cpu, &self->timer, deadline, 0);
     }
-    switch_to(cpu, self, thread, now, true);
+    switch_to(cpu, self, thread, now, true, true);
     *reason = self->wake_reason;
     return true;
 }
@@ -226,7 +227,7 @@ static void give_way(struct cpu *cpu, struct thread *self, uint64_t now)
     }
     self->state = THREAD_READY;
     run_queue_prepend(&cpu->queue, &self->entry);
-    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now, false);
+    switch_to(cpu, self, thread_of_entry(run_queue_take(&cpu->queue)), now, false, true);
 }
 
 /* Let the next one of the same rank run; there is one, and nothing higher. */
@@ -234,7 +235,7 @@ static inline __attribute__((always_inline)) void rotate(struct cpu *cpu, struct
 {
     self->slice_left = self->slice;
     self->state = THREAD_READY;
-    switch_to(cpu, self, thread_of_entry(run_queue_rotate(&cpu->queue, &self->entry)), now, true);
+    switch_to(cpu, self, thread_of_entry(run_queue_rotate(&cpu->queue, &self->entry)), now, true, false);
 }
 
 void thread_yield(void)

@@ -10,8 +10,8 @@
 
 void sched_adopt_idle(struct cpu *cpu)
 {
-    static struct thread idle_threads[CPU_MAX];
-    struct thread *idle = &idle_threads[cpu->number];
+    static struct thread of_boot_cpu;
+    struct thread *idle = cpu->boot ? &of_boot_cpu : cpu->idle;
     idle->object = (struct object){.references = 1, .type = OBJECT_THREAD, .account = &kernel_account};
     thread_init(idle, "idle", 0);
     idle->entry.rank = RANK_IDLE;

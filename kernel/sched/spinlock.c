@@ -13,13 +13,20 @@ void spin_set_unfair(bool on)
     unfair = on;
 }
 
+/* By reading alone: to try takes the cache line from whoever has it. */
+static bool looks_free(const struct spinlock *lock)
+{
+    return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) ==
+           __atomic_load_n(&lock->serving, __ATOMIC_RELAXED);
+}
+
 void spin_wait_for(struct spinlock *lock)
 {
     struct lock_wait wait = {0};
     if (unfair) {
         do {
             lock_spin(&wait, lock->name, &lock->holder);
-        } while (!spin_try(lock));
+        } while (!looks_free(lock) || !spin_try(lock));
         return;
     }
     uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);

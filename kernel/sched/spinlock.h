@@ -57,8 +57,7 @@ SELDOM void spin_unlock_checked(struct spinlock *lock);
 static inline bool spin_try(struct spinlock *lock)
 {
     uint32_t ticket = __atomic_load_n(&lock->serving, __ATOMIC_ACQUIRE);
-    return __atomic_load_n(&lock->next, __ATOMIC_RELAXED) == ticket &&
-           __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_RELAXED,
+    return __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false, __ATOMIC_RELAXED,
                                        __ATOMIC_RELAXED);
 }
 

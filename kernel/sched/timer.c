@@ -27,8 +27,11 @@ bool timer_run(struct cpu *cpu, uint64_t now)
 {
     for (unsigned i = 0; i < FIRE_MOST; i++) {
         struct leftist *node = cpu->timers.root;
+        if (node == NULL) {
+            return true;
+        }
         struct timer *timer = LIST_ENTRY(node, struct timer, node);
-        if (node == NULL || timer->deadline > now) {
+        if (timer->deadline > now) {
             return true;
         }
         leftist_remove(&cpu->timers, node);

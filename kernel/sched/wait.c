@@ -4,6 +4,7 @@
 #include "kernel/sched/wait.h"
 
 #include "kernel/debug/panic.h"
+#include "kernel/obj/handle.h"
 #include "kernel/sched/sched.h"
 
 static bool killed(const struct thread *thread)
@@ -137,5 +138,6 @@ enum error thread_unpark_and_park(struct thread *thread, uint64_t deadline)
         return reason;
     }
     thread_unpark(thread);
+    hazard_clear(&arch_this_cpu()->hazards[0]);
     return thread_park(deadline);
 }

@@ -69,7 +69,10 @@ enum error wait_until(uint64_t deadline, uint64_t slack) MUST_CHECK;
 enum error thread_park(uint64_t deadline) MUST_CHECK;
 void thread_unpark(struct thread *thread);
 
-/* Give another thread its permit and wait for one's own, without looking at anything in between. */
+/*
+ * Give another thread its permit and wait for one's own, without looking at anything in between. The caller
+ * may hold that thread by the first hazard slot of its CPU alone, which is cleared before it waits.
+ */
 enum error thread_unpark_and_park(struct thread *thread, uint64_t deadline) MUST_CHECK;
 
 #endif

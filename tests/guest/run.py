@@ -51,7 +51,7 @@ HUGE = {"cpu": "max,phys-bits=46", "program": "hello"}
 # memory the firmware starts with, huge memory with and without 1 GiB pages, two NUMA nodes, all RAM in the aperture,
 # frames filled and checked, APIC ids with gaps, many CPUs.
 MACHINES = [
-    Kind("1", "48M", config=("badmem=0x2000000,0x3000",)),
+    Kind("1", "56M", config=("badmem=0x2000000,0x3000",)),
     Kind("1", "64M"),
     Kind("1", "512M", "qemu64"),
     # The time stamp counter is not trusted: the clock is the HPET, and its page says to ask.

@@ -87,6 +87,8 @@ def look_up(call, index, slot, argument):
     rights = " | ".join(right_expression(call, right) for right in argument.rights) or "0"
     want = f"handle_want(OBJECT_{argument.type.upper()}, {rights})"
     leave = [f"        r = refused_handle(word[{slot}], {want});", "        goto out;"]
+    if argument.brief:
+        leave.insert(0, f"        let_go({index});")
     way = f"hold(word[{slot}], {want})" if call.holds(argument) else f"look(word[{slot}], {want}, {index})"
     find = f"{argument.name} = (struct {argument.type} *){way};"
     if argument.optional:
@@ -96,6 +98,8 @@ def look_up(call, index, slot, argument):
 
 
 def let_go(call, index, slot, argument):
+    if argument.brief:
+        return []
     if not call.holds(argument):
         return [f"    let_go({index});"]
     test = f"{argument.name} != NULL" + (f" && word[{slot}] != 0" if argument.optional else "")

@@ -23,6 +23,7 @@ class Argument:
     rights: list = field(default_factory=list)
     optional: bool = False
     held: bool = False
+    brief: bool = False
     unit: str = ""
     low: str = ""
     high: str = ""
@@ -74,7 +75,7 @@ class Call:
 
     def holds(self, argument):
         """Does it have a reference to the object instead of a hazard slot? Where others may run meanwhile, it must."""
-        return argument.held or self.blocks == "yes" or self.preempts == "yes"
+        return argument.held or not argument.brief and (self.blocks == "yes" or self.preempts == "yes")
 
 
 @dataclass
@@ -123,12 +124,13 @@ class Reader:
         call.about.append(rest)
 
     def read_handle(self, call, _rest, fields, where):
-        if len(fields) < 3 or fields[1] not in self.types or not set(fields[3:]) <= {"optional", "held"}:
-            fail(where, "expected: handle NAME TYPE RIGHTS [optional] [held], with a known type")
+        if len(fields) < 3 or fields[1] not in self.types or not set(fields[3:]) <= {"optional", "held", "brief"}:
+            fail(where, "expected: handle NAME TYPE RIGHTS [optional] [held] [brief], with a known type")
         optional, held = "optional" in fields[3:], "held" in fields[3:]
         if optional and fields[1] != "account":
             fail(where, "only the account that pays can be left out")
         call.arguments.append(Argument("handle", fields[0], type=fields[1], optional=optional, held=held,
+                                       brief="brief" in fields[3:],
                                        rights=self.known_rights(fields[2], where)))
 
     def read_any(self, call, _rest, fields, where):
@@ -207,6 +209,8 @@ class Reader:
         if call.pays not in payers or (call.pays == "nobody") != (call.takes == "nothing"):
             fail(call.where, f"{call.name}: expected 'pays' with one of {', '.join(sorted(payers))}")
         for _, argument in call.placed():
+            if argument.brief and (call.blocks != "yes" or argument.held):
+                fail(call.where, f"{call.name}: only a call that waits can be brief with {argument.name}")
             if argument.by_access():
                 call.slot_of(argument.by_access())
 

@@ -9,6 +9,9 @@
 #include "kernel/arch/x86_64/vectors.h"
 #include "kernel/sched/thread.h"
 
+/* What user mode sees of a CPU, from or to a thread of the kernel, which has none of it. */
+void user_registers_switch(struct thread *from, struct thread *to);
+
 /*
  * Run `to` on its stack, with its user registers, in place of `from`; returns when somebody switches to
  * `from` again, with the thread that ran before that. The queue of this CPU is locked.
@@ -21,8 +24,12 @@ arch_thread_switch(struct cpu *cpu, struct thread *from, struct thread *to)
 {
     cpu->kernel_stack = to->stack_top;
     cpu->arch.tss.rsp[0] = to->stack_top;
-    vectors_switch(from->vectors, to->vectors);
-    segments_switch(from, to);
+    if (__builtin_expect(from->vectors != NULL && to->vectors != NULL, 1)) {
+        vectors_switch(from->vectors, to->vectors);
+        segments_switch(&from->arch, &to->arch);
+    } else {
+        user_registers_switch(from, to);
+    }
     __asm__ volatile("pushq %%rbp\n\t"
                      "pushq $1f\n\t"
                      "movq %%rsp, %c2(%0)\n\t"

@@ -23,6 +23,7 @@
 #include "kernel/mm/node.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/mm/window.h"
+#include "kernel/sched/lock_debug.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/spinlock.h"
 #include "lib/text.h"
@@ -59,9 +60,11 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     cpu->apic_id = id;
     cpu->node = node_of_domain(acpi_domain_of(id));
     cpu->area = area_index;
+    lock_debug_begin(cpu);
     sched_init(cpu);
     heap_admit(cpu);
-    if (interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
+    cpu->idle = heap_alloc_zeroed(sizeof(struct thread));
+    if (cpu->idle == NULL || interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
         window_setup(cpu) != ERR_NONE) {
         return NULL;
     }

@@ -6,6 +6,7 @@
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
+#include "arch_switch.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
@@ -74,6 +75,21 @@ bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes)
 {
     return feature_used(FEATURE_smap) ? user_copy_smap(to, (uint64_t)(uintptr_t)from, bytes)
                                       : user_copy_plain(to, (uint64_t)(uintptr_t)from, bytes);
+}
+
+void user_registers_switch(struct thread *from, struct thread *to)
+{
+    struct arch_thread now = segments_read();
+    if (from->vectors != NULL) {
+        vectors_save(from->vectors);
+        from->arch = now;
+    }
+    if (to->vectors != NULL) {
+        vectors_load(to->vectors);
+        if (segments_differ(&now, &to->arch)) {
+            segments_load(&now, &to->arch);
+        }
+    }
 }
 
 /* What arch_thread_switch and thread_first_steps find: where to begin, then start and its argument. */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "kernel/arch/x86_64/registers.h"
-#include "kernel/sched/thread.h"
+#include "arch_cpu.h"
 
 /* The CPU has instructions for the bases, and they are switched on. Set once at boot. */
 extern bool segments_fsgsbase;
@@ -57,16 +57,18 @@ static inline struct arch_thread segments_read(void)
 /* Load those that differ from what is there now. */
 void segments_load(const struct arch_thread *now, const struct arch_thread *to);
 
-/* While `from` gives this CPU to `to`: keep the segment registers of the one, and load those of the other. */
-static inline void segments_switch(struct thread *from, struct thread *to)
+static inline bool segments_differ(const struct arch_thread *a, const struct arch_thread *b)
+{
+    return a->selectors != b->selectors || a->fs_base != b->fs_base || a->gs_base != b->gs_base;
+}
+
+/* Keep the segment registers of one thread and load those of the next. */
+static inline void segments_switch(struct arch_thread *from, const struct arch_thread *to)
 {
     struct arch_thread now = segments_read();
-    if (from->vectors != NULL) {
-        from->arch = now;
-    }
-    if (to->vectors != NULL && (now.selectors != to->arch.selectors || now.fs_base != to->arch.fs_base ||
-                                now.gs_base != to->arch.gs_base)) {
-        segments_load(&now, &to->arch);
+    *from = now;
+    if (__builtin_expect(segments_differ(&now, to), 0)) {
+        segments_load(&now, to);
     }
 }
 

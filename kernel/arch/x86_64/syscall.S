@@ -26,14 +26,12 @@ syscall_entry:
         pushq   %rsi
         pushq   %rdi
         xorl    %ebp, %ebp
-        cmpq    $SYS_COUNT, %rax
-        jae     no_call
+        cmpq    syscall_limit, %rax
+        jae     unusual
         /* By arithmetic too: a speculated path past the check must not call by a number that fails it. */
         sbbq    %rdx, %rdx
         andq    %rdx, %rax
         movq    %rsp, %rdi
-        cmpb    $0, trace_on
-        jne     traced
         call    *syscall_decoders(,%rax,8)
 called:
         cmpl    $0, %gs:CPU_PENDING
@@ -51,7 +49,13 @@ return_to_user:
         xorl    %r10d, %r10d
         swapgs
         sysretq
-traced:
+        /* No such call; or tracing is on, and each call comes here. */
+unusual:
+        cmpq    $SYS_COUNT, %rax
+        jae     no_call
+        sbbq    %rdx, %rdx
+        andq    %rdx, %rax
+        movq    %rsp, %rdi
         movq    %rax, %rsi
         call    syscall_traced
         jmp     called

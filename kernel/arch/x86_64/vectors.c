@@ -44,7 +44,8 @@ void vectors_setup(void)
     }
     vectors.by = feature_used(FEATURE_xsaveopt) ? SAVE_XSAVEOPT : SAVE_XSAVE;
     xcr0_write(mask);
-    vectors.mask = mask;
+    vectors.low = (uint32_t)mask;
+    vectors.high = (uint32_t)(mask >> 32);
     state_size = cpuid(0xd, 0).ebx; /* for the features that are on in XCR0 */
     states.bytes = (uint32_t)state_size;
 }

@@ -16,17 +16,16 @@ enum vectors_by { SAVE_FXSAVE, SAVE_XSAVE, SAVE_XSAVEOPT };
 
 struct vectors {
     enum vectors_by by;
-    uint64_t mask; /* which of them, for edx:eax */
+    uint32_t low, high; /* which of them, as the instructions take it in edx:eax */
 };
 extern struct vectors vectors; /* set once at boot */
 
 static inline void vectors_save(void *state)
 {
-    uint32_t low = (uint32_t)vectors.mask, high = (uint32_t)(vectors.mask >> 32);
     if (vectors.by == SAVE_XSAVEOPT) {
-        __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
+        __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"(vectors.low), "d"(vectors.high) : "memory");
     } else if (vectors.by == SAVE_XSAVE) {
-        __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
+        __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(vectors.low), "d"(vectors.high) : "memory");
     } else {
         __asm__ volatile("fxsave64 (%0)" : : "r"(state) : "memory");
     }
@@ -34,32 +33,26 @@ static inline void vectors_save(void *state)
 
 static inline void vectors_load(const void *state)
 {
-    uint32_t low = (uint32_t)vectors.mask, high = (uint32_t)(vectors.mask >> 32);
     if (vectors.by != SAVE_FXSAVE) {
-        __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(low), "d"(high) : "memory");
+        __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(vectors.low), "d"(vectors.high) : "memory");
     } else {
         __asm__ volatile("fxrstor64 (%0)" : : "r"(state) : "memory");
     }
 }
 
-/* Save the registers of one thread and load those of the next, if they have any. */
+/* Save the registers of one thread and load those of the next; both have some. */
 static inline void vectors_switch(void *from, const void *to)
 {
-    if (from != NULL && to != NULL && vectors.by == SAVE_XSAVEOPT) {
-        uint32_t low = (uint32_t)vectors.mask, high = (uint32_t)(vectors.mask >> 32);
+    if (__builtin_expect(vectors.by == SAVE_XSAVEOPT, 1)) {
         __asm__ volatile("xsaveopt64 (%0)\n\t"
                          "xrstor64 (%1)"
                          :
-                         : "r"(from), "r"(to), "a"(low), "d"(high)
+                         : "r"(from), "r"(to), "a"(vectors.low), "d"(vectors.high)
                          : "memory");
         return;
     }
-    if (from != NULL) {
-        vectors_save(from);
-    }
-    if (to != NULL) {
-        vectors_load(to);
-    }
+    vectors_save(from);
+    vectors_load(to);
 }
 
 #endif

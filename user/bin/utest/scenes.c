@@ -427,6 +427,7 @@ static bool end_task(uint32_t task)
     for (uint64_t deadline = clock_after(10 * SECOND);
          status.state != TASK_ENDED && clock_now() < deadline;) {
         CHECK_OK(sys_task_status(task, &status, sizeof status));
+        CHECK_OK(sys_thread_sleep(clock_after(MILLISECOND / 10))); /* its thread may be lower than this one */
     }
     CHECK_EQUAL(status.state, TASK_ENDED);
     struct books rest;
