@@ -27,8 +27,8 @@
 /* Set up the queue of a CPU that does not run threads yet. */
 void sched_init(struct cpu *cpu);
 
-/* Make the code that runs on this CPU, on its first stack, its idle thread. But for the first CPU the record of
- * zeros for it is there, in cpu->idle. */
+/* Make the code that runs on this CPU, on its first stack, its idle thread. But for the first CPU the record
+ * of zeros for it is there, in cpu->idle. */
 void sched_adopt_idle(struct cpu *cpu);
 
 /* What the idle thread does for good. */

@@ -64,8 +64,8 @@ static struct cpu *cpu_make(unsigned area_index, uint32_t id)
     sched_init(cpu);
     heap_admit(cpu);
     cpu->idle = heap_alloc_zeroed(sizeof(struct thread));
-    if (cpu->idle == NULL || interrupt_stacks_make(cpu) != ERR_NONE || stack_alloc(&cpu->kernel_stack) != ERR_NONE ||
-        window_setup(cpu) != ERR_NONE) {
+    if (cpu->idle == NULL || interrupt_stacks_make(cpu) != ERR_NONE ||
+        stack_alloc(&cpu->kernel_stack) != ERR_NONE || window_setup(cpu) != ERR_NONE) {
         return NULL;
     }
     cpu_set_kernel_stack(cpu, cpu->kernel_stack);

@@ -27,7 +27,7 @@ syscall_entry:
         pushq   %rdi
         xorl    %ebp, %ebp
         cmpq    syscall_limit, %rax
-        jae     unusual
+        jae     syscall_unusual
         /* By arithmetic too: a speculated path past the check must not call by a number that fails it. */
         sbbq    %rdx, %rdx
         andq    %rdx, %rax
@@ -49,8 +49,18 @@ return_to_user:
         xorl    %r10d, %r10d
         swapgs
         sysretq
-        /* No such call; or tracing is on, and each call comes here. */
-unusual:
+pending:
+        pushq   %rax
+        pushq   %rdx
+        call    thread_before_user
+        popq    %rdx
+        popq    %rax
+        jmp     return_to_user
+        .size syscall_entry, . - syscall_entry
+
+/* Part of the entry: no such call; or tracing is on, and each call comes here. */
+        .type syscall_unusual, @function
+syscall_unusual:
         cmpq    $SYS_COUNT, %rax
         jae     no_call
         sbbq    %rdx, %rdx
@@ -63,14 +73,7 @@ no_call:
         movl    $ERROR_NO_CALL, %eax
         xorl    %edx, %edx
         jmp     called
-pending:
-        pushq   %rax
-        pushq   %rdx
-        call    thread_before_user
-        popq    %rdx
-        popq    %rax
-        jmp     return_to_user
-        .size syscall_entry, . - syscall_entry
+        .size syscall_unusual, . - syscall_unusual
 
 /*
  * arch_enter_user(entry rdi, stack rsi, argument rdx): the first way to user mode, all registers clean.
