@@ -15,10 +15,10 @@ KERNEL_FLAGS := --target=x86_64-unknown-none-elf $(CSTD) $(WARNINGS) -O2 -g -ffr
 # What runs once, or seldom, or at the pace of a human: small rather than fast.
 KERNEL_SMALL := $(wildcard kernel/init/*.c) \
                 $(filter-out %/trace.c %/trace_frames.c %/inject.c,$(wildcard kernel/debug/*.c)) \
-                $(patsubst %,kernel/arch/x86_64/%.c,acpi acpi_tables cores cpu features ioapic keyboard keymap machine \
-                  machine_check panic_arch power rtc rtc_decode start tsc_judge tsc_sync watchdog) \
-                $(patsubst %,kernel/mm/%.c,device frame_count frame_init frame_report layout memory_map node slab_audit slab_debug \
-                  slab_report) \
+                $(patsubst %,kernel/arch/x86_64/%.c,acpi acpi_tables cores cpu features ioapic keyboard keymap \
+                  machine machine_check panic_arch power rtc rtc_decode start tsc_judge tsc_sync watchdog) \
+                $(patsubst %,kernel/mm/%.c,device frame_count frame_init frame_report layout memory_map node \
+                  slab_audit slab_debug slab_report) \
                 kernel/sched/lock_debug.c kernel/sys/sys_system.c kernel/sys/topics.c
 KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=frame_alloc_for \
                   --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static

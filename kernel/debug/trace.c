@@ -6,7 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/cpu.h"
-#include "kernel/sys/dispatch.h"
+#include "syscall_numbers.h"
 
 #define SEQUENCE_MASK 0xffffffffffffu
 
@@ -22,6 +22,7 @@ struct trace_ring {
 };
 
 bool trace_on;
+uint64_t trace_call_limit = SYS_COUNT;
 
 void trace_record(enum trace_kind kind, uint16_t x, uint64_t a, uint64_t b)
 {
@@ -61,12 +62,12 @@ enum error trace_prepare(void)
 void trace_start(void)
 {
     __atomic_store_n(&trace_on, true, __ATOMIC_SEQ_CST);
-    syscall_set_traced(true);
+    __atomic_store_n(&trace_call_limit, 0, __ATOMIC_RELAXED);
 }
 
 void trace_stop(void)
 {
-    syscall_set_traced(false);
+    __atomic_store_n(&trace_call_limit, SYS_COUNT, __ATOMIC_RELAXED);
     __atomic_store_n(&trace_on, false, __ATOMIC_SEQ_CST);
 }
 

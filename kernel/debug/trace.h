@@ -19,6 +19,11 @@ struct cpu;
 
 extern bool trace_on; /* atomic */
 
+/* What the entry of system calls goes by: SYS_COUNT, or 0 while tracing is on, so that it costs nothing while
+ * it is off.
+ */
+extern uint64_t trace_call_limit; /* atomic */
+
 void trace_record(enum trace_kind kind, uint16_t x, uint64_t a, uint64_t b);
 
 /* Interrupts are off, and this is no NMI. */

@@ -36,13 +36,6 @@ static __attribute__((unused)) struct syscall_result decode_none(const uint64_t 
     return refused(ERR_NO_CALL);
 }
 
-uint64_t syscall_limit = SYS_COUNT; /* atomic */
-
-void syscall_set_traced(bool on)
-{
-    __atomic_store_n(&syscall_limit, on ? 0 : SYS_COUNT, __ATOMIC_RELAXED);
-}
-
 struct syscall_result syscall_traced(const uint64_t *word, uint64_t number)
 {
     trace(TRACE_CALL, (uint16_t)number, 0, 0);

@@ -5,7 +5,6 @@
 #ifndef QUIRE_KERNEL_DISPATCH_H
 #define QUIRE_KERNEL_DISPATCH_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct syscall_result {
@@ -18,10 +17,6 @@ typedef struct syscall_result syscall_decoder(const uint64_t *word);
 
 /* By number, below SYS_COUNT. */
 extern syscall_decoder *const syscall_decoders[];
-
-/* What the entry goes by: SYS_COUNT, or 0 while tracing is on, so that this costs nothing while it is off. */
-extern uint64_t syscall_limit;
-void syscall_set_traced(bool on);
 
 /* The same, with records in the trace; while it is on the entry calls this. The number is below SYS_COUNT. */
 struct syscall_result syscall_traced(const uint64_t *word, uint64_t number);

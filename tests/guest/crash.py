@@ -58,7 +58,8 @@ REPORTS = {
 REPORTS["hang"] = [r"cpu 3 hangs", r"backtrace:", r"crash_hang\+0x"]
 REPORTS["hang-first"] = [r"cpu 0 hangs", r"backtrace:", r"crash_hang\+0x"]
 # What else a kind needs in the environment.
-CONFIG = {"lock-open": ["lock=debug"], "lock-stall": ["lock=debug"], "hang": ["watchdog=2"], "hang-first": ["watchdog=2"],
+CONFIG = {"lock-open": ["lock=debug"], "lock-stall": ["lock=debug"],
+          "hang": ["watchdog=2"], "hang-first": ["watchdog=2"],
           **{kind: ["heap=debug"]
              for kind in ("heap-overrun", "heap-underrun", "heap-use-after-free", "heap-double-free")}}
 

@@ -26,7 +26,7 @@ syscall_entry:
         pushq   %rsi
         pushq   %rdi
         xorl    %ebp, %ebp
-        cmpq    syscall_limit, %rax
+        cmpq    trace_call_limit, %rax
         jae     syscall_unusual
         /* By arithmetic too: a speculated path past the check must not call by a number that fails it. */
         sbbq    %rdx, %rdx
