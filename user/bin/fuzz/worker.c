@@ -246,6 +246,9 @@ static void sharpen(uint64_t *state, const struct grammar_call *call, uint64_t w
     case SYS_ACCOUNT_LIMIT:
         words[0] = shared()->account;
         break;
+    case SYS_THREAD_SLICE:
+        words[1] = 100000 + fuzz_below(state, 20) * 100000;
+        break;
     case SYS_THREAD_BUDGET:
         words[1] = 1000000 + fuzz_below(state, 20) * 1000000;
         words[2] = words[1] / 2;
