@@ -293,3 +293,11 @@ size_t text_format(char *buffer, size_t size, const char *format, ...)
     va_end(list);
     return length;
 }
+
+size_t text_format_line(char *buffer, size_t size, const char *format, va_list list)
+{
+    size_t length = text_format_list(buffer, size, format, list);
+    length = length < size - 1 ? length : size - 1;
+    buffer[length] = '\n';
+    return length + 1;
+}

@@ -43,4 +43,11 @@ size_t text_format(char *buffer, size_t size, const char *format, ...) __attribu
 size_t text_format_list(char *buffer, size_t size, const char *format, va_list list)
     __attribute__((format(printf, 3, 0)));
 
+/*
+ * The same with a newline at the end, for which there is always room: what does not fit is cut. The size is
+ * at least 2. Returns the bytes in the buffer, the newline included; there is no NUL.
+ */
+size_t text_format_line(char *buffer, size_t size, const char *format, va_list list)
+    __attribute__((format(printf, 3, 0)));
+
 #endif

@@ -23,6 +23,16 @@ void log_show(enum log_level level)
     shown_level = level;
 }
 
+void log_past_locks(const char *format, ...)
+{
+    char text[200];
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = text_format_line(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    arch_serial_write(text, length);
+}
+
 void log_enter_panic(void)
 {
     in_panic = true;

@@ -30,6 +30,9 @@ void log_show(enum log_level level);
  */
 bool log_read(uint64_t number, struct system_log_line *out);
 
+/* A line to the serial port alone, past all locks and not kept: whoever holds one may be what it is about. */
+void log_past_locks(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* From here on locks are not taken: the CPUs that hold them have been stopped. For a panic. */
 void log_enter_panic(void);
 

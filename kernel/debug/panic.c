@@ -31,11 +31,9 @@ void panic_print(const char *format, ...)
     char text[288]; /* the line of a panic, with its colour */
     va_list arguments;
     va_start(arguments, format);
-    size_t length = text_format_list(text, sizeof(text) - 1, format, arguments);
+    size_t length = text_format_line(text, sizeof(text), format, arguments);
     va_end(arguments);
-    length = length < sizeof(text) - 1 ? length : sizeof(text) - 2;
-    text[length] = '\n';
-    console_write(text, length + 1);
+    console_write(text, length);
 }
 
 static void print_location(unsigned index, uint64_t address, void (*print)(const char *format, ...))

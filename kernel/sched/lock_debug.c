@@ -4,6 +4,7 @@
 #include "kernel/sched/lock_debug.h"
 
 #include "kernel/arch/arch.h"
+#include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/symbols.h"
 #include "kernel/sched/cpu.h"
@@ -96,18 +97,18 @@ static void describe_site(uint32_t site, char *text, size_t bytes)
     text_format(text, bytes, "%s+0x%lx", name != NULL ? name : "?", name != NULL ? offset : address);
 }
 
-/* Past the log and its lock, which may be the one that is waited for. */
+/* The log's lock may be the one that is waited for. */
 static void tell_stall(const char *name, uint64_t waited, const struct lock_holder *holder)
 {
-    char text[200], place[64];
+    char place[64];
     uint32_t cpu = __atomic_load_n(&holder->cpu, __ATOMIC_RELAXED);
     describe_site(__atomic_load_n(&holder->site, __ATOMIC_RELAXED), place, sizeof(place));
-    size_t length = cpu != 0 ? text_format(text, sizeof(text),
-                                           "\ncpu %u waits %lu ms for lock '%s': cpu %u took it at %s\n",
-                                           arch_this_cpu()->number, waited / 1000000, name, cpu - 1, place)
-                             : text_format(text, sizeof(text), "\ncpu %u waits %lu ms for lock '%s'\n",
-                                           arch_this_cpu()->number, waited / 1000000, name);
-    arch_serial_write(text, length < sizeof(text) ? length : sizeof(text) - 1);
+    if (cpu != 0) {
+        log_past_locks("\ncpu %u waits %lu ms for lock '%s': cpu %u took it at %s", arch_this_cpu()->number,
+                       waited / 1000000, name, cpu - 1, place);
+    } else {
+        log_past_locks("\ncpu %u waits %lu ms for lock '%s'", arch_this_cpu()->number, waited / 1000000, name);
+    }
 }
 
 void lock_spin(struct lock_wait *wait, const char *name, const struct lock_holder *holder)

@@ -31,8 +31,7 @@ void lock_debug_begin(struct cpu *cpu);
 /* The figures of the class with this index, over all CPUs; false at the end. */
 bool lock_describe(uint64_t index, struct system_lock *out);
 
-/* --- for spinlock.h and rwlock.c
- * ------------------------------------------------------------------------------------- */
+/* --- for spinlock.h and rwlock.c --- */
 
 /*
  * This CPU is about to take a lock, where something is unusual: all that it holds must have lower ranks, and

@@ -1,8 +1,10 @@
 /* What the kernel's locks need of a machine, on a Linux host. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "kernel/arch/arch.h"
+#include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/symbols.h"
 
@@ -18,9 +20,13 @@ bool arch_interrupts_on(void)
     return false;
 }
 
-void arch_serial_write(const char *text, size_t length)
+void log_past_locks(const char *format, ...)
 {
-    fwrite(text, 1, length, stderr);
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
 }
 
 bool panic_in_progress(void)

@@ -64,6 +64,29 @@ static void cuts_and_says_how_long_it_would_be(void **state)
     assert_string_equal(buffer, "(null)");
 }
 
+static size_t line(char *buffer, size_t size, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    size_t length = text_format_line(buffer, size, format, list);
+    va_end(list);
+    return length;
+}
+
+static void a_line_always_has_its_newline(void **state)
+{
+    (void)state;
+    char buffer[6];
+    assert_int_equal(line(buffer, sizeof(buffer), "%d", 123), 4);
+    assert_memory_equal(buffer, "123\n", 4);
+    assert_int_equal(line(buffer, sizeof(buffer), "%d", 12345), 6);
+    assert_memory_equal(buffer, "12345\n", 6);
+    assert_int_equal(line(buffer, sizeof(buffer), "%d", 123456), 6);
+    assert_memory_equal(buffer, "12345\n", 6);
+    assert_int_equal(line(buffer, 2, "%s", ""), 1);
+    assert_memory_equal(buffer, "\n", 1);
+}
+
 static void reads_numbers_that_fit(void **state)
 {
     (void)state;
@@ -148,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_as_the_c_library_does),
         cmocka_unit_test(cuts_and_says_how_long_it_would_be),
+        cmocka_unit_test(a_line_always_has_its_newline),
         cmocka_unit_test(reads_numbers_that_fit),
         cmocka_unit_test(compares_texts),
         cmocka_unit_test(memory_functions_do_as_the_c_library),

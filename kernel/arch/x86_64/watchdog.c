@@ -10,7 +10,6 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic_arch.h"
 #include "kernel/sched/thread.h"
-#include "lib/text.h"
 
 #define HPET_CAPABILITIES     (0x000 / 8)
 #define HPET_COUNTER          (0x0f0 / 8)
@@ -37,24 +36,11 @@ static struct {
 static uint64_t period; /* seconds; 0 while it is off */
 static uint64_t next_look;
 
-/* Past all locks: the CPU that hangs may hold any of them. */
-static __attribute__((format(printf, 1, 2))) void say(const char *format, ...)
-{
-    char text[160];
-    va_list arguments;
-    va_start(arguments, format);
-    size_t length = text_format_list(text, sizeof(text) - 1, format, arguments);
-    va_end(arguments);
-    length = length < sizeof(text) - 1 ? length : sizeof(text) - 2;
-    text[length] = '\n';
-    arch_serial_write(text, length + 1);
-}
-
 static void tell(const struct trap_frame *frame)
 {
     const struct cpu *cpu = arch_this_cpu();
-    say("\ncpu %u hangs: no interrupt for %lu s, thread '%s'", cpu->number, period, cpu->current->name);
-    backtrace_print(frame->rip, frame->rbp, say);
+    log_past_locks("\ncpu %u hangs: no interrupt for %lu s, thread '%s'", cpu->number, period, cpu->current->name);
+    backtrace_print(frame->rip, frame->rbp, log_past_locks);
 }
 
 /* An interrupt that reached it, or another thread that ran, is a sign of life. */
