@@ -6,6 +6,7 @@
  *
  * Registers: ebx ticket, esi local APIC id; r15 time stamp of the entry.
  */
+#include "kernel/arch/x86_64/core_id.h"
 #include "kernel/arch/x86_64/offsets.h"
 
         .section .text.entry, "ax"
@@ -24,23 +25,7 @@ _start:
         andl    $0x9fffffff, %eax
         movq    %rax, %cr0
 
-        /* Which core: the x2APIC id of leaf 0xb where there is one, else the initial id of leaf 1. */
-        xorl    %eax, %eax
-        cpuid
-        cmpl    $0xb, %eax
-        jb      1f
-        movl    $0xb, %eax
-        xorl    %ecx, %ecx
-        cpuid
-        testl   %ebx, %ebx
-        jz      1f
-        movl    %edx, %esi
-        jmp     2f
-1:      movl    $1, %eax
-        cpuid
-        movl    %ebx, %esi
-        shrl    $24, %esi
-2:
+        CORE_ID
         movzwl  bootboot + 0x0c, %eax           /* bspid */
         movzwl  %si, %edx
         cmpl    %eax, %edx

@@ -5,6 +5,7 @@
  *
  * Registers: none are kept until start_arrived, which is in the image: esi local APIC id, rdi the mailbox.
  */
+#include "kernel/arch/x86_64/core_id.h"
 #include "kernel/arch/x86_64/offsets.h"
 
         .section .rodata.trampoline, "a"
@@ -58,23 +59,7 @@ trampoline_end:
         .globl start_arrived
         .type start_arrived, @function
 start_arrived:
-        /* Which core: as in entry.S. */
-        xorl    %eax, %eax
-        cpuid
-        cmpl    $0xb, %eax
-        jb      1f
-        movl    $0xb, %eax
-        xorl    %ecx, %ecx
-        cpuid
-        testl   %ebx, %ebx
-        jz      1f
-        movl    %edx, %esi
-        jmp     2f
-1:      movl    $1, %eax
-        cpuid
-        movl    %ebx, %esi
-        shrl    $24, %esi
-2:
+        CORE_ID
         /* One that was given up, and comes while another one is expected, must not take its place. */
         movq    $start_mailbox, %rdi
         cmpl    MAILBOX_ID(%rdi), %esi
