@@ -77,16 +77,6 @@ void thread_suspend_commit(struct thread *thread, struct cpu *home)
     }
 }
 
-enum error thread_suspend(struct thread *thread)
-{
-    struct cpu *home;
-    enum error error = thread_suspend_prepare(thread, &home);
-    if (error == ERR_NONE) {
-        thread_suspend_commit(thread, home);
-    }
-    return error;
-}
-
 void thread_begin_suspended(struct thread *thread)
 {
     ASSERT(thread->state == THREAD_NEW && thread->suspensions == 0);
@@ -114,16 +104,6 @@ void thread_resume_commit(struct thread *thread, struct cpu *home)
         }
     }
     sched_unlock(home);
-}
-
-enum error thread_resume(struct thread *thread)
-{
-    struct cpu *home;
-    enum error error = thread_resume_prepare(thread, &home);
-    if (error == ERR_NONE) {
-        thread_resume_commit(thread, home);
-    }
-    return error;
 }
 
 void thread_stop_here(void)
@@ -166,15 +146,6 @@ void thread_use_cpus(struct thread *thread, const struct cpu_mask *mask)
     if (thread == thread_current()) {
         sched_reschedule();
     }
-}
-
-enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask)
-{
-    if (!cpu_mask_any(mask, arch_cpu_count())) {
-        return ERR_NOT_FOUND;
-    }
-    thread_use_cpus(thread, mask);
-    return ERR_NONE;
 }
 
 void thread_bind(uint32_t number)

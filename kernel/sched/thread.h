@@ -165,8 +165,7 @@ _Noreturn void thread_exit(void);
  */
 enum error thread_join(struct thread *thread, uint64_t deadline, struct thread_end *end) MUST_CHECK;
 
-/* --- what may be done to a thread in any state, by anyone; control.c
- * ------------------------------------------------ */
+/* --- what may be done to a thread in any state, by anyone; control.c --- */
 
 /* It ends on its way to user mode, and does not wait any more. The reason that is given first counts. */
 void thread_end(struct thread *thread, uint32_t kind, uint32_t status);
@@ -179,15 +178,13 @@ void thread_kill(struct thread *thread, uint32_t status);
  */
 enum error thread_suspend_prepare(struct thread *thread, struct cpu **home) MUST_CHECK;
 void thread_suspend_commit(struct thread *thread, struct cpu *home);
-enum error thread_suspend(struct thread *thread) MUST_CHECK;
 
 /* ERR_BAD_ARGUMENT when it is not suspended. */
 enum error thread_resume_prepare(struct thread *thread, struct cpu **home) MUST_CHECK;
 void thread_resume_commit(struct thread *thread, struct cpu *home);
 
-/* The same as thread_suspend for one that has not been started. */
+/* The same as suspending it for one that has not been started. */
 void thread_begin_suspended(struct thread *thread);
-enum error thread_resume(struct thread *thread) MUST_CHECK;
 
 /* Takes effect at once, whoever runs where. */
 void thread_set_priority(struct thread *thread, uint8_t priority);
@@ -197,11 +194,8 @@ void thread_set_slice(struct thread *thread, uint64_t nanoseconds);
 
 /*
  * Run only on these CPUs from now on. The calling thread, and one that is ready, moves at once; one that runs
- * elsewhere as soon as an interrupt reaches it. ERR_NOT_FOUND when none of them is up.
+ * elsewhere as soon as an interrupt reaches it. One of them is up.
  */
-enum error thread_set_affinity(struct thread *thread, const struct cpu_mask *mask) MUST_CHECK;
-
-/* The same with a mask that has a CPU that is up. */
 void thread_use_cpus(struct thread *thread, const struct cpu_mask *mask);
 
 /*
@@ -216,9 +210,7 @@ void thread_budget_commit(struct thread *thread, struct budget *fresh, uint64_t 
 /* The calling thread: on this CPU only, which is up, or on any (CPU_ANY). */
 void thread_bind(uint32_t number);
 
-/* --- lending, for who makes threads wait for each other; thread_lend.c. The caller may hold locks of
- * objects.
- */
+/* --- lending, for who makes threads wait for each other; thread_lend.c. Locks of objects may be held --- */
 
 /*
  * `from` waits for `to`: that one runs with the rank of the highest of all that wait for it, whoever they
@@ -230,8 +222,7 @@ enum error thread_lend(struct thread *from, struct thread *to) MUST_CHECK;
 /* It waits no more, for whatever reason. The end of a thread does the same, on both sides. */
 void thread_lend_end(struct thread *from);
 
-/* --- the calling thread
- * ----------------------------------------------------------------------------------------------- */
+/* --- the calling thread --- */
 
 /* Let others of the same rank, which are ready on this CPU, run first. */
 void thread_yield(void);
@@ -243,9 +234,7 @@ enum error thread_preemption_point(void) MUST_CHECK;
 /* On the way to user mode when something is pending: switch threads, stop, or end this one. */
 void thread_before_user(void);
 
-/* --- figures
- * ----------------------------------------------------------------------------------------------------------
- */
+/* --- figures --- */
 
 /* Threads that there are, idle ones apart; one counts until all that it held is given back. */
 uint32_t thread_count(void);

@@ -204,7 +204,7 @@ SELFTEST(moves_running,
     for (unsigned i = 0; i < 40; i++) {
         unsigned target = i % arch_cpu_count();
         struct cpu_mask mask = cpu_mask_of(target);
-        EXPECT(thread_set_affinity(worker.thread, &mask) == ERR_NONE);
+        thread_use_cpus(worker.thread, &mask);
         __atomic_store_n(&worker.cpus, 0, __ATOMIC_RELAXED);
         uint64_t bit = (uint64_t)1 << target % 64;
         while ((__atomic_load_n(&worker.cpus, __ATOMIC_RELAXED) & bit) == 0) {
@@ -214,8 +214,6 @@ SELFTEST(moves_running,
         EXPECT(comes(&worker.count, count_of(&worker) + 5));
         EXPECT(__atomic_load_n(&worker.cpus, __ATOMIC_RELAXED) == bit);
     }
-    struct cpu_mask none = {0};
-    EXPECT(thread_set_affinity(worker.thread, &none) == ERR_NOT_FOUND);
     EXPECT(worker_end(&worker));
     return NULL;
 }
@@ -230,7 +228,7 @@ SELFTEST(fair_share, "scheduler: three threads that only compute share two CPUs 
     be(PRIORITY_HIGHEST);
     for (unsigned i = 0; i < 3; i++) {
         EXPECT(worker_make(&workers[i], spin, MIDDLE, CPU_ANY));
-        EXPECT(thread_set_affinity(workers[i].thread, &two) == ERR_NONE);
+        thread_use_cpus(workers[i].thread, &two);
         thread_start(workers[i].thread);
     }
     sleep_ms(1500);
