@@ -14,8 +14,7 @@
 
 struct cpu;
 
-/* --- boot, in this order, on the boot processor
- * ----------------------------------------------------------------- */
+/* --- boot, in this order, on the boot processor --- */
 
 /* Own GDT, IDT and GS, serial port: from here on faults are reported. */
 void machine_early(struct cpu *cpu, uint64_t entry_stamp);
@@ -49,8 +48,7 @@ void machine_watch(uint64_t seconds);
 /* Let serial port and keyboard be heard. */
 void machine_listen(void);
 
-/* --- later
- * ------------------------------------------------------------------------------------------------------ */
+/* --- later --- */
 
 /* The feature with this index; false at the end. */
 bool machine_feature(uint64_t index, struct system_feature *out);

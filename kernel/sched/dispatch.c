@@ -18,8 +18,7 @@ void sched_init(struct cpu *cpu)
     cpu->timer_armed = DEADLINE_NEVER; /* the timer has been switched off before */
 }
 
-/* --- switching; the queue is locked
- * ---------------------------------------------------------------------------------------- */
+/* --- switching; the queue is locked --- */
 
 static __attribute__((noinline)) void after_switch(struct thread *from, uint32_t after)
 {
@@ -198,8 +197,7 @@ void sched_leave(void)
     panic("a thread that has ended runs again");
 }
 
-/* --- somebody asked for a look
- * --------------------------------------------------------------------------------------------- */
+/* --- somebody asked for a look --- */
 
 void sched_request(struct cpu *cpu)
 {

@@ -218,9 +218,7 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
     sched_unlock(home);
 }
 
-/* --- pulling
- * -------------------------------------------------------------------------------------------------
- */
+/* --- pulling --- */
 
 static bool fits_cpu(const struct run_entry *entry, const void *cpu)
 {

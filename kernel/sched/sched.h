@@ -21,8 +21,7 @@
 
 #include "kernel/sched/thread.h"
 
-/* --- boot and the architecture
- * -------------------------------------------------------------------------------------- */
+/* --- boot and the architecture --- */
 
 /* Set up the queue of a CPU that does not run threads yet. */
 void sched_init(struct cpu *cpu);
@@ -43,8 +42,7 @@ void sched_kicked(void);
 /* The timer interrupt of this CPU. */
 void sched_timer_tick(void);
 
-/* --- what CPUs tell each other; atomic, each CPU's own entries written under its queue lock
- * ----------------------------- */
+/* --- what CPUs tell each other; atomic, each CPU's own entries written under its queue lock --- */
 
 /* The highest rank that the CPU runs or has ready, and the highest that is ready and may move; 0 for none. */
 extern uint16_t cpu_busy_rank[CPU_MAX];
@@ -71,8 +69,7 @@ static inline void sched_unlock(struct cpu *cpu)
     spin_unlock_ranked(&cpu->queue_lock, LOCK_RUN_QUEUE);
 }
 
-/* --- between the files; the queue is locked
- * -------------------------------------------------------------------------- */
+/* --- between the files; the queue is locked --- */
 
 /* Lock the queue of the CPU that a thread belongs to, which can change until it is locked. */
 static inline struct cpu *sched_lock_of(struct thread *thread)
@@ -162,8 +159,7 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank);
 /* Take something higher than what runs here from another queue. Nothing is locked. */
 bool sched_pull(struct cpu *cpu);
 
-/* --- budgets; thread_budget.c. The queue is locked
- */
+/* --- budgets; thread_budget.c. The queue is locked --- */
 
 /* The current thread begins to run, or stops, at this time. It has a budget. */
 void sched_budget_begin(struct cpu *cpu, struct thread *thread, uint64_t now);

@@ -96,8 +96,7 @@ enum error wait_until(uint64_t deadline, uint64_t slack)
     return reason == ERR_TIMED_OUT ? ERR_NONE : reason;
 }
 
-/* --- permits
- * ------------------------------------------------------------------------------------------------- */
+/* --- permits --- */
 
 enum error thread_park(uint64_t deadline)
 {

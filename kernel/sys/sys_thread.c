@@ -16,8 +16,7 @@ void commit_clock_read(uint64_t *result)
     *result = arch_clock();
 }
 
-/* --- making threads
- * ---------------------------------------------------------------------------------------------- */
+/* --- making threads --- */
 
 /* On success the task is locked, until it is started. */
 static enum error start_prepare(struct task *task, uaddr_t entry, uaddr_t stack, uint64_t argument,
@@ -78,8 +77,7 @@ void commit_thread_self(struct thread_self_plan *plan, uint64_t *result)
     handle_fill(plan->slot, &thread_current()->object, RIGHT_ALL, result);
 }
 
-/* --- ending them
- * ------------------------------------------------------------------------------------------------- */
+/* --- ending them --- */
 
 /* The thread leaves on the way back to user mode. */
 void commit_thread_quit(uint64_t status)
@@ -104,8 +102,7 @@ void commit_thread_join(struct thread *thread, uint64_t deadline, uint64_t *resu
     *result = (uint64_t)end.kind << 32 | end.status;
 }
 
-/* --- how they run
- * ------------------------------------------------------------------------------------------------ */
+/* --- how they run --- */
 
 enum error prepare_thread_suspend(struct thread *thread, struct thread_suspend_plan *plan)
 {
@@ -204,8 +201,7 @@ void commit_thread_base(struct thread_base_plan *plan)
     arch_thread_set_base(plan->gs, plan->base);
 }
 
-/* --- waiting
- * ----------------------------------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 void commit_thread_yield(void)
 {
