@@ -9,11 +9,11 @@
 
 /* X(NUMBER, NAME, "a", "b", "x"): unused ones are "". */
 #define TRACE_KINDS(X)                                                                                       \
-    X(1, SWITCH, "next thread, task << 32", "thread before, its rank << 32, its state << 48",                \
-      "rank of next")                                                                                        \
-    X(2, READY, "thread, CPU << 32", "its rank, 1 << 16 if it may move", "")                                 \
+    X(1, SWITCH, "next thread, task << 32",                                                                  \
+      "thread before, its rank << 32, its state << 48, 1 << 63 if it may move", "rank of next")              \
+    X(2, READY, "thread, CPU << 32", "its rank, 1 << 16 if it may move, CPUs 0 to 31 << 32", "")             \
     X(3, UNREADY, "thread, CPU << 32", "", "")                                                               \
-    X(4, RANK, "thread that runs", "its rank", "")                                                           \
+    X(4, RANK, "thread", "its rank, CPUs 0 to 31 << 32", "")                                                 \
     X(5, INTERRUPT, "vector", "instruction", "")                                                             \
     X(6, INTERRUPT_END, "vector", "", "")                                                                    \
     X(7, FAULT, "instruction", "address", "vector")                                                          \

@@ -12,6 +12,7 @@ sys.path.insert(0, str(TOP / "tools"))
 import lint
 import qemu
 import table_check
+import timeline
 from syscalls import trace
 from syscalls.table import read_table
 from report import Suite, Tap, conclude, run_suite
@@ -116,6 +117,55 @@ class Trace(unittest.TestCase):
         exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
         for one in table.calls:
             self.assertTrue(decoder["call"](one.number, [0] * 6).startswith(one.name + "("))
+
+
+class Inversions(unittest.TestCase):
+    """The checker of traces finds each way of running something lower for too long, and nothing else."""
+
+    KINDS = {number: name for number, name in enumerate(("SWITCH", "READY", "UNREADY", "RANK", "INTERRUPT", "CALL"))}
+    EVERYWHERE = 0xFFFFFFFF << 32
+    MOVES = 1 << 16
+
+    def judged(self, *events):
+        """Events are (cpu, milliseconds, kind, a, b, x)."""
+        numbers = {name: number for number, name in self.KINDS.items()}
+        checker = timeline.check_events([
+            timeline.Event((cpu, int(ms * 1e6), numbers[kind], x, a, b), self.KINDS) for cpu, ms, kind, a, b, x in events])
+        return len(checker.wrong)
+
+    def runs(self, cpu, ms, thread, rank, before=0, state=3):
+        return (cpu, ms, "SWITCH", thread, before | state << 48, rank)
+
+    def kicked(self, cpu, ms):
+        return (cpu, ms, "INTERRUPT", max(timeline.TELLING), 0, 0)
+
+    def test_a_switch_after_the_kick_is_right(self):
+        self.assertEqual(0, self.judged(self.runs(0, 0, 1, 100), (0, 1, "READY", 2, 120 | self.EVERYWHERE, 0),
+                                        self.kicked(0, 2), self.runs(0, 3, 2, 120, 1), (0, 9, "CALL", 0, 0, 0)))
+
+    def test_a_call_of_the_lower_one_after_the_kick_is_found(self):
+        self.assertEqual(1, self.judged(self.runs(1, 0, 5, 200), self.runs(0, 0, 1, 100),
+                                        (1, 1, "READY", 2, 120 | self.EVERYWHERE, 0), (0, 1.5, "CALL", 0, 0, 0),
+                                        self.kicked(0, 2), (0, 3, "CALL", 0, 0, 0), self.runs(0, 4, 2, 120, 1)))
+
+    def test_one_that_lasts_until_the_end_is_found(self):
+        self.assertEqual(1, self.judged(self.runs(0, 0, 1, 100), (0, 1, "READY", 2, 120 | self.EVERYWHERE, 0),
+                                        (0, 2, "INTERRUPT", 0x20, 0, 0), (0, 60000, "INTERRUPT", 0x20, 0, 0)))
+
+    def test_a_kick_that_never_comes_is_found(self):
+        self.assertEqual(1, self.judged(self.runs(0, 0, 1, 100), self.runs(1, 0, 3, 100),
+                                        (1, 1, "READY", 2, 120 | self.EVERYWHERE, 0), self.runs(1, 1500, 4, 50, 3)))
+
+    def test_who_was_pre_empted_and_may_move_is_not_forgotten(self):
+        self.assertEqual(1, self.judged(
+            self.runs(0, 0, 9, 1), self.runs(1, 0, 0, 0), (1, 1, "RANK", 2, 100 | self.EVERYWHERE, 0),
+            self.runs(0, 2, 2, 100, 9), (0, 3, "SWITCH", 3, 2 | 100 << 32 | 1 << 48 | 1 << 63, 120),
+            (1, 5000, "INTERRUPT", 0x20, 0, 0)))
+
+    def test_who_may_not_run_there_is_no_reason(self):
+        self.assertEqual(0, self.judged(
+            self.runs(0, 0, 1, 150), self.runs(1, 0, 3, 50),
+            (0, 1, "READY", 2, 120 | self.MOVES | 0b101 << 32, 0), (1, 5000, "INTERRUPT", 0x20, 0, 0)))
 
 
 class Lint(unittest.TestCase):

@@ -84,7 +84,8 @@ static inline void tell_others(struct cpu *cpu, const struct thread *self, const
 static __attribute__((noinline)) void trace_switch(const struct thread *self, const struct thread *next)
 {
     trace_record(TRACE_SWITCH, next->entry.rank, next->number | (uint64_t)next->task_number << 32,
-                 self->number | (uint64_t)self->entry.rank << 32 | (uint64_t)self->state << 48);
+                 self->number | (uint64_t)self->entry.rank << 32 | (uint64_t)self->state << 48 |
+                     (uint64_t)self->entry.movable << 63);
 }
 
 /* What a thread has yet to destroy it takes along: the CPU's mark is seen by whoever runs next. */

@@ -106,7 +106,7 @@ static void enqueue(struct cpu *cpu, struct thread *thread)
     thread->state = THREAD_READY;
     run_queue_append(&cpu->queue, &thread->entry);
     trace(TRACE_READY, 0, thread->number | (uint64_t)cpu->number << 32,
-          rank | (thread->entry.movable ? 1u << 16 : 0));
+          rank | (thread->entry.movable ? 1u << 16 : 0) | trace_cpus(thread));
     sched_publish(cpu);
     bool offered = rank <= running && thread->entry.movable && arch_cpu_count() > 1;
     if (rank > running) {
@@ -196,6 +196,7 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
 {
     bool movable = arch_cpu_count() > 1 && cpu_mask_several(&thread->affinity);
     bool same = rank == thread->entry.rank && movable == thread->entry.movable;
+    trace(TRACE_RANK, 0, thread->number, rank | trace_cpus(thread));
     if (thread->state == THREAD_READY && !(same && thread_may_run_on(thread, home))) {
         run_queue_remove(&home->queue, &thread->entry);
         trace(TRACE_UNREADY, 0, thread->number | (uint64_t)home->number << 32, 0);
@@ -209,7 +210,6 @@ void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)
     thread->entry.rank = rank;
     thread->entry.movable = movable;
     if (thread->state == THREAD_RUNNING) {
-        trace(TRACE_RANK, 0, thread->number, rank);
         sched_publish(home);
         if (lower || !thread_may_run_on(thread, home)) {
             sched_request(home);

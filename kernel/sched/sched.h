@@ -94,6 +94,12 @@ static inline bool thread_may_run_on(const struct thread *thread, const struct c
     return cpu_mask_has(&thread->affinity, cpu->number);
 }
 
+/* For a trace: the first 32 CPUs that a thread may run on, in the upper half. */
+static inline uint64_t trace_cpus(const struct thread *thread)
+{
+    return thread->affinity.words[0] << 32;
+}
+
 /* The rank that counts for a thread, of its priority and all else. */
 static inline uint16_t thread_rank(const struct thread *thread)
 {
