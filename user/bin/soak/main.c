@@ -90,7 +90,8 @@ int main(int argc, char **argv)
     if (argc != 2) {
         program_fail("expected: soak SECONDS");
     }
-    uint64_t end = clock_after(program_number("SECONDS", argv[1], 1, 1000000) * SECOND);
+    uint64_t seconds = program_number("SECONDS", argv[1], 1, 1000000);
+    uint64_t end = clock_after(seconds * SECOND);
     uint64_t rounds = 0;
     add_all();
     for (unsigned i = 0; i < soak_count; i++) {
@@ -109,8 +110,10 @@ int main(int argc, char **argv)
         if (error != ERR_NONE) {
             soak_wrong(&soak_workers[i], "it does not end");
         }
-        if (soak_workers[i].rounds == 0) {
-            soak_wrong(&soak_workers[i], "it has done nothing");
+        /* Those of a low priority wait for a shake that lifts them; the shaker waits for nobody. */
+        uint64_t least = soak_workers[i].body == soak_shakes ? 100 * seconds : seconds;
+        if (soak_workers[i].rounds < least) {
+            soak_wrong(&soak_workers[i], "it has done too little");
         }
         rounds += soak_workers[i].rounds;
     }
