@@ -6,7 +6,7 @@
  *
  * Registers: ebx ticket, esi local APIC id; r15 time stamp of the entry.
  */
-#include "kernel/arch/x86_64/core_id.h"
+#include "kernel/arch/x86_64/core_id.inc"
 #include "kernel/arch/x86_64/offsets.h"
 
         .section .text.entry, "ax"

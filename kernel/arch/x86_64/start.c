@@ -9,6 +9,7 @@
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "lib/text.h"
 
@@ -53,30 +54,42 @@ static void relocate(uint8_t *copy, const uint8_t *place, uint32_t value)
     memcpy(copy + (place - trampoline_start), &value, sizeof(value));
 }
 
-/* The lowest 2 MiB where they are, and the kernel's half. */
-static void tables_fill(uint64_t *root, uint32_t at)
+static void code_fill(uint32_t base)
 {
-    const uint64_t *kernel = aperture_at(arch_kernel_root());
-    memset(root, 0, 3 * PAGE_SIZE);
-    memcpy(root + HALF, kernel + HALF, HALF * sizeof(*root));
-    root[0] = (at + PAGE_SIZE) | ENTRY_TABLE;
-    root[PAGE_SIZE / 8] = (at + 2 * PAGE_SIZE) | ENTRY_TABLE;
-    root[2 * PAGE_SIZE / 8] = ENTRY_LARGE;
-}
-
-enum error start_prepare(void)
-{
-    enum error error = frame_alloc_within(PREPARED_ORDER, FRAME_KERNEL, pfn(1), LOW_END, &prepared);
-    if (error != ERR_NONE) {
-        return error;
-    }
-    uint8_t *copy = aperture_at(pfn_to_paddr(prepared));
-    uint32_t base = (uint32_t)pfn_to_paddr(prepared).value;
+    uint8_t *copy = window_open(WINDOW_TO, prepared);
     memcpy(copy, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     relocate(copy, trampoline_base_gdt, base + (uint32_t)(trampoline_gdt - trampoline_start));
     relocate(copy, trampoline_base_far, base + (uint32_t)(trampoline_long - trampoline_start));
     relocate(copy, trampoline_root, base + PAGE_SIZE);
-    tables_fill((uint64_t *)(void *)(copy + PAGE_SIZE), base + PAGE_SIZE);
+    window_close(WINDOW_TO);
+}
+
+/* The page table in the page with this number, with this entry first. The topmost one has the kernel's half. */
+static void table_fill(unsigned page, uint64_t entry)
+{
+    uint64_t *table = window_open(WINDOW_TO, pfn(prepared.value + page));
+    memset(table, 0, PAGE_SIZE);
+    table[0] = entry;
+    if (page == 1) {
+        const uint64_t *kernel = aperture_at(arch_kernel_root());
+        memcpy(table + HALF, kernel + HALF, HALF * sizeof(*table));
+    }
+    window_close(WINDOW_TO);
+}
+
+/* The kernel cannot have frames there: those of the firmware are beside them, and the aperture shows 2 MiB or
+ * nothing. So they are taken as those of a device, and filled through a window. */
+enum error start_prepare(void)
+{
+    enum error error = frame_alloc_within(PREPARED_ORDER, FRAME_DEVICE, pfn(1), LOW_END, &prepared);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    uint32_t base = (uint32_t)pfn_to_paddr(prepared).value;
+    code_fill(base);
+    table_fill(1, (base + 2 * PAGE_SIZE) | ENTRY_TABLE);
+    table_fill(2, (base + 3 * PAGE_SIZE) | ENTRY_TABLE);
+    table_fill(3, ENTRY_LARGE); /* the lowest 2 MiB, where they are */
     return ERR_NONE;
 }
 

@@ -5,7 +5,7 @@
  *
  * Registers: none are kept until start_arrived, which is in the image: esi local APIC id, rdi the mailbox.
  */
-#include "kernel/arch/x86_64/core_id.h"
+#include "kernel/arch/x86_64/core_id.inc"
 #include "kernel/arch/x86_64/offsets.h"
 
         .section .rodata.trampoline, "a"
@@ -64,14 +64,15 @@ start_arrived:
         movq    $start_mailbox, %rdi
         cmpl    MAILBOX_ID(%rdi), %esi
         jne     3f
+        /* Read what is prepared before it is claimed: from then on the mailbox may be the next one's. */
+        movq    MAILBOX_CPU(%rdi), %rdx
+        movq    MAILBOX_STACK(%rdi), %rsp
+        movq    MAILBOX_ROOT(%rdi), %rbx
         movl    $MAILBOX_OPEN, %eax
         movl    $MAILBOX_CLAIMED, %ecx
         lock cmpxchgl %ecx, MAILBOX_STATE(%rdi)
         jne     3f
-        movq    MAILBOX_CPU(%rdi), %rdx
-        movq    MAILBOX_STACK(%rdi), %rsp
-        movq    MAILBOX_ROOT(%rdi), %rax
-        movq    %rax, %cr3
+        movq    %rbx, %cr3
         xorl    %ebp, %ebp
         movq    %rdx, %rdi
         call    cpu_entry_secondary
