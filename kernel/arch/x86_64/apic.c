@@ -136,6 +136,10 @@ static void command_in_nmi(uint32_t id, uint32_t low)
     uint32_t high = !by_msr ? registers[APIC_COMMAND_HIGH / 4] : 0;
     command(id, low);
     if (!by_msr) {
+        while ((registers[APIC_COMMAND / 4] & COMMAND_PENDING) !=
+               0) { /* so that who was interrupted need not wait */
+            cpu_pause();
+        }
         registers[APIC_COMMAND_HIGH / 4] = high;
     }
 }
