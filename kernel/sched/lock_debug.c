@@ -107,7 +107,8 @@ static void tell_stall(const char *name, uint64_t waited, const struct lock_hold
         log_past_locks("\ncpu %u waits %lu ms for lock '%s': cpu %u took it at %s", arch_this_cpu()->number,
                        waited / 1000000, name, cpu - 1, place);
     } else {
-        log_past_locks("\ncpu %u waits %lu ms for lock '%s'", arch_this_cpu()->number, waited / 1000000, name);
+        log_past_locks("\ncpu %u waits %lu ms for lock '%s'", arch_this_cpu()->number, waited / 1000000,
+                       name);
     }
 }
 
@@ -119,7 +120,8 @@ void lock_spin(struct lock_wait *wait, const char *name, const struct lock_holde
     }
     uint64_t now = arch_clock();
     wait->since = wait->since != 0 ? wait->since : now;
-    if (now - wait->since > LOCK_STALL_NS << wait->told && !panic_in_progress()) {
+    if (now - wait->since > (uint64_t)LOCK_STALL_NS << (wait->told < 20 ? wait->told : 20) &&
+        !panic_in_progress()) {
         wait->told++;
         tell_stall(name, now - wait->since, holder);
     }
