@@ -193,7 +193,7 @@ void root_start(void)
     place_startup(task, data, bytes);
     struct thread *thread;
     must(task_start_prepare(task, entry, STACK_AT, STARTUP_AT, &thread), "its first thread");
-    thread->priority = PRIORITY_ROOT;
+    thread_set_priority(thread, PRIORITY_ROOT);
     task_start_commit(task, thread);
     log_info("root server started from a bundle of %lu KiB", bytes / KIB);
     task_release(task);
