@@ -35,9 +35,10 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables);
  * Give every other core that came its struct cpu, one after the other in the order of APIC ids. A core gets
  * its number when it is up, so numbers have no gaps; one that takes long is not waited for, and joins when it
  * comes. Then start those that firmware knows and the loader left alone, in the same way; one that does not
- * answer is reported and left out. No more than `most` in all.
+ * answer is reported and left out. No more than `most` in all. Is none of the cores that the loader counted
+ * in its memory any more?
  */
-void machine_start_cores(unsigned came, unsigned most);
+bool machine_start_cores(unsigned came, unsigned counted, unsigned most);
 
 /* Processors that the firmware says are there and can be used; 0 when it does not tell. */
 unsigned machine_processors(void);

@@ -116,12 +116,12 @@ static uint64_t number_option(const char *key, uint64_t most, uint64_t otherwise
 static void bring_up_cores(unsigned came)
 {
     unsigned counted = handover.info.numcores, known = machine_processors();
-    machine_start_cores(came, (unsigned)number_option("cpus", CPU_MAX, CPU_MAX));
+    bool left = machine_start_cores(came, counted, (unsigned)number_option("cpus", CPU_MAX, CPU_MAX));
     log_info("cpu: %u of %u cores are up", arch_cpu_count(), known > counted ? known : counted);
     if (came < counted) {
         log_warn("cpu: %u cores that the loader counted did not come by themselves", counted - came);
     }
-    if (arch_cpu_count() >= counted) {
+    if (left) {
         boot_memory_reclaim();
     }
 }

@@ -96,8 +96,8 @@ def own_cases():
     return [
         Own("rough-level-2", ["rough.order=5", "rough.rotate=1", "rough.open=1"], 4),
         Own("rough-level-1", ["rough.level=1", "rough.order=11", "rough.rsdt=1", "rough.headless=1"], 4),
-        Own("rough-late-core", ["rough.late=2"], 3),
-        Own("rough-lost-core", ["rough.lost=1", "rough.level=1"], 3),
+        Own("rough-late-core", ["rough.late=2"], 4),
+        Own("rough-lost-core", ["rough.lost=1", "rough.level=1"], 4),
     ]
 
 

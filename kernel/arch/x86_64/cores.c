@@ -18,6 +18,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/node.h"
@@ -42,34 +43,90 @@ static struct spinlock online_lock = SPINLOCK("cpus online", LOCK_TASK_LIST);
 /* Guarded by online_lock to change; atomic to read. */
 unsigned cpus_online = 1;
 
-/* The struct cpu of another core, in its own area, with its stacks and windows. */
-static struct cpu *cpu_make(unsigned area_index, uint32_t id)
+/* One that did not answer, with all that it has: the next one gets it. */
+static struct cpu *spare;
+
+/* Take away what area_make mapped, up to this many bytes. */
+static void area_discard(uint64_t area, uint64_t bytes)
 {
-    uint64_t area = PER_CPU_BASE + (uint64_t)area_index * CPU_AREA_SIZE;
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+        pfn_t frame = paddr_to_pfn(arch_translate(arch_kernel_root(), area + at).physical);
+        arch_unmap(arch_kernel_root(), area + at, PAGE_SIZE);
+        arch_flush_local(true); /* nobody else has looked there */
+        frame_release(frame, 0);
+    }
+}
+
+/* The memory of a struct cpu, zeroed. */
+static struct cpu *area_make(unsigned index)
+{
+    uint64_t area = PER_CPU_BASE + (uint64_t)index * CPU_AREA_SIZE;
     for (uint64_t at = 0; at < sizeof(struct cpu); at += PAGE_SIZE) {
         pfn_t frame;
-        if (frame_alloc(0, FRAME_KERNEL, &frame) != ERR_NONE ||
-            arch_map(arch_kernel_root(), area + at, pfn_to_paddr(frame), PAGE_SIZE, MAP_READ | MAP_WRITE) !=
-                ERR_NONE) {
+        enum error error = frame_alloc(0, FRAME_KERNEL, &frame);
+        if (error == ERR_NONE) {
+            error =
+                arch_map(arch_kernel_root(), area + at, pfn_to_paddr(frame), PAGE_SIZE, MAP_READ | MAP_WRITE);
+            if (error != ERR_NONE) {
+                frame_release(frame, 0);
+            }
+        }
+        if (error != ERR_NONE) {
+            area_discard(area, at);
             return NULL;
         }
     }
     struct cpu *cpu = (struct cpu *)(uintptr_t)area;
     memset(cpu, 0, sizeof(*cpu));
     cpu->self = cpu;
+    cpu->area = index;
+    return cpu;
+}
+
+/* What a CPU has beside its area: the record of its idle thread, stacks, windows. All or nothing. */
+static enum error furnish(struct cpu *cpu)
+{
+    cpu->idle = heap_alloc_zeroed(sizeof(struct thread));
+    if (cpu->idle == NULL) {
+        return ERR_NO_MEMORY;
+    }
+    enum error error = window_setup(cpu); /* tables of the kernel's half, which stay */
+    if (error == ERR_NONE) {
+        error = stack_alloc(&cpu->kernel_stack);
+    }
+    if (error == ERR_NONE) {
+        error = interrupt_stacks_make(cpu);
+        if (error != ERR_NONE) {
+            stack_free(cpu->kernel_stack);
+        }
+    }
+    if (error != ERR_NONE) {
+        heap_free(cpu->idle, sizeof(struct thread));
+    }
+    return error;
+}
+
+/* The struct cpu of another core, in its own area, with its stacks and windows; NULL without memory. */
+static struct cpu *cpu_make(unsigned area_index, uint32_t id)
+{
+    struct cpu *cpu = spare;
+    spare = NULL;
+    if (cpu == NULL) {
+        cpu = area_make(area_index);
+        if (cpu == NULL) {
+            return NULL;
+        }
+        if (furnish(cpu) != ERR_NONE) {
+            area_discard((uint64_t)(uintptr_t)cpu, sizeof(struct cpu));
+            return NULL;
+        }
+        lock_debug_begin(cpu);
+        sched_init(cpu);
+        heap_admit(cpu);
+        cpu_set_kernel_stack(cpu, cpu->kernel_stack);
+    }
     cpu->apic_id = id;
     cpu->node = node_of_domain(acpi_domain_of(id));
-    cpu->area = area_index;
-    lock_debug_begin(cpu);
-    sched_init(cpu);
-    heap_admit(cpu);
-    cpu->idle = heap_alloc_zeroed(sizeof(struct thread));
-    if (cpu->idle == NULL || interrupt_stacks_make(cpu) != ERR_NONE ||
-        stack_alloc(&cpu->kernel_stack) != ERR_NONE || window_setup(cpu) != ERR_NONE) {
-        return NULL;
-    }
-    cpu_set_kernel_stack(cpu, cpu->kernel_stack);
-    trace_add_cpu(cpu);
     return cpu;
 }
 
@@ -86,61 +143,73 @@ static unsigned next_arrival(unsigned arrivals, uint64_t last)
     return best;
 }
 
-static void compare_clocks(const struct cpu *cpu)
+static bool is_up(const struct cpu *cpu)
 {
-    if (!tsc_sync_ask(cpu)) {
-        clock_distrust_tsc("the time stamp counters of the CPUs differ");
-    }
+    unsigned last = arch_cpu_count() - 1;
+    return cpus[last] == cpu || (last > 0 && cpus[last - 1] == cpu); /* a late one may come after it */
 }
 
-static void wait_until_up(const struct cpu *cpu, unsigned before)
+/* The core of this struct cpu has been let go, perhaps out of entry.S, where it may have to be woken. Did it
+ * get so far in time? */
+#define NOT_PARKED UINT32_MAX
+static bool wait_till(bool (*far)(const struct cpu *cpu), const struct cpu *cpu, unsigned arrival)
 {
-    compare_clocks(cpu);
-    uint64_t start = arch_clock();
-    while (arch_cpu_count() == before && arch_clock() < start + START_PATIENCE_NS) {
-        cpu_pause();
-    }
-}
-
-static bool release_core(unsigned arrival)
-{
-    uint32_t id = smp_arrival_id(arrival);
-    struct cpu *cpu = cpu_make(arrival + 1, id); /* the boot processor has the first area */
-    if (cpu == NULL) {
-        log_error("cpu: no memory for the core with APIC id %u; it stays parked", id);
-        return false;
-    }
-    unsigned before = arch_cpu_count();
-    smp_release(arrival, cpu);
-    compare_clocks(cpu);
     uint64_t start = arch_clock(), wake = start + START_WAKE_NS;
-    while (arch_cpu_count() == before && arch_clock() < start + START_PATIENCE_NS) {
-        if (arch_clock() > wake) {
+    while (!far(cpu)) {
+        uint64_t now = arch_clock();
+        if (now > start + START_PATIENCE_NS) {
+            return false;
+        }
+        if (arrival != NOT_PARKED && now > wake) {
             smp_wake(arrival);
             wake += START_WAKE_NS;
         }
         cpu_pause();
     }
-    if (arch_cpu_count() == before) {
-        log_warn("cpu: the core with APIC id %u is late; going on without it until it comes", id);
-    }
     return true;
 }
 
+/* See it through until it is up, or late. */
+static bool see_up(struct cpu *cpu, unsigned arrival)
+{
+    if (!wait_till(tsc_sync_has_come, cpu, arrival) || tsc_sync_ask(cpu) == TSC_UNKNOWN) {
+        clock_distrust_tsc("a core is late: nobody will compare its time stamp counter");
+    }
+    bool up = wait_till(is_up, cpu, arrival);
+    if (!up) {
+        log_warn("cpu: the core with APIC id %u is late; going on without it until it comes", cpu->apic_id);
+    }
+    trace_add_cpu(cpu);
+    return up;
+}
+
+/* How the start of the others goes. */
+struct start {
+    unsigned most;    /* CPUs in all */
+    unsigned started; /* that were let go, the boot processor among them */
+    unsigned late;    /* of these */
+    unsigned reset;   /* by INIT: what the loader had them do they do no more */
+};
+
 /* The cores that wait in entry.S, in the order of their ids. */
-static void release_all(unsigned came, unsigned most)
+static void release_all(unsigned came, struct start *start)
 {
     uint64_t last = UINT64_MAX; /* as a signed number below every id */
-    for (unsigned i = 1; i < came && i < most; i++) {
+    while (start->started < came && start->started < start->most) {
         unsigned arrival = next_arrival(came - 1, last);
         if (arrival == UINT32_MAX) {
             log_warn("cpu: two cores report the same APIC id; one of them stays parked");
             return;
         }
         last = smp_arrival_id(arrival);
-        if (!release_core(arrival)) {
+        struct cpu *cpu = cpu_make(arrival + 1, (uint32_t)last); /* the boot processor has the first area */
+        if (cpu == NULL) {
+            log_error("cpu: no memory for the core with APIC id %u; it stays parked", (uint32_t)last);
             return;
         }
+        smp_release(arrival, cpu);
+        start->started++;
+        start->late += !see_up(cpu, arrival);
     }
 }
 
@@ -155,9 +224,8 @@ static bool came_by_itself(uint32_t id, unsigned came)
 }
 
 /* One that the loader left alone. False when there is no memory to go on. */
-static bool wake_core(uint32_t id, unsigned area)
+static bool wake_core(uint32_t id, unsigned area, struct start *start)
 {
-    unsigned before = arch_cpu_count();
     if (id > APIC_ID_HIGHEST && !feature_used(FEATURE_x2apic)) {
         log_warn("cpu: the core with APIC id %u cannot be reached without x2apic; it is left out", id);
         return true;
@@ -167,23 +235,23 @@ static bool wake_core(uint32_t id, unsigned area)
         log_error("cpu: no memory for the core with APIC id %u; it is left out", id);
         return false;
     }
+    start->reset++;
     if (!start_core(id, cpu)) {
         log_warn("cpu: the core with APIC id %u does not answer; it is left out", id);
+        spare = cpu;
         return true;
     }
-    wait_until_up(cpu, before);
-    if (arch_cpu_count() == before) {
-        log_warn("cpu: the core with APIC id %u is late; going on without it until it comes", id);
-    }
+    start->started++;
+    start->late += !see_up(cpu, NOT_PARKED);
     return true;
 }
 
 /* Those in the MADT that did not come by themselves. */
-static void wake_missing(unsigned came, unsigned most)
+static void wake_missing(unsigned came, struct start *start)
 {
     unsigned area = came; /* as many areas are taken, that of the boot processor among them */
-    bool prepared = false;
-    for (unsigned i = 0; i < acpi_machine.processors && arch_cpu_count() < most && area < CPU_MAX; i++) {
+    bool prepared = false, memory = true;
+    for (unsigned i = 0; i < acpi_machine.processors && memory && start->started < start->most; i++) {
         if (came_by_itself(acpi_machine.processor[i], came)) {
             continue;
         }
@@ -192,20 +260,22 @@ static void wake_missing(unsigned came, unsigned most)
             return;
         }
         prepared = true;
-        if (!wake_core(acpi_machine.processor[i], area++)) {
-            break;
-        }
+        unsigned before = start->started;
+        memory = wake_core(acpi_machine.processor[i], area, start);
+        area += start->started - before;
     }
     if (prepared) {
-        start_finish();
+        start_finish(start->late == 0);
     }
 }
 
-void machine_start_cores(unsigned came, unsigned most)
+bool machine_start_cores(unsigned came, unsigned counted, unsigned most)
 {
-    most = most < CPU_MAX ? most : CPU_MAX;
-    release_all(came, most);
-    wake_missing(came, most);
+    struct start start = {.most = most < CPU_MAX ? most : CPU_MAX, .started = 1};
+    release_all(came, &start);
+    bool all_left = start.started == came && start.late == 0;
+    wake_missing(came, &start);
+    return all_left && came + start.reset >= counted;
 }
 
 void cpu_entry_secondary(struct cpu *cpu)

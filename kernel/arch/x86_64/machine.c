@@ -90,6 +90,9 @@ enum error interrupt_stacks_make(struct cpu *cpu)
     for (unsigned i = 0; i < IST_COUNT; i++) {
         enum error error = stack_alloc(&tops[i]);
         if (error != ERR_NONE) {
+            while (i > 0) {
+                stack_free(tops[--i]);
+            }
             return error;
         }
     }
@@ -106,6 +109,7 @@ void machine_setup(struct cpu *cpu, paddr_t acpi_tables)
     cpu_setup(cpu);
     features_log();
     acpi_find(acpi_tables);
+    power_find();
     if (apic_find() != ERR_NONE) {
         panic("boot: the local APIC cannot be mapped");
     }

@@ -51,11 +51,10 @@
 #define MAILBOX_STACK 8
 #define MAILBOX_CPU   16
 #define MAILBOX_STATE 24
-#define MAILBOX_ID    28
 
 #define MAILBOX_CLOSED  0
-#define MAILBOX_OPEN    1
-#define MAILBOX_CLAIMED 2
+#define MAILBOX_CLAIMED 1
+#define MAILBOX_OPEN    2 /* plus the id of the core that it is for */
 
 #define EARLY_STACK_SIZE 16384
 

@@ -31,14 +31,12 @@ struct start_mailbox {
     uint64_t stack;
     uint64_t cpu;
     uint32_t state; /* atomic: MAILBOX_* */
-    uint32_t apic_id;
 };
 
 _Static_assert(offsetof(struct start_mailbox, root) == MAILBOX_ROOT, "offsets.h");
 _Static_assert(offsetof(struct start_mailbox, stack) == MAILBOX_STACK, "offsets.h");
 _Static_assert(offsetof(struct start_mailbox, cpu) == MAILBOX_CPU, "offsets.h");
 _Static_assert(offsetof(struct start_mailbox, state) == MAILBOX_STATE, "offsets.h");
-_Static_assert(offsetof(struct start_mailbox, apic_id) == MAILBOX_ID, "offsets.h");
 
 struct start_mailbox start_mailbox;
 
@@ -64,7 +62,8 @@ static void code_fill(uint32_t base)
     window_close(WINDOW_TO);
 }
 
-/* The page table in the page with this number, with this entry first. The topmost one has the kernel's half. */
+/* The page table in the page with this number, with this entry first. The topmost one has the kernel's half.
+ */
 static void table_fill(unsigned page, uint64_t entry)
 {
     uint64_t *table = window_open(WINDOW_TO, pfn(prepared.value + page));
@@ -118,15 +117,14 @@ bool start_core(uint32_t id, struct cpu *cpu)
     start_mailbox.root = arch_kernel_root().value;
     start_mailbox.stack = cpu->kernel_stack;
     start_mailbox.cpu = (uint64_t)(uintptr_t)cpu;
-    start_mailbox.apic_id = id;
-    __atomic_store_n(&start_mailbox.state, MAILBOX_OPEN, __ATOMIC_RELEASE);
+    __atomic_store_n(&start_mailbox.state, MAILBOX_OPEN + id, __ATOMIC_RELEASE);
     apic_send_init(id);
     pause_for(AFTER_INIT_NS);
     apic_send_startup(id, (uint8_t)prepared.value);
     if (!claimed(BETWEEN_NS)) {
         apic_send_startup(id, (uint8_t)prepared.value);
     }
-    uint32_t open = MAILBOX_OPEN;
+    uint32_t open = MAILBOX_OPEN + id;
     if (!claimed(PATIENCE_NS) && __atomic_compare_exchange_n(&start_mailbox.state, &open, MAILBOX_CLOSED,
                                                              false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         left_behind = true;
@@ -135,9 +133,9 @@ bool start_core(uint32_t id, struct cpu *cpu)
     return true;
 }
 
-void start_finish(void)
+void start_finish(bool all_up)
 {
-    if (!left_behind) {
+    if (!left_behind && all_up) {
         enum error error = frame_free(prepared, PREPARED_ORDER);
         (void)error; /* it was taken above */
     }

@@ -22,7 +22,7 @@ enum error start_prepare(void) MUST_CHECK;
  */
 bool start_core(uint32_t id, struct cpu *cpu);
 
-/* The way up is not needed any more. It stays when a core did not answer: it may yet be on it. */
-void start_finish(void);
+/* No more are started. The way up stays when a core did not answer, or is not up yet: it may be on it. */
+void start_finish(bool all_up);
 
 #endif

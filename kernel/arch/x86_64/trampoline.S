@@ -60,15 +60,13 @@ trampoline_end:
         .type start_arrived, @function
 start_arrived:
         CORE_ID
-        /* One that was given up, and comes while another one is expected, must not take its place. */
         movq    $start_mailbox, %rdi
-        cmpl    MAILBOX_ID(%rdi), %esi
-        jne     3f
         /* Read what is prepared before it is claimed: from then on the mailbox may be the next one's. */
         movq    MAILBOX_CPU(%rdi), %rdx
         movq    MAILBOX_STACK(%rdi), %rsp
         movq    MAILBOX_ROOT(%rdi), %rbx
-        movl    $MAILBOX_OPEN, %eax
+        /* One that was given up, and comes while another one is expected, must not take its place. */
+        leal    MAILBOX_OPEN(%rsi), %eax
         movl    $MAILBOX_CLAIMED, %ecx
         lock cmpxchgl %ecx, MAILBOX_STATE(%rdi)
         jne     3f

@@ -3,6 +3,7 @@
  */
 #include "kernel/arch/x86_64/tsc_sync.h"
 
+#include "kernel/arch/x86_64/clock.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/debug/log.h"
@@ -15,6 +16,7 @@
 
 /* Words that both sides look at; atomic. */
 static struct {
+    const struct cpu *came;  /* the last that has come to answer */
     const struct cpu *asked; /* who shall answer; NULL when nobody is asked */
     uint32_t question;       /* number of the question, from 1 on */
     uint32_t answer;         /* number of the last question that was answered */
@@ -59,41 +61,51 @@ static bool ask_all(struct tsc_sample *samples, uint32_t first)
     return true;
 }
 
-/* One pass; false when the other side does not answer. */
-static bool pass_once(uint32_t pass, bool *together)
+static enum tsc_verdict pass_once(uint32_t pass)
 {
     struct tsc_sample samples[QUESTIONS];
     int64_t ahead = 0;
+    meeting.again = false;
     if (!ask_all(samples, pass * QUESTIONS + 1)) {
-        return false;
+        return TSC_UNKNOWN;
     }
     enum tsc_verdict verdict = tsc_judge(samples, QUESTIONS, &ahead);
-    *together = verdict == TSC_TOGETHER;
     meeting.again = verdict == TSC_APART && feature_used(FEATURE_tscadjust) && pass + 1 < PASSES;
     meeting.correction = -ahead;
-    if (!*together) {
+    if (verdict != TSC_TOGETHER) {
         log_warn("clock: the time stamp counter of a core is %ld counts ahead%s", (long)ahead,
                  meeting.again ? "; corrected" : "");
     }
+    if (verdict != TSC_TOGETHER && !meeting.again) {
+        clock_distrust_tsc("the time stamp counters of the CPUs differ");
+    }
     __atomic_store_n(&meeting.verdict, pass + 1, __ATOMIC_RELEASE);
-    return true;
+    return verdict;
 }
 
-bool tsc_sync_ask(const struct cpu *cpu)
+enum tsc_verdict tsc_sync_ask(const struct cpu *cpu)
 {
-    bool together = true; /* of one that does not answer nothing is known */
+    enum tsc_verdict verdict;
+    uint32_t pass = 0;
     __atomic_store_n(&meeting.question, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&meeting.answer, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&meeting.verdict, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&meeting.asked, cpu, __ATOMIC_RELEASE);
-    for (uint32_t pass = 0; pass_once(pass, &together) && meeting.again; pass++) {
-    }
+    do {
+        verdict = pass_once(pass++);
+    } while (meeting.again);
     __atomic_store_n(&meeting.asked, NULL, __ATOMIC_RELEASE);
-    return together;
+    return verdict;
+}
+
+bool tsc_sync_has_come(const struct cpu *cpu)
+{
+    return __atomic_load_n(&meeting.came, __ATOMIC_ACQUIRE) == cpu;
 }
 
 void tsc_sync_answer(const struct cpu *cpu)
 {
+    __atomic_store_n(&meeting.came, cpu, __ATOMIC_RELEASE);
     uint64_t start = tsc_read();
     while (__atomic_load_n(&meeting.asked, __ATOMIC_ACQUIRE) != cpu) {
         if (tsc_read() - start > PATIENCE / 8) {
@@ -103,7 +115,8 @@ void tsc_sync_answer(const struct cpu *cpu)
     }
     for (uint32_t pass = 0;; pass++) {
         for (uint32_t i = pass * QUESTIONS + 1; i <= (pass + 1) * QUESTIONS; i++) {
-            if (!wait_for(&meeting.question, i)) {
+            /* Another core may be asked by now. */
+            if (!wait_for(&meeting.question, i) || __atomic_load_n(&meeting.asked, __ATOMIC_ACQUIRE) != cpu) {
                 return;
             }
             meeting.stamp = ordered_stamp();

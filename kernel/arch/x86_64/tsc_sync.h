@@ -18,6 +18,7 @@ enum tsc_verdict {
     TSC_TOGETHER, /* nothing speaks against it */
     TSC_APART,    /* the other one is ahead by *ahead (behind when negative), and that can be corrected */
     TSC_DRIFTS,   /* no one difference explains all samples */
+    TSC_UNKNOWN,  /* there are none */
 };
 
 /* By at least one sample. `ahead` is right up to the half of the shortest question. */
@@ -26,11 +27,15 @@ enum tsc_verdict tsc_judge(const struct tsc_sample *samples, unsigned count, int
 struct cpu;
 
 /*
- * The two sides, on boot processor and new core at the same time. The boot processor's returns false when the
- * other counter is another one and could not be corrected. Of a core that does not answer in time nothing is
- * known; it counts as being right. Either side gives up when the other stops.
+ * The two sides, on boot processor and new core at the same time. When the counters differ, the clock has
+ * left them before the new core looks at it for the first time. The boot processor's answers
+ * TSC_TOGETHER, also after a correction; TSC_UNKNOWN of a core that does not answer in time, and may yet
+ * come. Either side gives up when the other stops.
  */
-bool tsc_sync_ask(const struct cpu *cpu);
+enum tsc_verdict tsc_sync_ask(const struct cpu *cpu);
+
+/* Has this core come to answer? */
+bool tsc_sync_has_come(const struct cpu *cpu);
 void tsc_sync_answer(const struct cpu *cpu);
 
 #endif
