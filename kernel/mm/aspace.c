@@ -234,7 +234,7 @@ void aspace_close(struct aspace *space)
     spin_lock(&space->lock);
     space->closed = true;
     paddr_t root = space->root;
-    __atomic_store_n(&space->root.value, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&space->root.value, 0, __ATOMIC_SEQ_CST);
     space->mapped_bytes = 0;
     spin_unlock(&space->lock);
     if (arch_this_cpu()->space == space) {
@@ -264,8 +264,13 @@ void aspace_load(struct aspace *space)
         return;
     }
     if (space != NULL) {
-        /* Before the load, so that a flush after it finds this CPU. */
+        /* Before the load, so that a flush after it finds this CPU; and whoever closes the space looks at
+         * this after he has taken the root away, so that one of the two sees the other. */
         __atomic_fetch_or(&space->loaded[cpu->number / 64], bit, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&space->root.value, __ATOMIC_SEQ_CST) == 0) {
+            __atomic_fetch_and(&space->loaded[cpu->number / 64], ~bit, __ATOMIC_SEQ_CST);
+            space = NULL;
+        }
     }
     cpu->space = space;
     arch_space_load(space != NULL ? space->root : arch_kernel_root());

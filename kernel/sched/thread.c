@@ -6,6 +6,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/mm/charged.h"
+#include "kernel/mm/aspace.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/obj/object.h"
 #include "kernel/obj/task.h"
@@ -194,12 +195,15 @@ void thread_start(struct thread *thread)
 void thread_exit(void)
 {
     struct thread *self = thread_current();
+    self->space =
+        NULL; /* before the task hears of it: its last thread waits until no CPU has the space loaded */
+    aspace_load(NULL);
     if (self->task != NULL) {
         task_thread_ended(self->task, self);
     }
     thread_lend_leave(self);
+    objects_bury(); /* which may let interrupts in: before the budget's timer goes for good */
     thread_budget_leave(self);
-    objects_bury();
     spin_lock(&self->end_lock);
     if (self->end.kind == 0) {
         self->end.kind = END_EXIT;
