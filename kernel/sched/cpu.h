@@ -65,6 +65,7 @@ struct cpu {
     struct aspace *space; /* whose tables are loaded; NULL for the kernel's */
     uint64_t timer_armed; /* deadline the hardware is set to, ~0 none */
     uint32_t after;       /* AFTER_* */
+    struct cpu *move_to;  /* with AFTER_PLACE: where the thread goes; NULL for wherever suits it */
 
     /* Atomic: this CPU writes, everyone reads. What it uses without a reference, with interrupts off. */
     struct object *hazards[CPU_HAZARDS];

@@ -88,6 +88,12 @@ static __attribute__((noinline)) void trace_switch(const struct thread *self, co
                      (uint64_t)self->entry.movable << 63);
 }
 
+/* There may be something higher on other CPUs. */
+static inline uint32_t pull_after(void)
+{
+    return arch_cpu_count() > 1 ? AFTER_PULL : 0;
+}
+
 /* What a thread has yet to destroy it takes along: the CPU's mark is seen by whoever runs next. */
 static inline void keep_dying(struct thread *self)
 {
@@ -113,7 +119,8 @@ switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t no
     cpu->slice_end = now + next->slice_left;
     cpu->switches++;
     if (!plain && cpu->pending != 0) {
-        __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_RELAXED);
+        uint32_t before = __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_SEQ_CST);
+        cpu->after |= (before & PENDING_RESCHEDULE) != 0 ? pull_after() : 0; /* perhaps that was asked */
         keep_dying(self);
     }
     if (__builtin_expect(trace_on, 0)) {
@@ -153,12 +160,19 @@ void sched_block(struct cpu *cpu, enum thread_state state, uint64_t deadline, ui
     sched_switch_away(cpu);
 }
 
+/* May it run next? Nothing higher is ready, and others of its rank wait no longer than for one turn. */
+static inline bool comes_first(const struct cpu *cpu, const struct thread *thread, uint64_t now)
+{
+    uint32_t top = run_queue_top(&cpu->queue);
+    return thread->entry.rank > top || (thread->entry.rank == top && now < cpu->slice_end);
+}
+
 /* Is this thread parked here, the current one without a permit, and nothing else in want of this CPU? */
 static inline bool may_hand_over(const struct cpu *cpu, const struct thread *self,
-                                 const struct thread *thread)
+                                 const struct thread *thread, uint64_t now)
 {
     return thread->cpu == cpu && thread->state == THREAD_BLOCKED && thread->parked && !self->permit &&
-           cpu->pending == 0 && thread->entry.rank >= run_queue_top(&cpu->queue) &&
+           cpu->pending == 0 && comes_first(cpu, thread, now) &&
            (__atomic_load_n(&self->attention, __ATOMIC_SEQ_CST) & ~ATTENTION_BUDGET) == 0 &&
            thread_may_run_on(thread, cpu);
 }
@@ -169,7 +183,7 @@ bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reaso
     struct thread *self = cpu->current;
     sched_lock(cpu);
     uint64_t now = arch_clock();
-    if (!may_hand_over(cpu, self, thread) || deadline <= now) {
+    if (!may_hand_over(cpu, self, thread, now) || deadline <= now) {
         sched_unlock(cpu);
         return false;
     }
@@ -180,6 +194,10 @@ bool sched_hand_over(struct thread *thread, uint64_t deadline, enum error *reaso
     self->parked = true;
     self->state = THREAD_BLOCKED;
     self->slice_left = self->slice;
+    if (thread->entry.rank == self->entry.rank && now < cpu->slice_end) {
+        thread->slice_left =
+            cpu->slice_end - now; /* the turn is handed over too, for the sake of third ones */
+    }
     if (deadline != DEADLINE_NEVER) {
         timer_start(cpu, &self->timer, deadline, 0);
     }
@@ -208,10 +226,11 @@ void sched_request(struct cpu *cpu)
     }
 }
 
-/* The current thread goes to another CPU: whichever suits it, or the one that has been written into it. */
-static void move_away(struct cpu *cpu, struct thread *self)
+/* The current thread goes to another CPU: to this one, or whichever suits it (NULL). */
+static void move_away(struct cpu *cpu, struct thread *self, struct cpu *target)
 {
     self->state = THREAD_MOVING;
+    cpu->move_to = target;
     cpu->after |= AFTER_PLACE;
     sched_switch_away(cpu);
 }
@@ -221,7 +240,7 @@ static void give_way(struct cpu *cpu, struct thread *self, uint64_t now)
 {
     self->slice_left = cpu->slice_end > now ? cpu->slice_end - now : self->slice;
     if (self->entry.movable && sched_better_place(self, cpu)) {
-        move_away(cpu, self);
+        move_away(cpu, self, NULL);
         return;
     }
     self->state = THREAD_READY;
@@ -261,8 +280,9 @@ static void end_turn(struct cpu *cpu, struct thread *self, uint64_t now)
 {
     self->slice_left = self->slice;
     keep_dying(self);
-    if (self->entry.movable && sched_should_move(cpu, self, now)) {
-        move_away(cpu, self);
+    struct cpu *target = self->entry.movable ? sched_should_move(cpu, self, now) : NULL;
+    if (target != NULL) {
+        move_away(cpu, self, target);
     } else {
         rotate(cpu, self, now);
     }
@@ -274,11 +294,12 @@ void sched_reschedule(void)
     struct thread *self = cpu->current;
     sched_lock(cpu);
     __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_SEQ_CST);
+    cpu->after |= pull_after(); /* somebody may have asked for that alone: also when there is a switch */
     uint32_t top = run_queue_top(&cpu->queue), rank = self->entry.rank;
     uint64_t now = arch_clock();
     if (self != cpu->idle && !thread_may_run_on(self, cpu)) {
         self->slice_left = self->slice;
-        move_away(cpu, self);
+        move_away(cpu, self, NULL);
     } else if (self == cpu->idle && top != 0) {
         sched_switch_away(cpu);
     } else if (top > rank) {
@@ -286,6 +307,7 @@ void sched_reschedule(void)
     } else if (top == rank && top != 0 && now >= cpu->slice_end) {
         end_turn(cpu, self, now);
     } else {
+        cpu->after &= ~AFTER_PULL;
         timer_program(cpu);
         sched_unlock(cpu);
         sched_pull(cpu);
@@ -321,6 +343,7 @@ void thread_before_user(void)
 {
     struct cpu *cpu;
     struct thread *self = thread_current();
+    bool again;
     do {
         cpu = arch_this_cpu();
         uint32_t pending =
@@ -338,7 +361,8 @@ void thread_before_user(void)
             sched_reschedule();
         }
         cpu = arch_this_cpu();
-    } while (__atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) != 0);
+        again = __atomic_load_n(&cpu->pending, __ATOMIC_RELAXED) != 0 || (attention & ATTENTION_SUSPEND) != 0;
+    } while (again); /* after a suspension in any case: it may have been a kill that ended it */
 }
 
 enum error thread_preemption_point(void)

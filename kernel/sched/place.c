@@ -166,10 +166,16 @@ void sched_place_new(struct thread *thread)
 
 void sched_place_moving(struct thread *thread)
 {
-    sched_make_ready(sched_lock_of(thread), thread);
+    struct cpu *target = arch_this_cpu()->move_to;
+    struct cpu *home = sched_lock_of(thread);
+    if (target != NULL && thread_may_run_on(thread, target)) {
+        settle(home, target, thread);
+    } else {
+        sched_make_ready(home, thread);
+    }
 }
 
-bool sched_should_move(struct cpu *cpu, struct thread *thread, uint64_t now)
+struct cpu *sched_should_move(struct cpu *cpu, struct thread *thread, uint64_t now)
 {
     uint32_t rank = thread->entry.rank, fewest = UINT32_MAX;
     struct cpu *target = NULL;
@@ -186,10 +192,9 @@ bool sched_should_move(struct cpu *cpu, struct thread *thread, uint64_t now)
         cpu->balance_due = now + BALANCE_NS;
     }
     if (target == NULL || here < fewest + (due ? 1 : 2)) {
-        return false;
+        return NULL;
     }
-    __atomic_store_n(&thread->cpu, target, __ATOMIC_RELEASE);
-    return true;
+    return target;
 }
 
 void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank)

@@ -8,7 +8,7 @@
  * lower than itself (place.c), and pre-empts at once, by interrupt if that is another CPU;
  *   - who is pre-empted looks for another CPU in the same way;
  *   - a CPU that comes to run something lower than before looks for something higher that waits elsewhere
- *     (pull.c), which for an idle CPU is anything.
+ *     (place.c), which for an idle CPU is anything.
  *
  * For the last two, each CPU publishes what it runs, and the highest that waits there and may go elsewhere.
  *
@@ -157,7 +157,7 @@ bool sched_better_place(const struct thread *thread, const struct cpu *than);
 
 /* Where a thread at the end of its turn goes, so that all have about as much to do: a CPU, or NULL to stay.
  */
-bool sched_should_move(struct cpu *cpu, struct thread *thread, uint64_t now);
+struct cpu *sched_should_move(struct cpu *cpu, struct thread *thread, uint64_t now);
 
 /* The rank that counts has changed, or the CPUs that it may run on. Locked, unlocked on return. */
 void sched_reconsider(struct cpu *home, struct thread *thread, uint16_t rank);

@@ -25,7 +25,7 @@ static inline enum error sleep_here(uint64_t deadline, uint64_t slack)
     struct thread *self = cpu->current;
     sched_lock(cpu);
     if (self->woken || killed(self) || is_past(deadline)) {
-        enum error reason = self->woken ? self->wake_reason : killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
+        enum error reason = self->woken ? ERR_NONE : killed(self) ? ERR_CANCELLED : ERR_TIMED_OUT;
         self->woken = false;
         sched_unlock(cpu);
         return reason;

@@ -39,7 +39,8 @@ static uint64_t next_look;
 static void tell(const struct trap_frame *frame)
 {
     const struct cpu *cpu = arch_this_cpu();
-    log_past_locks("\ncpu %u hangs: no interrupt for %lu s, thread '%s'", cpu->number, period, cpu->current->name);
+    log_past_locks("\ncpu %u hangs: no interrupt for %lu s, thread '%s'", cpu->number, period,
+                   cpu->current->name);
     backtrace_print(frame->rip, frame->rbp, log_past_locks);
 }
 
