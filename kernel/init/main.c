@@ -21,6 +21,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
 #include "kernel/obj/clock_page.h"
+#include "kernel/obj/reaper.h"
 #include "kernel/sched/lock_debug.h"
 #include "kernel/sched/sched.h"
 #include "lib/text.h"
@@ -164,14 +165,18 @@ void kernel_entry(uint64_t entry_stamp)
     }
     bring_up_cores(came);
     machine_listen();
-    if (number_option("watchdog", 60, 0) != 0) {
-        machine_watch(number_option("watchdog", 60, 0));
+    uint64_t watchdog = number_option("watchdog", 60, 0);
+    if (watchdog != 0) {
+        machine_watch(watchdog);
     }
     if (clock_page_make(machine_wall_time(handover_time())) != ERR_NONE) {
         panic("boot: no memory for the clock page");
     }
 
     struct thread *first;
+    if (reaper_start() != ERR_NONE) {
+        panic("boot: no memory for the reaper");
+    }
     if (thread_create("boot", start_rest, NULL, CPU_ANY, &first) != ERR_NONE) {
         panic("boot: no memory for the first thread");
     }

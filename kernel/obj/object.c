@@ -75,7 +75,7 @@ static void hand_over(struct object *object, struct cpu *cpu)
     arch_cpu_kick(cpu);
 }
 
-static struct object *next_dying(void)
+struct object *object_next_dying(void)
 {
     struct thread *self = thread_current();
     if (self->dying == NULL) {
@@ -91,7 +91,7 @@ static struct object *next_dying(void)
 void objects_bury(void)
 {
     struct object *object;
-    while ((object = next_dying()) != NULL) {
+    while ((object = object_next_dying()) != NULL) {
         struct cpu *user = user_of(object);
         if (user != NULL) {
             ASSERT(user != arch_this_cpu());

@@ -79,6 +79,9 @@ static inline void object_release(struct object *object)
  */
 void objects_bury(void);
 
+/* Take the next of those away, for who does it in another thread's stead. NULL when there is none. */
+struct object *object_next_dying(void);
+
 /* The number that stands for the object, the same for as long as it lives, never that of another. */
 uint64_t object_identity(struct object *object);
 

@@ -23,7 +23,7 @@ struct trace_ring;
 
 /* Reasons to leave the fast path on the way back to user mode. */
 #define PENDING_RESCHEDULE 1u
-#define PENDING_ATTENTION  2u /* the thread that runs is killed, suspended, or on a CPU that it must leave */
+#define PENDING_ATTENTION  2u /* the thread that runs is killed or suspended, or has objects to destroy */
 #define PENDING_DYING      4u /* there are objects to destroy */
 
 /* Objects that a CPU can use at once without a reference: obj/object.h. */

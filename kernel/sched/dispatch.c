@@ -28,8 +28,8 @@ static __attribute__((noinline)) void after_switch(struct thread *from, uint32_t
     if ((after & AFTER_PULL) != 0) {
         sched_pull(arch_this_cpu());
     }
-    if ((after & AFTER_FREE) != 0) { /* last: it may take long, and let others run */
-        thread_end_finish(from);
+    if ((after & AFTER_FREE) != 0) {
+        thread_discard(from);
     }
 }
 

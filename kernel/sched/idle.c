@@ -7,6 +7,7 @@
 #include "kernel/mm/frame.h"
 #include "kernel/mm/frame_debug.h"
 #include "kernel/mm/zeroed.h"
+#include "kernel/obj/reaper.h"
 
 void sched_adopt_idle(struct cpu *cpu)
 {
@@ -35,7 +36,7 @@ void sched_idle(struct cpu *cpu)
     for (;;) {
         if ((__atomic_fetch_and(&cpu->pending, ~(PENDING_ATTENTION | PENDING_DYING), __ATOMIC_SEQ_CST) &
              PENDING_DYING) != 0) {
-            objects_bury();
+            reaper_leave();
         }
         sched_reschedule();
         while (nothing_asked(cpu) && (zeroed_refill() || frame_tidy())) {

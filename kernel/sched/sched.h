@@ -116,9 +116,6 @@ void thread_lend_leave(struct thread *thread);
 /* A record of zeros becomes that of a new thread. */
 void thread_init(struct thread *thread, const char *name, uint8_t priority);
 
-/* The thread has ended and left its stack: what it had goes back. Nothing is locked. */
-void thread_end_finish(struct thread *thread);
-
 /* The calling thread is suspended: stop until that is over. Nothing is locked. */
 void thread_stop_here(void);
 

@@ -154,7 +154,7 @@ enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack,
 }
 
 /* What a thread needs to run goes back; the record of it stays as long as somebody refers to it. */
-static void give_back(struct thread *thread)
+void thread_discard(struct thread *thread)
 {
     struct task *task = thread->task;
     arch_thread_user_free(thread);
@@ -167,16 +167,6 @@ static void give_back(struct thread *thread)
     }
     thread_release(thread);
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
-}
-
-void thread_discard(struct thread *thread)
-{
-    give_back(thread);
-}
-
-void thread_end_finish(struct thread *thread)
-{
-    give_back(thread);
 }
 
 uint32_t thread_count(void)

@@ -30,7 +30,6 @@ struct account;
 struct budget;
 struct task;
 
-/* The order counts: who runs no more on its CPU has a state from THREAD_MOVING on. */
 enum thread_state {
     THREAD_NEW,
     THREAD_READY,
@@ -77,7 +76,7 @@ struct thread {
     struct arch_thread arch;
 
     /* Guarded by the queue lock of its CPU. */
-    struct cpu *cpu;        /* atomic to read; NULL before the start */
+    struct cpu *cpu;        /* atomic to read */
     uint32_t state;         /* enum thread_state */
     enum error wake_reason; /* what ended its sleep: ERR_NONE for a waker */
     bool woken;             /* a wake-up came before it blocked */
@@ -150,7 +149,8 @@ enum error thread_create(const char *name, void (*start)(void *), void *argument
 enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
                               struct thread **out) MUST_CHECK;
 
-/* Give up a thread that was never started. */
+/* Give back what a thread needs to run: of one that was never started, or has ended and left its stack. Nothing is
+ * locked. Lets nobody run in between. */
 void thread_discard(struct thread *thread);
 
 /* Let a new thread run, on the CPU that suits it best. Takes over a reference, which its end gives back. */

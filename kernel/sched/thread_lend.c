@@ -41,7 +41,7 @@ static void settle_and_unlock(struct lend_node *node)
     }
     spin_unlock(&lend_lock);
     if (held != NULL) {
-        thread_release(held); /* takes no more than the heap's lock */
+        thread_release(held);
     }
 }
 

@@ -95,6 +95,31 @@ static int mode_step(const char *argument)
     return 0;
 }
 
+/* Its task has a ceiling of 50, and it tries to get itself or others above it. Says at which step it could.
+ */
+static int mode_ceiling(const char *argument)
+{
+    uint32_t self, task;
+    (void)argument;
+    if (sys_thread_self(&self) != ERR_NONE || sys_task_create(0, "below", 5, &task) != ERR_NONE) {
+        return 1;
+    }
+    if (sys_thread_priority(self, 51) != ERR_NO_RIGHT ||
+        sys_task_ceiling(startup->self, 51) != ERR_NO_RIGHT) {
+        return 2;
+    }
+    if (sys_task_ceiling(task, 51) != ERR_NO_RIGHT || sys_task_ceiling(task, 50) != ERR_NONE) {
+        return 3;
+    }
+    if (sys_thread_priority(self, 50) != ERR_NONE || sys_task_ceiling(startup->self, 40) != ERR_NONE) {
+        return 4;
+    }
+    return sys_thread_priority(self, 41) == ERR_NO_RIGHT &&
+                   sys_task_ceiling(startup->self, 50) == ERR_NO_RIGHT
+               ? 0
+               : 5;
+}
+
 /* Makes a system call with the very last bytes that can be mapped: the way back leads to the first that
  * cannot. */
 static int mode_edge(const char *argument)
@@ -260,7 +285,7 @@ int child_main(const char *mode, const char *argument)
         {"write", mode_write},  {"step", mode_step},     {"segments", mode_segments},
         {"crowd", mode_crowd},  {"fill", mode_fill},     {"greedy", mode_greedy},
         {"scene", scene_child}, {"armed", mode_armed},   {"thread-exit", mode_thread_exit},
-        {"entry", mode_entry},  {"edge", mode_edge},
+        {"entry", mode_entry},  {"edge", mode_edge},     {"ceiling", mode_ceiling},
     };
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (text_equal(modes[i].name, mode)) {
