@@ -31,7 +31,7 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
 {
     struct crowd crowd = {.body = body, .left = per_cpu * arch_cpu_count()};
     uint64_t bits;
-    uint32_t threads_before = thread_count();
+    uint64_t records_before = object_count(OBJECT_THREAD);
     EXPECT(notification_make(&kernel_account, &crowd.done) == ERR_NONE);
     for (unsigned i = 0; i < per_cpu * arch_cpu_count(); i++) {
         struct thread *thread;
@@ -39,7 +39,7 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
         thread_start(thread);
     }
     EXPECT(notification_wait(crowd.done, 1, DEADLINE_NEVER, &bits) == ERR_NONE);
-    while (thread_count() > threads_before) { /* they have returned, but are still being given back */
+    while (object_count(OBJECT_THREAD) > records_before) { /* they have returned, but are being given back */
         thread_yield();
         EXPECT(thread_preemption_point() == ERR_NONE);
     }

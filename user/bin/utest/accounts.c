@@ -169,7 +169,7 @@ static bool everything_is_paid_for_and_given_back(void)
     CHECK_OK(sys_memory_unmap(startup->self, PLACE));
     CHECK_OK(sys_task_create(0, "paid", 4, &task));
     uint64_t empty = used(startup->account, FRAMES) - before.resources[FRAMES].used - 5 - tables;
-    CHECK(empty >= 1 && empty <= 4); /* its tables: the topmost, and those of the clock page */
+    CHECK_EQUAL(empty, 4); /* its tables: the topmost, and those of the clock page */
     CHECK_OK(sys_handle_close(task));
     CHECK_OK(sys_handle_close(memory));
     CHECK_OK(sys_handle_close(notification));

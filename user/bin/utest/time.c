@@ -168,10 +168,40 @@ static bool a_sleep_with_slack_is_not_early_and_later_only_by_the_slack(void)
     return true;
 }
 
+static void sleep_to(void *argument)
+{
+    sys_thread_sleep(*(const uint64_t *)argument);
+}
+
+/* Two on one CPU, whose times lie near each other, and the earlier one has slack: both wake with the later one,
+ * by one interrupt. Something else may wake the CPU in between, so not in each try. */
+static bool sleeps_that_may_be_late_wait_for_each_other(void)
+{
+    unsigned together = 0;
+    CHECK_OK(sys_thread_affinity(0));
+    for (unsigned i = 0; i < TRIES && together == 0; i++) {
+        struct thread other;
+        const uint8_t first_cpu[32] = {1};
+        uint64_t early = clock_after(10 * MILLISECOND);
+        uint64_t late = early + 15 * MILLISECOND;
+        CHECK_OK(thread_prepare(&other, sleep_to, &late));
+        CHECK_OK(sys_thread_cpus(other.handle, first_cpu, sizeof first_cpu));
+        CHECK_OK(sys_thread_resume(other.handle));
+        CHECK_OK(sys_thread_sleep_until(early, 30 * MILLISECOND));
+        uint64_t woken = clock_now();
+        together += woken >= late && woken < early + 30 * MILLISECOND;
+        CHECK_OK(thread_join(&other, clock_after(10 * SECOND)));
+    }
+    CHECK_OK(sys_thread_affinity(~0ull));
+    CHECK(together > 0);
+    return true;
+}
+
 static const struct test tests[] = {
     TEST(the_clock_page_and_the_call_agree),
     TEST(the_clock_page_cannot_be_changed),
     TEST(a_sleep_with_slack_is_not_early_and_later_only_by_the_slack),
+    TEST(sleeps_that_may_be_late_wait_for_each_other),
     TEST(the_clock_never_goes_back),
     TEST(the_clock_does_not_go_back_between_cpus),
     TEST(the_clock_runs_with_the_time_stamp_counter),

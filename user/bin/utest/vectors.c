@@ -1,5 +1,6 @@
 /* Vector and floating point state: it belongs to a thread, over system calls and over preemption. */
 #include <cpuid.h>
+#include <stdatomic.h>
 
 #include "lib/text.h"
 #include "syscalls.h"
@@ -109,8 +110,30 @@ static bool threads_on_one_cpu_keep_their_ymm_registers(void)
     return rivals_keep_their_vectors(vectors_hold_wide, 32);
 }
 
+/* Has other control words, and lets others run, until it is killed. */
+static void have_other_control_words(void *argument)
+{
+    const uint32_t mxcsr = 0x1f80u | 1u << 13;
+    const uint16_t control = 0x027f;
+    __asm__ volatile("ldmxcsr %0\n\t"
+                     "fldcw %1"
+                     :
+                     : "m"(mxcsr), "m"(control));
+    while (!atomic_load((_Atomic bool *)argument)) {
+        sys_thread_yield();
+    }
+}
+
 static bool control_words_stay_over_calls_and_waits(void)
 {
+    static _Atomic bool stop;
+    struct thread other;
+    const uint8_t first_cpu[32] = {1};
+    stop = false;
+    CHECK_OK(sys_thread_affinity(0));
+    CHECK_OK(thread_prepare(&other, have_other_control_words, &stop));
+    CHECK_OK(sys_thread_cpus(other.handle, first_cpu, sizeof first_cpu));
+    CHECK_OK(sys_thread_resume(other.handle));
     const uint32_t mxcsr = 0x1f80u | 3u << 13;
     const uint16_t control = 0x0c7f;
     uint32_t mxcsr_after;
@@ -129,6 +152,9 @@ static bool control_words_stay_over_calls_and_waits(void)
                      "fninit"
                      : "=m"(mxcsr_after), "=m"(control_after)
                      : "m"(mxcsr_start));
+    stop = true;
+    CHECK_OK(thread_join(&other, clock_after(20 * SECOND)));
+    CHECK_OK(sys_thread_affinity(~0ull));
     CHECK_EQUAL(mxcsr_after, mxcsr);
     CHECK_EQUAL(control_after, control);
     return true;
