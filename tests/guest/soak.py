@@ -39,9 +39,41 @@ class Windows:
         self.latest = max(self.latest, checker.latest)
 
 
+def interrupts(machine):
+    """Of each CPU, by the column of that name."""
+    rows = [line.split() for line in command(machine, "cpus")]
+    heads = next(row for row in rows if "interrupts" in row)
+    return {int(row[0]): int(row[len(row) - len(heads) + heads.index("interrupts")])
+            for row in rows if row and row[0].isdigit()}
+
+
+def rest(suite, machine):
+    """Ten seconds in which nothing is to do, and ten in which one program computes: only the boot processor, which has
+    the devices, may be interrupted; and who runs alone once a second."""
+    before = interrupts(machine)
+    time.sleep(10)
+    idle = {cpu: count - before[cpu] for cpu, count in interrupts(machine).items() if cpu != 0}
+    if any(idle.values()):
+        suite.fail("idle CPUs take no interrupts", f"by CPU, in ten seconds: {idle}")
+    else:
+        suite.ok("idle CPUs take no interrupts in ten seconds")
+    command(machine, "run spin &")
+    time.sleep(1)
+    before = interrupts(machine)
+    time.sleep(10)
+    lone = {cpu: count - before[cpu] for cpu, count in interrupts(machine).items() if cpu != 0}
+    if sum(lone.values()) > 10:
+        suite.fail("a lone thread is interrupted at most once a second", f"by CPU, in ten seconds: {lone}")
+    else:
+        suite.ok("a lone thread is interrupted at most once a second")
+    jobs = [match[1] for line in command(machine, "tasks") if (match := re.match(r" *(\d+) .* spin", line))]
+    command(machine, f"kill {jobs[0]}")
+
+
 def soak(suite, seconds):
     with Machine("soak", IMAGE, cpus=4, memory="512M", exit_device=False, config=["trace=1", "lock=debug"]) as machine:
         machine.expect(PROMPT)
+        rest(suite, machine)
         command(machine, f"run soak {seconds} &")
         windows = Windows()
         end = time.monotonic() + seconds
