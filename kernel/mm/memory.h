@@ -1,41 +1,160 @@
 /*
- * Memory objects: an array of pages with a source. Here the pages are committed when the object is made,
- * zeroed, or they are a range of physical memory that belongs to somebody else. Shared by reference.
+ * Memory objects: an array of pages with a source. Anonymous ones are zeroed memory that is there when it is
+ * touched; physical ones are a range of addresses that belongs to somebody else, such as a device; paged ones get
+ * their pages from a pager. Any number of spaces see an object, each through views (below). A clone is a new object
+ * that has the same contents, and shares the frames until either writes.
+ *
+ * The pages hang in a tree: docs/memory.md draws it. Leaf nodes, which stand for 2 MiB each, are shared with clones
+ * and frozen while they are; a block of 2 MiB can take the place of a leaf node.
+ *
+ * An object pays for each page that it has, shared or not, so that writing to a shared page cannot fail for the
+ * limit; and, unless it is sparse, for all its pages from the start.
  */
 #ifndef QUIRE_KERNEL_MEMORY_H
 #define QUIRE_KERNEL_MEMORY_H
 
 #include "abi/error.h"
+#include "kernel/lib/list.h"
 #include "kernel/obj/object.h"
+#include "kernel/sched/spinlock.h"
 #include "lib/units.h"
+
+enum memory_kind { MEMORY_ANONYMOUS, MEMORY_PHYSICAL, MEMORY_PAGED };
+
+struct memory_node;
+struct memory_view;
+struct memory_pager;
 
 struct memory {
     struct object object;
 
     /* Set once. */
+    uint8_t kind;
+    bool sparse;         /* pages are charged when they come to be, not at the start */
+    unsigned cache;      /* physical: MAP_UNCACHED, MAP_COMBINE or 0 for write-back */
+    pfn_t first;         /* physical: the first of the frames, which lie in a row */
+    struct memory_pager *pager; /* paged; the object holds a reference */
+
+    struct spinlock lock; /* LOCK_MEMORY */
+
+    /* Guarded by lock; pages is atomic to read. */
     pages_t pages;
-    bool owned;     /* the frames are given back with the object */
-    pfn_t first;    /* when not owned: the first of the frames, which lie in a row */
-    pfn_t **leaves; /* when owned: tables of MEMORY_LEAF frames each */
+    struct memory_node *root; /* NULL: nothing there yet */
+    uint32_t height;          /* 0: root is a leaf node */
+    uint32_t busy;            /* a resize, clone or promotion is under way in steps */
+    uint64_t resident;        /* pages that are there, those in blocks too */
+    uint64_t large;           /* of them, in blocks of 2 MiB */
+    uint64_t nodes;           /* frames charged for nodes */
+    uint64_t pins;            /* pages that are pinned, each as often as it is */
+    struct list views;
 };
 
 OBJECT_WRAPPERS(memory)
 
-#define MEMORY_LEAF (PAGE_SIZE / sizeof(pfn_t))
+#define MEMORY_LEAF_PAGES 512u
+
+/* --- views ----------------------------------------------------------------------------------------------- */
 
 /*
- * Make an object of zeroed pages, charged to the account. ERR_LIMIT, ERR_NO_MEMORY; ERR_CANCELLED when the
- * calling thread is killed meanwhile. Holds no lock: lets interrupts in and others run every few pages.
+ * A range of the object that a space shows. `hide` takes pages out of its tables, `restrict_` the right to write;
+ * both are called with the object's lock held, for whole pages of the object inside the view. `flush` comes after any
+ * number of them, before what they showed is used for something else; it makes all CPUs forget the range.
+ * A view is removed only when no CPU can translate through it any more.
  */
-enum error memory_make(struct account *account, pages_t pages, struct memory **out) MUST_CHECK;
+struct memory_view {
+    struct list node;
+    uint64_t first, count; /* pages of the object; guarded by the object's lock */
+    const struct memory_view_kind *kind;
+};
 
-/* An object over frames that stay somebody else's for good. */
-enum error memory_make_physical(struct account *account, pfn_t first, pages_t pages,
+struct memory_view_kind {
+    void (*hide)(struct memory_view *view, uint64_t first, uint64_t count);
+    void (*restrict_)(struct memory_view *view, uint64_t first, uint64_t count);
+    void (*flush)(struct memory_view *view, uint64_t first, uint64_t count);
+};
+
+void memory_view_add(struct memory *memory, struct memory_view *view);
+void memory_view_remove(struct memory *memory, struct memory_view *view);
+
+/* --- making ---------------------------------------------------------------------------------------------- */
+
+#define MEMORY_SPARSE 1u
+
+/* An anonymous object of zeroed pages. ERR_LIMIT, ERR_NO_MEMORY. */
+enum error memory_make(struct account *account, pages_t pages, unsigned flags, struct memory **out) MUST_CHECK;
+
+/* An object over frames that stay somebody else's for good; `cache` is MAP_UNCACHED, MAP_COMBINE or 0. */
+enum error memory_make_physical(struct account *account, pfn_t first, pages_t pages, unsigned cache,
                                 struct memory **out) MUST_CHECK;
+
+/*
+ * A copy of an anonymous object, whose pages are shared until one of the two writes; takes time in proportion to
+ * the nodes of the tree and the tables that show it. In steps: others run in between, and what they write while it
+ * lasts may or may not be in the copy. ERR_LIMIT, ERR_NO_MEMORY, ERR_CANCELLED (killed), ERR_UNSUPPORTED for other
+ * kinds, ERR_NOT_READY while pages are pinned (a device would go on writing to what is shared).
+ */
+enum error memory_clone(struct memory *memory, struct account *account, struct memory **out) MUST_CHECK;
 
 void memory_destroy(struct object *object);
 
-/* The frame of a page of the object; page < pages. */
-pfn_t memory_frame(const struct memory *memory, uint64_t page);
+/* --- pages ----------------------------------------------------------------------------------------------- */
+
+/* What memory_fault has found: the frame, or the block of 512 frames, for a page. */
+struct memory_page {
+    pfn_t frame;      /* of the page asked for; with `large` the first of the block */
+    bool large;
+    bool writable;    /* it may be written: nobody shares it */
+    bool dropped;     /* `old` was in its place, and nobody holds it any more: free it after the flush */
+    pfn_t old;
+};
+
+/*
+ * The page, made if it is not there; with `write` so that it can be written. `large`: a block may be given if the
+ * 2 MiB around it are all in the object and empty. On success the object is locked, so that the page stays until
+ * it is in the tables; memory_fault_end unlocks and, after the caller has flushed, frees `old`.
+ * ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when a pager has been asked and the
+ * caller has to wait (memory_pager.h). Holds no locks below the space's.
+ */
+enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large,
+                        struct memory_page *out) MUST_CHECK;
+static inline void memory_fault_unlock(struct memory *memory)
+{
+    spin_unlock(&memory->lock);
+}
+
+/* The same frames for the kernel's own writing at boot: makes the page and returns its frame. Nobody maps it yet. */
+enum error memory_frame(struct memory *memory, uint64_t page, pfn_t *out) MUST_CHECK;
+
+/*
+ * Look up pages that are there from `page` on, without making any: up to `most` in a row whose frames lie in a row
+ * too. Returns how many (0: that page is not there), and whether they may be written. The object is locked by the caller.
+ */
+uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable);
+
+/* --- changing: in steps, others run in between; whole pages; holds no locks -------------------------------- */
+
+/* Make the pages there. ERR_BAD_ARGUMENT outside the object; ERR_LIMIT, ERR_NO_MEMORY, ERR_CANCELLED: those made stay. */
+enum error memory_commit_pages(struct memory *memory, uint64_t first, uint64_t count) MUST_CHECK;
+
+/* Give pages back: they read as zero again. Pinned pages stay: ERR_NOT_READY and nothing is changed. What it needs is
+ * taken by prepare; decommit cannot fail then. */
+struct memory_decommit_plan {
+    struct memory *memory;
+    uint64_t first, count;
+    struct memory_node *spare[2]; /* for leaf nodes at the edges that have to be split or copied */
+};
+enum error memory_decommit_prepare(struct memory *memory, uint64_t first, uint64_t count,
+                                   struct memory_decommit_plan *plan) MUST_CHECK;
+void memory_decommit_commit(struct memory_decommit_plan *plan);
+
+/* Another size. Growing charges as making does; shrinking gives back as decommit does, and views beyond the end fault. */
+enum error memory_resize(struct memory *memory, pages_t pages) MUST_CHECK;
+
+/* Pages that stay where they are until unpinned, made and private; their frames in `frames`. For DMA. */
+enum error memory_pin(struct memory *memory, uint64_t first, uint64_t count, paddr_t *frames) MUST_CHECK;
+enum error memory_unpin(struct memory *memory, uint64_t first, uint64_t count) MUST_CHECK;
+
+/* One byte for each page from `first` on: MEMORY_PAGE_* of abi/system.h. */
+void memory_query(struct memory *memory, uint64_t first, uint64_t count, uint8_t *out);
 
 #endif

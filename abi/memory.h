@@ -1,0 +1,53 @@
+/*
+ * What memory objects and address spaces tell and take: the modes of a mapping, and records about them.
+ */
+#ifndef QUIRE_ABI_MEMORY_H
+#define QUIRE_ABI_MEMORY_H
+
+#include <stdint.h>
+
+#include "abi/handle.h"
+
+/* The mode of a mapping. The lowest bits are what may be done there: ACCESS_*. */
+#define MAP_MODE_ACCESS   7u
+#define MAP_MODE_POPULATE 8u  /* pages of the object that are there go into the tables at once */
+#define MAP_MODE_GROWS    16u /* a touch of the page below the mapping makes it one longer there, as long as there is room */
+#define MAP_MODE_SMALL    32u /* never large pages */
+#define MAP_MODE_LARGE    64u /* large pages also where that takes copying (promotion by copying) */
+#define MAP_MODE_HUGE     128u /* 1 GiB pages too */
+#define MAP_MODE_SHARED   256u /* a clone of the space sees the same object; else a copy */
+#define MAP_MODE_PRIVATE  512u /* a clone of the space does not get it */
+#define MAP_MODE_ALL      1023u
+
+/* memory_create. */
+#define MEMORY_CREATE_SPARSE 1u /* pages are charged when they are touched, not at once */
+
+/* memory_query: a byte for each page. */
+#define MEMORY_PAGE_PRESENT 1u
+#define MEMORY_PAGE_LARGE   2u
+#define MEMORY_PAGE_SHARED  4u /* with another object, copy-on-write */
+#define MEMORY_PAGE_PINNED  8u
+
+/* One mapping of a task. */
+struct memory_mapping {
+    uint64_t start, bytes;
+    uint64_t offset;   /* in the object, bytes */
+    uint64_t object;   /* its number, as handle_query tells; 0: a reservation */
+    uint64_t resident; /* bytes in the tables */
+    uint64_t large;    /* of them, in large pages */
+    uint32_t mode;     /* MAP_MODE_* */
+    uint32_t views;    /* how many mappings there are of the object, this one too */
+};
+
+/* One step of the way of an address through the page tables. */
+struct memory_step {
+    uint64_t table; /* physical */
+    uint64_t entry;
+    uint64_t span; /* bytes */
+    uint32_t index;
+    uint32_t level;
+    uint32_t access; /* ACCESS_* as far as this entry says */
+    uint8_t present, leaf, accessed, dirty;
+};
+
+#endif
