@@ -16,7 +16,9 @@ enum lock_rank {
     LOCK_ACCOUNT_LIST,  /* walking all accounts looks into each */
     LOCK_TASK,          /* state and threads of a task; its end tears down what follows */
     LOCK_HANDLE_TREE,   /* what derives from what among the handles to an object */
-    LOCK_ASPACE,        /* mappings and page tables of one space; takes frames */
+    LOCK_ASPACE,        /* mappings of one space */
+    LOCK_MEMORY,        /* the pages of one object; takes frames, and looks into spaces that show it */
+    LOCK_TABLES,        /* the page tables of one space */
     LOCK_NOTIFICATION,  /* wakes threads while held */
     LOCK_LEND,          /* who lends to whom; an object may change it, and it changes ranks in queues */
     LOCK_CONSOLE_INPUT, /* signals a notification after release, so only above the queues */
