@@ -387,6 +387,45 @@ static void blocks_of_any_order_are_split_and_joined(void **state)
     stop();
 }
 
+/* Two sections whose numbers are in a row, and whose frames are not. */
+static void what_is_beyond_a_hole_is_no_neighbour(void **state)
+{
+    (void)state;
+    const struct memory_range apart[] = {{{0}, {1u << 13}}, {{1u << 14}, {1u << 13}}};
+    boot(apart, 2, false);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(frame_take(apart[i].first, apart[i].count, FRAME_DEVICE), ERR_NONE);
+    assert_int_equal(frame_join(pfn(0), 14, 13), ERR_BAD_FREE);
+    check_books();
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(frame_free(apart[i].first, 13), ERR_NONE);
+    check_books();
+    stop();
+}
+
+/* What is left of a block in pieces serves its own group: here users, though the kernel had the chunk before.
+ */
+static void the_rest_of_a_block_serves_its_group(void **state)
+{
+    (void)state;
+    static pfn_t all[FRAMES];
+    pfn_t first, frame;
+    start(false);
+    size_t count = frame_alloc_batch(0, FRAME_KERNEL, all, FRAMES);
+    assert_int_equal(frame_free_batch(0, all, count), count);
+    assert_true(take(9, FRAME_USER_ANONYMOUS, 0, &first));
+    split((uint32_t)first.value, 9, 0);
+    for (uint32_t at = 1; at < 512; at++)
+        drop((uint32_t)first.value + at);
+    frame_drain();
+    assert_true(take(0, FRAME_KERNEL, 0, &frame));
+    assert_true(frame.value / 512 != first.value / 512);
+    assert_true(take(0, FRAME_USER_SHARED, 0, &frame));
+    assert_int_equal(frame.value / 512, first.value / 512);
+    drop_all();
+    stop();
+}
+
 static void only_so_many_holders_can_be_counted(void **state)
 {
     (void)state;
@@ -457,6 +496,8 @@ int main(void)
         cmocka_unit_test(a_block_goes_to_pieces_and_comes_together),
         cmocka_unit_test(bad_frames_stay_with_their_part),
         cmocka_unit_test(blocks_of_any_order_are_split_and_joined),
+        cmocka_unit_test(what_is_beyond_a_hole_is_no_neighbour),
+        cmocka_unit_test(the_rest_of_a_block_serves_its_group),
         cmocka_unit_test(only_so_many_holders_can_be_counted),
         cmocka_unit_test(the_auditor_finds_holders_of_what_was_given_back),
         cmocka_unit_test(an_inspector_is_spared_what_others_hold),
