@@ -9,13 +9,16 @@ HOST_SOURCES_fuzz_memory_map := kernel/mm/memory_map.c
 $(foreach test,test_frame test_frame_apart test_frame_order test_frame_share test_frame_special test_frame_small,\
     $(eval HOST_CFLAGS_$(test) := -Itests/host) $(eval HOST_SOURCES_$(test) := $(FRAME_TEST_SOURCES)))
 
-HOST_CFLAGS_test_frame_threads := -Itests/host
-HOST_SOURCES_test_frame_threads := tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES)
-HOST_LIBS_test_frame_threads := -lpthread
+FRAME_THREADS := frame_threads frame_share_threads
+
+$(foreach test,$(FRAME_THREADS:%=test_%),$(eval HOST_CFLAGS_$(test) := -Itests/host) \
+    $(eval HOST_SOURCES_$(test) := tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES)) \
+    $(eval HOST_LIBS_$(test) := -lpthread))
+
 HOST_CFLAGS_fuzz_frame := -Itests/host
 HOST_SOURCES_fuzz_frame := tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES)
 
-$(HOST)/tsan_frame_threads: tests/host/test_frame_threads.c $(HOST_SOURCES_test_frame_threads)
+$(FRAME_THREADS:%=$(HOST)/tsan_%): $(HOST)/tsan_%: tests/host/test_%.c $(HOST_SOURCES_test_frame_threads)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	@$(CC) $(HOST_CFLAGS) -Itests/host -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
@@ -28,8 +31,8 @@ $(HOST)/model_frame_cache: tests/model/frame_cache.pml
 $(HOST)/frame_example: tests/host/frame_example.c tests/host/frame_host.c $(HOST)/libframe.a
 	@$(CC) $(CSTD) $(WARNINGS) -O2 -I. -Itests/host -no-pie -MMD -MP -MF $@.d $(filter %.c %.a,$^) -lpthread -o $@
 
-frame-threads: $(HOST)/tsan_frame_threads
-	@$<
+frame-threads: $(FRAME_THREADS:%=$(HOST)/tsan_%)
+	@for test in $^; do $$test || exit 1; done
 
 frame-example: $(HOST)/frame_example
 	@$<
@@ -41,4 +44,4 @@ frame-model: $(HOST)/model_frame_cache
 
 .PHONY: frame-threads frame-example frame-model
 
--include $(HOST)/tsan_frame_threads.d $(HOST)/frame_example.d
+-include $(FRAME_THREADS:%=$(HOST)/tsan_%.d) $(HOST)/frame_example.d
