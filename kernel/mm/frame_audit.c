@@ -202,15 +202,18 @@ static void audit_frames(struct audit *audit)
     }
 }
 
-/* Holders are counted at the first frames of held blocks only. */
+/* Holders are counted at the first frames of held blocks only. A page of counts at a time. */
 static void audit_shares(struct audit *audit)
 {
-    for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER; i++) {
-        uint64_t skip = untouched(&frames.shares[i], sizeof *frames.shares);
-        if (skip)
-            i += skip - 1;
-        else if (frame_shares(i) != 0)
-            claim(audit, record_is_held(frame_record(i)), "what is not held has holders", i);
+    uint64_t end = frames.sections << SECTION_ORDER, next;
+    for (uint64_t i = SECTION_FRAMES; i < end; i = next) {
+        next = i + (PAGE_SIZE - (uintptr_t)&frames.shares[i] % PAGE_SIZE) / sizeof *frames.shares;
+        next = next < end ? next : end;
+        if (untouched(&frames.shares[i], sizeof *frames.shares))
+            continue;
+        for (uint64_t k = i; k < next; k++)
+            if (frame_shares(k) != 0)
+                claim(audit, record_is_held(frame_record(k)), "what is not held has holders", k);
     }
 }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "kernel/mm/frame.h"
+#include "kernel/mm/frame_share.h"
 #include "tests/host/frame_host.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -133,6 +133,14 @@ static void give_many(uint64_t frame, uint64_t count)
         give_one(i, 0);
 }
 
+/* Only what is all held can become another shape, and it stays held. */
+static void reshape(uint64_t frame, unsigned order, unsigned part_order, bool join)
+{
+    enum error error =
+        join ? frame_join(pfn(frame), order, part_order) : frame_split(pfn(frame), order, part_order);
+    check(error == ERR_BAD_FREE || (error == ERR_NONE && range_is(frame, 1u << order, 1)));
+}
+
 static void step(const uint8_t *data)
 {
     uint64_t frame = (data[1] | data[2] << 8) % (FRAMES + 8), count = 1 + data[3];
@@ -156,8 +164,11 @@ static void step(const uint8_t *data)
     case 5:
         give_one(align_down(frame, 1u << order), order);
         break;
-    case 6 ... 8:
+    case 6 ... 7:
         give_one(frame, order);
+        break;
+    case 8:
+        reshape(align_down(frame, 1u << order), order, data[4] % 11, data[4] >> 7);
         break;
     case 9:
         if (frame_alloc_run((pages_t){count}, class, &first) == ERR_NONE)
