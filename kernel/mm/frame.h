@@ -111,7 +111,8 @@ enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t
 
 /*
  * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
- * held: given back before, never given out, of another order, not RAM; or when it is RESERVED.
+ * held: given back before, never given out, of another order, not RAM; or when it is RESERVED. A block that
+ * others hold, too, is not for this but for frame_drop (frame_share.h).
  */
 enum error frame_free(pfn_t first, unsigned order) MUST_CHECK;
 
