@@ -24,6 +24,7 @@ enum error memory_new(struct account *account, enum memory_kind kind, pages_t pa
     memory->kind = (uint8_t)kind;
     memory->pages = pages;
     memory->height = height_for(pages.value);
+    memory->root_capacity = root_capacity_for(pages.value, memory->height);
     spin_init(&memory->lock, "memory object", LOCK_MEMORY);
     list_init(&memory->views);
     list_init(&memory->requests);
@@ -41,8 +42,7 @@ enum error memory_make(struct account *account, pages_t pages, unsigned flags, s
     }
     memory->sparse = (flags & MEMORY_SPARSE) != 0;
     if (!memory->sparse) {
-        uint32_t capacity = root_capacity_for(pages.value, memory->height);
-        error = memory_charge(memory, object_cost(pages.value, memory->height, capacity));
+        error = memory_charge(memory, object_cost(pages.value, memory->height, memory->root_capacity));
     }
     if (error != ERR_NONE) {
         object_free(&memory->object);

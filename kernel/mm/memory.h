@@ -41,16 +41,17 @@ struct memory {
 
     /* Guarded by lock; pages is atomic to read. */
     pages_t pages;
-    uint64_t root;        /* link to the tree (memory_tree.h); 0: nothing there yet */
-    uint32_t height;      /* 0: root is a leaf node */
-    uint32_t busy;        /* a resize or clone is under way in steps: the next one waits */
-    bool abandoned;       /* paged: the pager is dead */
-    uint64_t resident;    /* pages that are there, those in blocks too */
-    uint64_t large;       /* of them, in blocks of 2 MiB */
-    uint64_t pins;        /* pages that are pinned, each as often as it is; atomic to read */
-    uint64_t ever_pinned; /* the same, but never less */
-    uint64_t paid_frames; /* what the account is charged: for pages and nodes... */
-    uint64_t paid_bytes;  /* ...and for their records */
+    uint64_t root;          /* link to the tree (memory_tree.h); 0: nothing there yet */
+    uint32_t height;        /* 0: root is a leaf node */
+    uint32_t root_capacity; /* slots that the root has, or will have */
+    uint32_t busy;          /* a resize or clone is under way in steps: the next one waits */
+    bool abandoned;         /* paged: the pager is dead */
+    uint64_t resident;      /* pages that are there, those in blocks too */
+    uint64_t large;         /* of them, in blocks of 2 MiB */
+    uint64_t pins;          /* pages that are pinned, each as often as it is; atomic to read */
+    uint64_t ever_pinned;   /* the same, but never less */
+    uint64_t paid_frames;   /* what the account is charged: for pages and nodes... */
+    uint64_t paid_bytes;    /* ...and for their records */
     struct list views;
     struct list requests;      /* paged: pages that the pager was asked for */
     struct wait_queue waiting; /* for `busy` to end */
@@ -206,8 +207,8 @@ static inline void memory_decommit_cancel(struct memory_decommit_plan *plan)
 /*
  * Another size. Growing charges as making does; shrinking gives back as decommit does, and views beyond the
  * end fault. ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when pages beyond are pinned; ERR_CANCELLED when killed
- * while another resize or a clone is under way; ERR_UNSUPPORTED for physical ones, ERR_TOO_LARGE. Nothing is changed
- * then.
+ * while another resize or a clone is under way; ERR_UNSUPPORTED for physical ones, ERR_TOO_LARGE. Nothing is
+ * changed then.
  */
 enum error memory_resize(struct memory *memory, pages_t pages) MUST_CHECK;
 

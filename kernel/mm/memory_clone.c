@@ -152,11 +152,10 @@ static enum error clone(struct memory *memory, struct account *account, struct m
     spin_lock(&memory->lock);
     copy->sparse = memory->sparse;
     copy->height = memory->height;
-    uint32_t capacity = memory->root != 0 ? link_node(memory->root)->capacity
-                                          : root_capacity_for(memory->pages.value, memory->height);
+    copy->root_capacity = memory->root_capacity;
     spin_unlock(&memory->lock);
     if (!copy->sparse) {
-        error = memory_charge(copy, object_cost(copy->pages.value, copy->height, capacity));
+        error = memory_charge(copy, object_cost(copy->pages.value, copy->height, copy->root_capacity));
     }
     if (error == ERR_NONE) {
         error = fill(memory, copy);

@@ -112,7 +112,7 @@ static enum error leaf_unshare(struct memory *memory, uint64_t page, uint64_t *l
 
 static enum error leaf_make(struct memory *memory, uint64_t page, uint64_t *link, struct memory_node **out)
 {
-    uint32_t capacity = memory->height == 0 ? root_capacity_for(memory->pages.value, 0) : NODE_SLOTS;
+    uint32_t capacity = memory->height == 0 ? memory->root_capacity : NODE_SLOTS;
     enum error error = sparse_charge(memory, node_cost(capacity));
     if (error != ERR_NONE) {
         return error;

@@ -32,20 +32,12 @@ struct shape {
     uint32_t height, capacity;
 };
 
-static struct shape shape_now(const struct memory *memory)
-{
-    uint32_t capacity = memory->root != 0 ? link_node(memory->root)->capacity
-                                          : root_capacity_for(memory->pages.value, memory->height);
-    return (struct shape){memory->pages.value, memory->height, capacity};
-}
-
 static struct shape shape_for(const struct memory *memory, uint64_t pages)
 {
-    struct shape now = shape_now(memory);
-    uint32_t height = height_for(pages) > now.height ? height_for(pages) : now.height;
+    uint32_t height = height_for(pages) > memory->height ? height_for(pages) : memory->height;
     uint32_t capacity = root_capacity_for(pages, height);
-    bool wider = height > now.height || capacity > now.capacity;
-    return (struct shape){pages, height, wider ? capacity : now.capacity};
+    bool wider = height > memory->height || capacity > memory->root_capacity;
+    return (struct shape){pages, height, wider ? capacity : memory->root_capacity};
 }
 
 static uint64_t more_than(uint64_t value, uint64_t other)
@@ -140,6 +132,7 @@ static enum error reshape(struct memory *memory, struct shape shape)
     }
     if (error == ERR_NONE) {
         memory->height = shape.height;
+        memory->root_capacity = shape.capacity;
         __atomic_store_n(&memory->pages.value, shape.pages, __ATOMIC_RELAXED);
     }
     return error;
@@ -181,7 +174,7 @@ static enum error shrink(struct memory *memory, uint64_t pages)
     memory_remove(memory, pages, gone);
     if (!memory->sparse) {
         spin_lock(&memory->lock);
-        memory_refund(memory, cost_left_over(memory, shape_now(memory)));
+        memory_refund(memory, cost_left_over(memory, shape_for(memory, pages)));
         spin_unlock(&memory->lock);
     }
     return ERR_NONE;

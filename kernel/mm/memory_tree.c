@@ -189,7 +189,7 @@ void link_release(uint64_t link)
 /* A node for an empty link, on this level. */
 static enum error inner_make(struct memory *memory, uint32_t level, struct memory_node **out)
 {
-    uint32_t capacity = level == memory->height ? root_capacity_for(memory->pages.value, level) : NODE_SLOTS;
+    uint32_t capacity = level == memory->height ? memory->root_capacity : NODE_SLOTS;
     enum error error = sparse_charge(memory, node_cost(capacity));
     if (error != ERR_NONE) {
         return error;
@@ -291,8 +291,8 @@ uint64_t leaf_next(struct memory *memory, uint64_t leaf, uint64_t end, bool *mor
         }
         uint64_t link = memory->root;
         uint32_t level = memory->height;
-        if (level > 0 && link != 0 && leaf >> NODE_SHIFT * (level - 1) >= link_node(link)->capacity) {
-            return end; /* a smaller object's root */
+        if (level > 0 && link != 0 && leaf >> NODE_SHIFT * (level - 1) >= memory->root_capacity) {
+            return end; /* beyond what such an object can have */
         }
         for (; level > 0 && link != 0; level--) {
             link = link_node(link)->slots[leaf >> NODE_SHIFT * (level - 1) & (NODE_SLOTS - 1)];

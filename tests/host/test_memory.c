@@ -32,7 +32,7 @@ struct model {
 
 static struct model models[OBJECTS];
 static struct random dice;
-static struct account *account;
+static struct account *machine, *account;
 static uint32_t last_value;
 static uint64_t frames_at_start;
 
@@ -332,7 +332,7 @@ static void check_leaf(const struct memory_node *leaf, struct sums *sums)
     sums->resident += leaf_resident(leaf);
 }
 
-static void check_link(uint64_t link, uint32_t level, struct sums *sums)
+static void check_link(const struct memory *memory, uint64_t link, uint32_t level, struct sums *sums)
 {
     if (link_is_block(link)) {
         assert_int_equal(level, 0);
@@ -344,6 +344,7 @@ static void check_link(uint64_t link, uint32_t level, struct sums *sums)
     }
     const struct memory_node *node = link_node(link);
     add_node(sums, node);
+    assert_true(link != memory->root || node->capacity == memory->root_capacity);
     if (level == 0) {
         check_leaf(node, sums);
         return;
@@ -352,7 +353,7 @@ static void check_link(uint64_t link, uint32_t level, struct sums *sums)
     for (unsigned i = 0; i < node->capacity; i++) {
         if (node->slots[i] != 0) {
             filled++;
-            check_link(node->slots[i], level - 1, sums);
+            check_link(memory, node->slots[i], level - 1, sums);
         }
     }
     assert_true(filled > 0);
@@ -366,9 +367,7 @@ static void check_books(const struct memory *memory, const struct sums *sums)
         assert_int_equal(memory->paid_bytes, sums->nodes.bytes);
         return;
     }
-    uint32_t capacity = memory->root != 0 ? link_node(memory->root)->capacity
-                                          : root_capacity_for(memory->pages.value, memory->height);
-    struct memory_cost least = object_cost(memory->pages.value, memory->height, capacity);
+    struct memory_cost least = object_cost(memory->pages.value, memory->height, memory->root_capacity);
     assert_true(memory->paid_frames >= least.frames);
     assert_true(memory->paid_bytes >= least.bytes);
     assert_true(memory->paid_frames >= sums->resident + sums->nodes.frames);
@@ -385,7 +384,7 @@ static void check_all(void)
         }
         struct sums sums = {0};
         if (memory->root != 0) {
-            check_link(memory->root, memory->height, &sums);
+            check_link(memory, memory->root, memory->height, &sums);
         }
         assert_int_equal(memory->pages.value, models[i].pages);
         assert_int_equal(memory->resident, sums.resident);
@@ -458,7 +457,6 @@ static uint64_t frames_free(void)
 
 static void begin(uint64_t seed, uint32_t shares_most)
 {
-    static struct account *machine;
     const uint64_t all[RESOURCES] = {1000000, 100000000};
     memory_host_start(FRAMES, 1);
     space_watch(FRAMES);
@@ -490,6 +488,10 @@ static void end(void)
     const char *what;
     pfn_t where;
     assert_true(frame_audit(&what, &where));
+    account_release(account);
+    account_release(machine);
+    host_leave_kernel();
+    assert_int_equal(host_heap_pieces, 0);
     memory_host_shares_most = FRAME_SHARES_MOST;
 }
 
