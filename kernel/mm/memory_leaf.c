@@ -49,16 +49,20 @@ static enum error copy_of(const struct memory *memory, pfn_t frame, uint64_t *sl
     return error;
 }
 
-/* The slot of the copy: the same frame with one holder more, or another one when that cannot be counted. */
+/* The slot of the copy: the same frame with one holder more, or another one when that cannot be counted. So
+ * it is also for the block under the node, without which there are no holes. */
 static enum error slot_copy(const struct memory *memory, const struct memory_node *old, uint32_t index,
-                            bool under, uint64_t *out)
+                            bool without_under, uint64_t *out)
 {
     uint64_t slot = old->slots[index];
     *out = slot;
     if ((slot & SLOT_PRESENT) != 0) {
         return frame_share(slot_frame(slot)) ? ERR_NONE : copy_of(memory, slot_frame(slot), out);
     }
-    return under && slot == 0 ? copy_of(memory, pfn(old->under.value + index), out) : ERR_NONE;
+    if (without_under) {
+        *out = 0;
+    }
+    return without_under && slot == 0 ? copy_of(memory, pfn(old->under.value + index), out) : ERR_NONE;
 }
 
 /*

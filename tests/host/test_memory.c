@@ -18,8 +18,9 @@
 #define FRAMES     32768 /* 128 MiB */
 #define OBJECTS    6
 #define VIEWS      3
+#define ACCOUNTS   2
 #define PAGES_MOST 1700
-#define STEPS      400000
+#define STEPS      1500000
 #define CHECK_EACH 512
 
 struct model {
@@ -32,7 +33,7 @@ struct model {
 
 static struct model models[OBJECTS];
 static struct random dice;
-static struct account *machine, *account;
+static struct account *machine, *accounts[ACCOUNTS];
 static uint32_t last_value;
 static uint64_t frames_at_start;
 
@@ -50,7 +51,7 @@ static uint32_t strike;
 /* Do the operation; with failures, over and over, until no allocation is left to fail. */
 #define ATTEMPT(error, operation)                                                                            \
     do {                                                                                                     \
-        for (strike = inject_on ? 1 : 0;; strike++) {                                                        \
+        for (strike = inject_on ? 1 + (uint32_t)below(3) : 0;; strike++) {                                   \
             inject_arm(strike);                                                                              \
             (error) = (operation);                                                                           \
             bool struck = inject_on && thread_current()->inject_left == 0;                                   \
@@ -65,6 +66,11 @@ static uint32_t strike;
 
 /* --- the model --------------------------------------------------------------------------------------------
  */
+
+static struct account *some_account(void)
+{
+    return accounts[below(ACCOUNTS)];
+}
 
 static struct model *any(void)
 {
@@ -122,7 +128,7 @@ static void make(struct model *m, unsigned flags)
 {
     uint64_t pages = some_size();
     enum error error;
-    ATTEMPT(error, memory_make(account, (pages_t){pages}, flags, &m->memory));
+    ATTEMPT(error, memory_make(some_account(), (pages_t){pages}, flags, &m->memory));
     assert_int_equal(error, ERR_NONE);
     m->pages = pages;
     memset(m->value, 0, sizeof(m->value));
@@ -134,7 +140,7 @@ static void clone(struct model *m, struct model *to)
 {
     enum error error;
     struct memory *copy;
-    ATTEMPT(error, memory_clone(m->memory, account, &copy));
+    ATTEMPT(error, memory_clone(m->memory, some_account(), &copy));
     assert_int_equal(error, range_pinned(m, 0, m->pages) ? ERR_NOT_READY : ERR_NONE);
     if (error == ERR_NONE) {
         *to = (struct model){.memory = copy, .pages = m->pages};
@@ -375,8 +381,7 @@ static void check_books(const struct memory *memory, const struct sums *sums)
 
 static void check_all(void)
 {
-    struct account_info info;
-    uint64_t frames = 0;
+    uint64_t frames[ACCOUNTS] = {0};
     for (unsigned i = 0; i < OBJECTS; i++) {
         const struct memory *memory = models[i].memory;
         if (memory == NULL) {
@@ -391,13 +396,16 @@ static void check_all(void)
         assert_int_equal(memory->large, sums.large);
         assert_int_equal(memory->pins, sums.pinned);
         check_books(memory, &sums);
-        frames += memory->paid_frames;
+        frames[memory->object.account == accounts[1]] += memory->paid_frames;
         for (unsigned v = 0; v < VIEWS; v++) {
             assert_true(models[i].views[v] == NULL || space_is_flushed(models[i].views[v]));
         }
     }
-    account_describe(account, &info);
-    assert_int_equal(info.resources[RESOURCE_FRAMES].used, frames);
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        struct account_info info;
+        account_describe(accounts[i], &info);
+        assert_int_equal(info.resources[RESOURCE_FRAMES].used, frames[i]);
+    }
 }
 
 static void step(void)
@@ -464,10 +472,12 @@ static void begin(uint64_t seed, uint32_t shares_most)
     dice = (struct random){seed};
     assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
     account_endow(machine, all);
-    assert_int_equal(account_make(machine, "memory", &account), ERR_NONE);
-    const uint64_t limits[RESOURCES] = {100000, 10000000};
-    assert_int_equal(account_lend_prepare(machine, account, limits), ERR_NONE);
-    account_lend_commit(machine, account, limits);
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        const uint64_t limits[RESOURCES] = {100000, 10000000};
+        assert_int_equal(account_make(machine, "memory", &accounts[i]), ERR_NONE);
+        assert_int_equal(account_lend_prepare(machine, accounts[i], limits), ERR_NONE);
+        account_lend_commit(machine, accounts[i], limits);
+    }
     frames_at_start = frames_free();
 }
 
@@ -479,16 +489,18 @@ static void end(void)
             destroy(&models[i]);
         }
     }
-    account_describe(account, &info);
-    assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-    assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
+        account_describe(accounts[i], &info);
+        assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
+        assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
+        account_release(accounts[i]);
+    }
     assert_int_equal(frames_free(), frames_at_start);
     assert_int_equal(memory_host_shares(), 0);
     assert_int_equal(object_count(OBJECT_MEMORY), 0);
     const char *what;
     pfn_t where;
     assert_true(frame_audit(&what, &where));
-    account_release(account);
     account_release(machine);
     host_leave_kernel();
     assert_int_equal(host_heap_pieces, 0);
@@ -518,8 +530,8 @@ static void pages_are_what_was_written(void **state)
 static void frames_that_cannot_be_shared_more_are_copied(void **state)
 {
     (void)state;
-    work(2, STEPS / 4, 1);
-    work(3, STEPS / 4, 2);
+    work(2, STEPS / 8, 1);
+    work(3, STEPS / 8, 2);
 }
 
 static void failures_change_nothing(void **state)
