@@ -34,7 +34,7 @@ MEMORY_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/memory_host.c tests/host/fra
                   $(filter-out kernel/mm/memory_map.c,$(wildcard kernel/mm/memory*.c))
 MEMORY_CFLAGS := -iquote kernel/arch/host -Itests/host
 
-$(foreach test,test_memory test_memory_cases,\
+$(foreach test,test_memory test_memory_cases test_memory_threads,\
     $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS))\
     $(eval HOST_LIBS_$(test) := -lpthread))
