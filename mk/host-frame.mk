@@ -6,7 +6,7 @@ FRAME_TEST_SOURCES := tests/host/frame_model.c tests/host/frame_host.c $(KERNEL_
 HOST_SOURCES_test_memory_map := kernel/mm/memory_map.c
 HOST_SOURCES_fuzz_memory_map := kernel/mm/memory_map.c
 
-$(foreach test,test_frame test_frame_apart test_frame_order test_frame_special test_frame_small,\
+$(foreach test,test_frame test_frame_apart test_frame_order test_frame_share test_frame_special test_frame_small,\
     $(eval HOST_CFLAGS_$(test) := -Itests/host) $(eval HOST_SOURCES_$(test) := $(FRAME_TEST_SOURCES)))
 
 HOST_CFLAGS_test_frame_threads := -Itests/host

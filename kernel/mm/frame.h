@@ -149,9 +149,9 @@ enum error frame_unreserve(pfn_t first, pages_t count) MUST_CHECK;
 enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned part_order) MUST_CHECK;
 
 /*
- * Record another class and account for a held block. Who holds it calls this; the class is of the same kind
- * as before, a user's or the kernel's, else ERR_BAD_ARGUMENT. ERR_BAD_FREE when the block is not held in this
- * order.
+ * Record another class and account for a held block. Who alone holds it calls this; the class is of the same
+ * kind as before, a user's or the kernel's, else ERR_BAD_ARGUMENT. ERR_BAD_FREE when the block is not held in
+ * this order.
  */
 enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uint32_t account) MUST_CHECK;
 
@@ -170,8 +170,9 @@ bool frame_tidy(void);
 
 /*
  * For debugging: functions that are told of each block before it is given back, by whom it was held, and of
- * all frames that were just taken. They may look at the frames and fill them. The CPUs' caches are not used
- * then. Once, before the first request.
+ * all frames that were just taken. They may look at the frames and fill them. A block that has more
+ * holders is not taken back then (ERR_BAD_FREE). The CPUs' caches are not used. Once, before the first
+ * request.
  */
 struct frame_inspector {
     void (*given)(pfn_t first, unsigned order, enum frame_class class, uint32_t account);
@@ -213,6 +214,7 @@ struct frame_owner {
     uint32_t account;
     pfn_t first; /* of the block; the frame itself where it is not held */
     unsigned order;
+    unsigned others; /* holders beside one: frame_share.h */
 };
 void frame_owner_of(pfn_t frame, struct frame_owner *out);
 

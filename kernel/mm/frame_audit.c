@@ -202,6 +202,18 @@ static void audit_frames(struct audit *audit)
     }
 }
 
+/* Holders are counted at the first frames of held blocks only. */
+static void audit_shares(struct audit *audit)
+{
+    for (uint64_t i = SECTION_FRAMES; i < frames.sections << SECTION_ORDER; i++) {
+        uint64_t skip = untouched(&frames.shares[i], sizeof *frames.shares);
+        if (skip)
+            i += skip - 1;
+        else if (frame_shares(i) != 0)
+            claim(audit, record_is_held(frame_record(i)), "what is not held has holders", i);
+    }
+}
+
 static void audit_counts(struct audit *audit)
 {
     uint64_t total = audit->free;
@@ -255,6 +267,7 @@ bool frame_audit(const char **what, pfn_t *where)
         mark_cache(&audit, &frames.cpu[n], true);
     if (audit.what == NULL) {
         audit_frames(&audit);
+        audit_shares(&audit);
         for (uint64_t c = SECTION_FRAMES / CHUNK_FRAMES; c < frames.chunk_shape.limit; c++) {
             uint64_t skip = untouched(&frames.map[c], sizeof frames.map[c]);
             if (skip)

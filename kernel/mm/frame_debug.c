@@ -97,7 +97,7 @@ void frame_debug_idle(void)
     }
     const char *what;
     pfn_t where;
-    char text[96];
+    char text[128];
     if (!frame_audit(&what, &where)) {
         panic("frames: %s: %lx, %s", what, where.value << PAGE_SHIFT,
               frame_describe(where, text, sizeof(text)));

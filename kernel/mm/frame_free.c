@@ -22,9 +22,12 @@ static void give_around_bad(uint64_t index, unsigned order, unsigned group, bool
 /* Give back without a cache: large blocks, blocks with bad frames, CPUs without a cache. */
 static enum error give_to_pool(uint64_t index, unsigned order)
 {
-    if (frames.inspector && order < FRAME_ORDERS && frame_is_held(index, order))
+    if (frames.inspector && order < FRAME_ORDERS && frame_is_held(index, order)) {
+        if (frame_shares(index) != 0)
+            return ERR_BAD_FREE;
         frames.inspector->given(frame_at(index), order, record_class(frame_record(index)),
                                 record_account(frame_record(index), frame_note(index)));
+    }
     frame_pool_lock();
     uint8_t record = frame_record(index);
     bool held = order < FRAME_ORDERS && frame_is_held(index, order) && record_class(record) != FRAME_RESERVED;

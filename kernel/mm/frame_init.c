@@ -134,6 +134,7 @@ static uintptr_t lay_out(struct frame_state *state, uintptr_t at)
     state->region_frame = carve(&at, 4 * state->regions);
     state->record = carve(&at, state->sections << SECTION_ORDER);
     state->note = carve(&at, 4 * (state->sections << SECTION_ORDER));
+    state->shares = carve(&at, 2 * (state->sections << SECTION_ORDER));
     return at;
 }
 

@@ -14,6 +14,15 @@ void frame_hold(uint64_t index, unsigned order, enum frame_class class, uint32_t
         index, (uint8_t)(shape << RECORD_SHAPE_SHIFT | RECORD_KIND(class) | (account ? RECORD_NOTED : 0)));
 }
 
+uint32_t frame_retire_of_part(uint64_t index, unsigned order, uint64_t first_bad)
+{
+    uint32_t retire = 0;
+    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++)
+        if (i == first_bad || record_shape(frame_record(i)) == SHAPE_BAD)
+            retire |= i == index ? NOTE_FIRST_BAD | 1 : 1;
+    return retire;
+}
+
 uint64_t frame_holder(uint64_t index)
 {
     uint64_t frame = frame_at(index).value;

@@ -132,17 +132,6 @@ static uint64_t find_run(uint64_t count, unsigned group)
     return NO_INDEX;
 }
 
-/* Does any frame of this part of a held block have to be retired? Then also whether it is the part's first.
- */
-static uint32_t retire_of_part(uint64_t index, unsigned order, uint64_t first_bad)
-{
-    uint32_t retire = 0;
-    for (uint64_t i = index; i < index + ((uint64_t)1 << order); i++)
-        if (i == first_bad || record_shape(frame_record(i)) == SHAPE_BAD)
-            retire |= i == index ? NOTE_FIRST_BAD | 1 : 1;
-    return retire;
-}
-
 /* Cut [first, end), a part of the held block `holder`, into pieces that are held like it. Under the lock. */
 static void cut(uint64_t first, uint64_t end, uint64_t holder, uint8_t record, uint32_t note)
 {
@@ -154,7 +143,7 @@ static void cut(uint64_t first, uint64_t end, uint64_t holder, uint8_t record, u
         if (order < CHUNK_ORDER && record_order(record, note) >= CHUNK_ORDER)
             frame_chunk_assign(index, CLASS_GROUP(record_class(record)));
         frame_hold(index, order, record_class(record), record_account(record, note),
-                   retire ? retire_of_part(index, order, first_bad) : 0);
+                   retire ? frame_retire_of_part(index, order, first_bad) : 0);
         at += (uint64_t)1 << order;
     }
 }

@@ -179,6 +179,7 @@ struct frame_state {
      */
     uint8_t *record;
     uint32_t *note;
+    uint16_t *shares; /* holders beside the first, at the first frame of a held block; any holder writes */
 
     /* Atomic, written under lock when it changes, which is not often. By chunk: see frame_filed. */
     uint8_t *filed;
@@ -263,6 +264,11 @@ static inline void frame_set_note(uint64_t index, uint32_t note)
     __atomic_store_n(&frames.note[index], note, __ATOMIC_RELAXED);
 }
 
+static inline uint16_t frame_shares(uint64_t index)
+{
+    return __atomic_load_n(&frames.shares[index], __ATOMIC_ACQUIRE);
+}
+
 /* Frames that were just taken, for who wants to look at them. Without locks. */
 static inline enum error frame_taken(pfn_t first, uint64_t count)
 {
@@ -295,6 +301,12 @@ static inline bool frame_is_held(uint64_t index, unsigned order)
     uint8_t record = frame_record(index);
     return record_is_held(record) && record_order(record, frame_note(index)) == order;
 }
+
+/*
+ * Does any frame of this part of a held block have to be retired? 0, or what frame_hold is told when the part
+ * becomes a block. `first_bad` is the first index of the whole when that frame is bad, else NO_INDEX.
+ */
+uint32_t frame_retire_of_part(uint64_t index, unsigned order, uint64_t first_bad);
 
 /* The index at which the held block that this frame is in begins; NO_INDEX when the frame is in none. */
 uint64_t frame_holder(uint64_t index);
@@ -372,6 +384,26 @@ static inline void frame_cache_allow(struct frame_cpu *cpu, bool allow)
 static inline void frame_cache_leave(struct frame_cpu *cpu)
 {
     __atomic_store_n(&cpu->busy, 0, __ATOMIC_RELEASE);
+}
+
+/*
+ * To write records of blocks that are held, with nobody auditing or retiring meanwhile: in the cache of this
+ * CPU, or where it has none, or the caller wants it, under the pool's lock (NULL).
+ */
+static inline struct frame_cpu *frame_records_enter(bool lock)
+{
+    struct frame_cpu *cpu = lock ? NULL : frame_cache_enter();
+    if (cpu == NULL)
+        frame_lock(&frames.lock);
+    return cpu;
+}
+
+static inline void frame_records_leave(struct frame_cpu *cpu)
+{
+    if (cpu == NULL)
+        frame_unlock(&frames.lock);
+    else
+        frame_cache_leave(cpu);
 }
 
 /*

@@ -48,7 +48,7 @@ void frame_owner_of(pfn_t frame, struct frame_owner *out)
     record = frame_record(first);
     uint32_t note = frame_note(first);
     *out = (struct frame_owner){record_class(record), record_account(record, note), frame_at(first),
-                                record_order(record, note)};
+                                record_order(record, note), frame_shares(first)};
 }
 
 void frame_survey(pfn_t first, pages_t count, uint64_t classes[FRAME_CLASSES])
