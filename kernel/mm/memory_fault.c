@@ -46,10 +46,11 @@ static void hide_others(struct memory *memory, const struct want *want)
 }
 
 /* The object's alone from now on, also by what is recorded of it. */
-static void take_over(const struct memory *memory, pfn_t frame)
+static void take_over(const struct memory *memory, pfn_t first, unsigned order)
 {
-    if (frame_account_of(frame) != memory->object.account->number) {
-        enum error error = frame_assign(frame, 0, FRAME_USER_ANONYMOUS, memory->object.account->number);
+    uint32_t account = memory->object.account->number;
+    if (frame_account_of(first) != account) {
+        enum error error = frame_assign(first, order, FRAME_USER_ANONYMOUS, account);
         (void)error; /* of a frame that is to be retired it stays as it is */
     }
 }
@@ -91,7 +92,7 @@ static enum error break_leaf(struct memory *memory, const struct want *want, str
     out->frame = slot_frame(slot);
     out->writable = true;
     if (!node_shares_frame(leaf, out->frame)) {
-        take_over(memory, out->frame);
+        take_over(memory, out->frame, 0);
         return ERR_NONE;
     }
     out->old = out->frame;
@@ -108,6 +109,9 @@ static enum error found_in_block(struct memory *memory, const struct want *want,
         struct memory_node *leaf;
         enum error error = leaf_from_block(memory, want->page, &leaf);
         return error == ERR_NONE ? break_leaf(memory, want, out) : error;
+    }
+    if (want->write) {
+        take_over(memory, first, BLOCK_ORDER);
     }
     out->large = want->large;
     out->frame = want->large ? first : pfn(first.value + index_of(want->page));
@@ -133,7 +137,12 @@ static inline bool find(struct memory *memory, const struct want *want, uint64_t
     }
     out->frame = under ? pfn(leaf->under.value + index_of(want->page)) : slot_frame(slot);
     out->writable = !under && !node_is_shared(leaf) && !node_shares_frame(leaf, out->frame);
-    *error = want->write && !out->writable ? break_leaf(memory, want, out) : ERR_NONE;
+    *error = ERR_NONE;
+    if (want->write && !out->writable) {
+        *error = break_leaf(memory, want, out);
+    } else if (want->write && leaf->counted) {
+        take_over(memory, out->frame, 0);
+    }
     return true;
 }
 

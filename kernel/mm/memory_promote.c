@@ -40,17 +40,18 @@ static bool lie_in_a_row(const struct memory_node *leaf)
     return row;
 }
 
-/* Frames that came from clones may be on others' accounts. */
+/* Frames that came from clones may have been others'. */
 static bool join_frames(const struct memory *memory, pfn_t first)
 {
-    if (frame_join(first, BLOCK_ORDER, 0) == ERR_NONE) {
-        return true;
+    uint32_t account = memory->object.account->number;
+    if (frame_join(first, BLOCK_ORDER, 0) != ERR_NONE) {
+        return false;
     }
-    enum error error = ERR_NONE;
-    for (unsigned i = 0; error == ERR_NONE && i < MEMORY_LEAF_PAGES; i++) {
-        error = frame_assign(pfn(first.value + i), 0, FRAME_USER_ANONYMOUS, memory->object.account->number);
+    if (frame_account_of(first) != account) {
+        enum error error = frame_assign(first, BLOCK_ORDER, FRAME_USER_ANONYMOUS, account);
+        ASSERT(error == ERR_NONE);
     }
-    return error == ERR_NONE && frame_join(first, BLOCK_ORDER, 0) == ERR_NONE;
+    return true;
 }
 
 /* A block in place of the leaf node, if its frames make one up. The object is locked. */

@@ -10,7 +10,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/contents.h"
 #include "kernel/mm/frame_report.h"
-#include "kernel/mm/frame_state.h"
+#include "kernel/mm/frame_share.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/account_tree.h"
@@ -23,7 +23,7 @@ uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
 uint32_t memory_host_ready;
 void (*memory_host_released)(pfn_t first, uint64_t count);
 
-static uint32_t *shares; /* atomic; by frame */
+static uint32_t *shares; /* atomic; by frame, a moment behind or before what the allocator counts */
 static uint64_t ram_frames;
 
 static void *memory_of(uint64_t bytes)
@@ -98,10 +98,8 @@ void wait_wake_all(struct wait_queue *queue, enum error reason)
 void frame_release(pfn_t first, unsigned order)
 {
     uint64_t count = (uint64_t)1 << order;
-    for (uint64_t i = 0; i < count; i++) {
-        if (__atomic_load_n(&shares[first.value + i], __ATOMIC_RELAXED) != 0) {
-            panic("frame %lx is given back, and has other holders", (unsigned long)(first.value + i));
-        }
+    if (frame_is_shared(first)) {
+        panic("frame %lx is given back, and has other holders", (unsigned long)first.value);
     }
     if (memory_host_released != NULL) {
         memory_host_released(first, count);
@@ -157,33 +155,28 @@ const struct object_kind object_kinds[OBJECT_TYPES] = {
 /* --- holders ----------------------------------------------------------------------------------------------
  */
 
-bool frame_share(pfn_t first)
+/* The allocator's own, which the linker puts behind these (--wrap). */
+bool __real_frame_share(pfn_t first);
+bool __real_frame_drop(pfn_t first);
+bool __wrap_frame_share(pfn_t first);
+bool __wrap_frame_drop(pfn_t first);
+
+bool __wrap_frame_share(pfn_t first)
 {
-    uint32_t now = __atomic_load_n(&shares[first.value], __ATOMIC_RELAXED);
-    do {
-        if (now >= memory_host_shares_most) {
-            return false;
-        }
-    } while (!__atomic_compare_exchange_n(&shares[first.value], &now, now + 1, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
-    return true;
+    if (__atomic_fetch_add(&shares[first.value], 1, __ATOMIC_RELAXED) >= memory_host_shares_most) {
+        __atomic_fetch_sub(&shares[first.value], 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    return __real_frame_share(first);
 }
 
-bool frame_drop(pfn_t first)
+bool __wrap_frame_drop(pfn_t first)
 {
-    uint32_t now = __atomic_load_n(&shares[first.value], __ATOMIC_ACQUIRE);
-    do {
-        if (now == 0) {
-            return true;
-        }
-    } while (!__atomic_compare_exchange_n(&shares[first.value], &now, now - 1, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_ACQUIRE));
-    return false;
-}
-
-bool frame_is_shared(pfn_t first)
-{
-    return __atomic_load_n(&shares[first.value], __ATOMIC_ACQUIRE) != 0;
+    bool last = __real_frame_drop(first);
+    if (!last) {
+        __atomic_fetch_sub(&shares[first.value], 1, __ATOMIC_RELAXED);
+    }
+    return last;
 }
 
 uint64_t memory_host_shares(void)
@@ -193,48 +186,4 @@ uint64_t memory_host_shares(void)
         sum += shares[i];
     }
     return sum;
-}
-
-/* Record a run of frames anew, in blocks of this order. */
-static void record(uint64_t index, unsigned order, unsigned part_order, enum frame_class class,
-                   uint32_t account)
-{
-    uint64_t count = (uint64_t)1 << order, part = (uint64_t)1 << part_order;
-    for (uint64_t i = 0; i < count; i++) {
-        frame_set_record(index + i, 0);
-    }
-    for (uint64_t i = 0; i < count; i += part) {
-        frame_hold(index + i, part_order, class, account, 0);
-    }
-}
-
-enum error frame_split(pfn_t first, unsigned order, unsigned part_order)
-{
-    uint64_t index = frame_index(first);
-    frame_pool_lock();
-    bool held = frame_is_held(index, order);
-    if (held) {
-        record(index, order, part_order, record_class(frame_record(index)),
-               record_account(frame_record(index), frame_note(index)));
-    }
-    frame_pool_unlock();
-    return held ? ERR_NONE : ERR_BAD_FREE;
-}
-
-enum error frame_join(pfn_t first, unsigned order, unsigned part_order)
-{
-    uint64_t index = frame_index(first);
-    enum frame_class class = frame_class_of(first);
-    uint32_t account = frame_account_of(first);
-    bool held = is_aligned(first.value, (uint64_t)1 << order);
-    frame_pool_lock();
-    for (uint64_t i = 0; held && i < (uint64_t)1 << order; i += (uint64_t)1 << part_order) {
-        held = frame_is_held(index + i, part_order) && record_class(frame_record(index + i)) == class &&
-               record_account(frame_record(index + i), frame_note(index + i)) == account;
-    }
-    if (held) {
-        record(index, order, order, class, account);
-    }
-    frame_pool_unlock();
-    return held ? ERR_NONE : ERR_BAD_FREE;
 }

@@ -327,6 +327,7 @@ static void check_leaf(const struct memory_node *leaf, struct sums *sums)
         if ((slot & SLOT_PRESENT) != 0) {
             assert_int_equal(frame_class_of(slot_frame(slot)), FRAME_USER_ANONYMOUS);
             assert_true(leaf->counted || !frame_is_shared(slot_frame(slot)));
+            assert_true(frame_account_of(slot_frame(slot)) <= accounts[ACCOUNTS - 1]->number);
         }
     }
     assert_int_equal(filled, leaf->filled);

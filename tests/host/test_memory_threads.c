@@ -20,7 +20,7 @@
 #define CPUS    4
 #define OBJECTS 3
 #define PAGES   1200
-#define STEPS   6000
+#define STEPS   8000
 #define NUMBER  0xfffu /* of the page, in what it holds */
 
 static struct account *machine, *account;
