@@ -46,6 +46,7 @@ struct memory {
     uint32_t root_capacity; /* slots that the root has, or will have */
     uint32_t busy;          /* a resize or clone is under way in steps: the next one waits */
     bool abandoned;         /* paged: the pager is dead */
+    bool absent;            /* the last page that was asked for was not there; a hint, atomic */
     uint64_t resident;      /* pages that are there, those in blocks too */
     uint64_t large;         /* of them, in blocks of 2 MiB */
     uint64_t pins;          /* pages that are pinned, each as often as it is; atomic to read */

@@ -270,7 +270,8 @@ static enum error bring(struct memory *memory, const struct want *want, struct m
             return ERR_NONE;
         }
     }
-    /* Somebody else came first, or it went wrong. */
+    /* It was there, or somebody else came first, or it went wrong. */
+    __atomic_store_n(&memory->absent, false, __ATOMIC_RELAXED);
     if (error != ERR_NONE) {
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     }
@@ -293,12 +294,9 @@ static enum error get_physical(struct memory *memory, const struct want *want, s
     return ERR_NONE;
 }
 
-static inline enum error get(struct memory *memory, const struct want *want, struct memory_page *out)
+/* Look first, and take what is missing then. */
+static enum error look(struct memory *memory, const struct want *want, struct memory_page *out)
 {
-    *out = (struct memory_page){0};
-    if (UNLIKELY(memory->kind == MEMORY_PHYSICAL)) {
-        return get_physical(memory, want, out);
-    }
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
     enum error error = ERR_BAD_ARGUMENT;
     if (LIKELY(want->page < memory->pages.value)) {
@@ -309,6 +307,7 @@ static inline enum error get(struct memory *memory, const struct want *want, str
             }
             return error;
         }
+        __atomic_store_n(&memory->absent, memory->kind == MEMORY_ANONYMOUS, __ATOMIC_RELAXED);
         bool block = want->large && link == 0 && block_fits(memory, want->page);
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
         if (UNLIKELY(memory->kind == MEMORY_PAGED)) {
@@ -324,6 +323,20 @@ static inline enum error get(struct memory *memory, const struct want *want, str
     }
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     return error;
+}
+
+/* Where the last page was not there this one will not be either: a frame is taken before looking. */
+static inline enum error get(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    *out = (struct memory_page){0};
+    if (LIKELY(__atomic_load_n(&memory->absent, __ATOMIC_RELAXED)) && !want->large) {
+        enum error error = bring(memory, want, out);
+        if (LIKELY(error == ERR_NONE)) {
+            return ERR_NONE;
+        }
+        *out = (struct memory_page){0}; /* there was no frame, which may not have been needed */
+    }
+    return memory->kind == MEMORY_PHYSICAL ? get_physical(memory, want, out) : look(memory, want, out);
 }
 
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large, struct memory_page *out)
