@@ -74,6 +74,16 @@ static enum error copy_into(struct memory *memory, const struct want *want, stru
     return ERR_NONE;
 }
 
+/* The page found, which others share, is copied. */
+static enum error copy_page(struct memory *memory, const struct want *want, struct memory_node *leaf,
+                            struct memory_page *out)
+{
+    out->old = out->frame;
+    enum error error = copy_into(memory, want, leaf, out->old, out);
+    out->dropped = error == ERR_NONE;
+    return error;
+}
+
 /* To be written, and in a leaf node that is shared, or has pages that are. */
 static enum error break_leaf(struct memory *memory, const struct want *want, struct memory_page *out)
 {
@@ -91,14 +101,11 @@ static enum error break_leaf(struct memory *memory, const struct want *want, str
     }
     out->frame = slot_frame(slot);
     out->writable = true;
-    if (!node_shares_frame(leaf, out->frame)) {
-        take_over(memory, out->frame, 0);
-        return ERR_NONE;
+    if (node_shares_frame(leaf, out->frame)) {
+        return copy_page(memory, want, leaf, out);
     }
-    out->old = out->frame;
-    error = copy_into(memory, want, leaf, out->old, out);
-    out->dropped = error == ERR_NONE;
-    return error;
+    take_over(memory, out->frame, 0);
+    return ERR_NONE;
 }
 
 static enum error found_in_block(struct memory *memory, const struct want *want, pfn_t first,
@@ -129,17 +136,18 @@ static inline bool find(struct memory *memory, const struct want *want, uint64_t
         *error = found_in_block(memory, want, link_block(link), out);
         return true;
     }
-    const struct memory_node *leaf = link_node(link);
+    struct memory_node *leaf = link_node(link);
     uint64_t slot = leaf->slots[index_of(want->page)];
     bool under = leaf->has_under && slot == 0;
     if ((slot & SLOT_PRESENT) == 0 && !under) {
         return false;
     }
     out->frame = under ? pfn(leaf->under.value + index_of(want->page)) : slot_frame(slot);
-    out->writable = !under && !node_is_shared(leaf) && !node_shares_frame(leaf, out->frame);
+    bool own = !under && !node_is_shared(leaf);
+    out->writable = own && !node_shares_frame(leaf, out->frame);
     *error = ERR_NONE;
     if (want->write && !out->writable) {
-        *error = break_leaf(memory, want, out);
+        *error = own ? copy_page(memory, want, leaf, out) : break_leaf(memory, want, out);
     } else if (want->write && leaf->counted) {
         take_over(memory, out->frame, 0);
     }
@@ -270,8 +278,7 @@ static enum error bring(struct memory *memory, const struct want *want, struct m
             return ERR_NONE;
         }
     }
-    /* It was there, or somebody else came first, or it went wrong. */
-    __atomic_store_n(&memory->absent, false, __ATOMIC_RELAXED);
+    /* Somebody else came first, or it went wrong. */
     if (error != ERR_NONE) {
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     }
@@ -325,22 +332,50 @@ static enum error look(struct memory *memory, const struct want *want, struct me
     return error;
 }
 
-/* Where the last page was not there this one will not be either: a frame is taken before looking. */
-static inline enum error get(struct memory *memory, const struct want *want, struct memory_page *out)
+static enum error get(struct memory *memory, const struct want *want, struct memory_page *out)
 {
     *out = (struct memory_page){0};
-    if (LIKELY(__atomic_load_n(&memory->absent, __ATOMIC_RELAXED)) && !want->large) {
-        enum error error = bring(memory, want, out);
-        if (LIKELY(error == ERR_NONE)) {
-            return ERR_NONE;
-        }
-        *out = (struct memory_page){0}; /* there was no frame, which may not have been needed */
-    }
     return memory->kind == MEMORY_PHYSICAL ? get_physical(memory, want, out) : look(memory, want, out);
+}
+
+/* Can a page be put here with nothing else to be done? */
+static inline bool slot_is_free(uint64_t link, uint64_t index)
+{
+    const struct memory_node *leaf = link_node(link);
+    return link != 0 && !link_is_block(link) && leaf->slots[index] == 0 && !leaf->has_under &&
+           !node_is_shared(leaf) && leaf->filled < MEMORY_LEAF_PAGES - 1;
+}
+
+/*
+ * The way that most pages come to be: where the last one was not there this one will not be either, so a
+ * frame is taken before looking. False when it is not as simple as that, and nothing has changed.
+ */
+static inline bool touch(struct memory *memory, uint64_t page, struct memory_page *out)
+{
+    pfn_t frame;
+    if (UNLIKELY(take_zeroed(memory, &frame) != ERR_NONE)) {
+        return false; /* it may not be needed */
+    }
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    uint64_t link = LIKELY(page < memory->pages.value) ? link_at(memory, page) : 0;
+    if (LIKELY(slot_is_free(link, index_of(page)))) {
+        leaf_put(memory, link_node(link), index_of(page), frame);
+        memory->paid_frames += memory->sparse;
+        *out = (struct memory_page){.frame = frame, .writable = true};
+        return true;
+    }
+    __atomic_store_n(&memory->absent, false, __ATOMIC_RELAXED);
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+    give_zeroed(memory, frame);
+    return false;
 }
 
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large, struct memory_page *out)
 {
+    if (LIKELY(__atomic_load_n(&memory->absent, __ATOMIC_RELAXED)) && !large &&
+        LIKELY(touch(memory, page, out))) {
+        return ERR_NONE;
+    }
     const struct want want = {page, write, large, true};
     return get(memory, &want, out);
 }

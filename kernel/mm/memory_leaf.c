@@ -24,8 +24,8 @@ void memory_count_changes(uint64_t *promoted_out, uint64_t *demoted_out)
 
 uint64_t leaf_resident(const struct memory_node *leaf)
 {
-    if (!leaf->has_under && leaf->filled == 0) {
-        return 0;
+    if (!leaf->has_under) {
+        return leaf->filled; /* there are no holes */
     }
     uint64_t count = 0;
     for (uint32_t i = 0; i < leaf->capacity; i++) {
