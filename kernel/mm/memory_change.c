@@ -228,22 +228,34 @@ static uint64_t remove_leaves(struct memory *memory, uint64_t from, uint64_t end
     return batch.more ? batch.next : end;
 }
 
+/* The edges of the range, while the object is still locked. Moves the leaves that are left to do to [*leaf,
+ * *leaf_end); returns a link to be released, or 0. */
+static uint64_t remove_edges(struct memory *memory, uint64_t first, uint64_t end, uint64_t *leaf,
+                             uint64_t *leaf_end)
+{
+    if (!covers_leaf(memory, *leaf, first, end)) {
+        uint64_t stop = (*leaf + 1) << NODE_SHIFT;
+        remove_part(memory, first, end < stop ? end : stop);
+        ++*leaf;
+    }
+    if (*leaf == *leaf_end) {
+        return 0;
+    }
+    if (!covers_leaf(memory, *leaf_end - 1, first, end)) {
+        --*leaf_end;
+        remove_part(memory, *leaf_end << NODE_SHIFT, end);
+    } else if (!is_aligned(end, MEMORY_LEAF_PAGES)) {
+        /* At the end of the object: at once, before it can grow and have more in this leaf. */
+        --*leaf_end;
+        return take_leaf(memory, *leaf_end);
+    }
+    return 0;
+}
+
 void memory_remove(struct memory *memory, uint64_t first, uint64_t count)
 {
-    uint64_t end = first + count, leaf = first >> NODE_SHIFT, leaf_end = pages_leaves(end), last = 0;
-    if (count > 0 && !covers_leaf(memory, leaf, first, end)) {
-        uint64_t stop = (leaf + 1) << NODE_SHIFT;
-        remove_part(memory, first, end < stop ? end : stop);
-        leaf++;
-    }
-    if (leaf < leaf_end && !covers_leaf(memory, leaf_end - 1, first, end)) {
-        leaf_end--;
-        remove_part(memory, leaf_end << NODE_SHIFT, end);
-    } else if (count > 0 && leaf < leaf_end && !is_aligned(end, MEMORY_LEAF_PAGES)) {
-        /* At the end of the object: at once, before it can grow and have more in this leaf. */
-        leaf_end--;
-        last = take_leaf(memory, leaf_end);
-    }
+    uint64_t end = first + count, leaf = first >> NODE_SHIFT, leaf_end = pages_leaves(end);
+    uint64_t last = count > 0 ? remove_edges(memory, first, end, &leaf, &leaf_end) : 0;
     spin_unlock(&memory->lock);
     if (last != 0) {
         link_release(last);

@@ -219,6 +219,8 @@ static void decommit(struct model *m)
         memory_query(m->memory, first, 1, &told);
         assert_int_equal(told, 0);
     }
+    assert_int_equal(memory_decommit_prepare(m->memory, first, 0, &plan), ERR_NONE);
+    memory_decommit_commit(&plan);
     assert_int_equal(memory_decommit_prepare(m->memory, first, m->pages + 1, &plan), ERR_BAD_ARGUMENT);
 }
 
