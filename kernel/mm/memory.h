@@ -131,11 +131,12 @@ struct memory_page {
  * whole 2 MiB around it, and a block may be given if they are all in the object and empty. On success the
  * object is locked, so that the page stays until it is in the tables: then memory_fault_unlock, the caller's
  * flush if it replaced a present entry, and memory_page_drop. Nothing here waits or lets others run, so the
- * caller may hold its space's lock. With more than one view, those of the others have been hidden and flushed
- * when a page was replaced; with one only, it is taken to be the caller's, who replaces the entry.
- * ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when it takes longer: a block has
- * to be cleared, or a pager asked. The caller then drops its locks, keeping a reference to the object, calls
- * memory_fault_slowly, and begins anew.
+ * caller may hold its space's lock. With more than one view, all have been hidden and flushed when a page was
+ * replaced; with one only, it is taken to be the caller's, who replaces the entry. A large leaf may still be
+ * in the place of a page that is none of a block any more (its frames were the same until now): the caller
+ * takes it out. ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when it takes
+ * longer: a block has to be cleared, or a pager asked. The caller then drops its locks, keeping a reference
+ * to the object, calls memory_fault_slowly, and begins anew.
  */
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large,
                         struct memory_page *out) MUST_CHECK;
