@@ -10,9 +10,10 @@ HOST_SOURCES_test_terminal := kernel/debug/terminal.c
 HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 
 # Objects, handles and accounts, with threads in place of CPUs.
-OBJECT_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/account.c kernel/mm/charged.c \
-                  kernel/obj/account_tree.c kernel/obj/derive.c kernel/obj/handle.c kernel/obj/object.c \
-                  kernel/sched/lock_debug.c kernel/sched/spinlock.c tests/host/lock_host.c lib/text.c
+KERNEL_HOST_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/account.c kernel/mm/charged.c \
+                       kernel/obj/account_tree.c kernel/obj/object.c kernel/sched/lock_debug.c kernel/sched/spinlock.c \
+                       tests/host/lock_host.c lib/text.c
+OBJECT_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/kernel_host_objects.c kernel/obj/derive.c kernel/obj/handle.c
 OBJECT_CFLAGS := -iquote kernel/arch/host
 
 OBJECT_TESTS := test_handle test_handle_threads test_account test_account_threads
@@ -27,6 +28,26 @@ $(HOST)/tsan_%_threads: tests/host/test_%_threads.c $(OBJECT_SOURCES)
 	@$(CC) $(HOST_CFLAGS) $(OBJECT_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
 
 handle-threads: $(HOST)/tsan_handle_threads
+	@$<
+
+# Memory objects, with the frame allocator as it is, and spaces that the test plays.
+MEMORY_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/memory_host.c tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES) \
+                  $(filter-out kernel/mm/memory_map.c,$(wildcard kernel/mm/memory*.c))
+MEMORY_CFLAGS := -iquote kernel/arch/host -Itests/host
+MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_drop
+
+$(foreach test,test_memory test_memory_cases test_memory_threads,\
+    $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c)\
+    $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS))\
+    $(eval HOST_LIBS_$(test) := -lpthread $(MEMORY_WRAP)))
+
+$(HOST)/tsan_memory_threads: tests/host/test_memory_threads.c tests/host/memory_space.c $(MEMORY_SOURCES)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	@$(CC) $(HOST_CFLAGS) $(MEMORY_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) $(MEMORY_WRAP) -lpthread \
+	    -lcmocka -o $@
+
+memory-threads: $(HOST)/tsan_memory_threads
 	@$<
 
 account-threads: $(HOST)/tsan_account_threads
@@ -49,6 +70,6 @@ hazard-model: $(HAZARD_MODELS)
 	    ./model_hazard_$$broken -m1000000 >model_hazard_$$broken.log; \
 	    grep -q 'errors: 1' model_hazard_$$broken.log || { echo "Spin finds nothing wrong with $$broken"; exit 1; }; done
 
-.PHONY: handle-threads account-threads hazard-model
+.PHONY: handle-threads account-threads memory-threads hazard-model
 
--include $(HOST)/tsan_handle_threads.d $(HOST)/tsan_account_threads.d
+-include $(HOST)/tsan_handle_threads.d $(HOST)/tsan_account_threads.d $(HOST)/tsan_memory_threads.d

@@ -30,6 +30,7 @@ FORBIDDEN = re.compile(r"^(?:__wrap_)?(heap_alloc\w*|slab_alloc\w*|frame_alloc\w
 ALLOWED_ERRORS = {
     "frame_free": "an error would be a bug of the kernel, and every caller asserts that there is none",
     "frame_free_run": "as frame_free",
+    "frame_split": "as frame_free",
     "map_level": "there are enough tables in the stock, and nothing is mapped there: asserted",
     "thread_preemption_point": "its error says that the thread was killed; the commit goes on or has no result to give",
     "__wrap_frame_free": "as frame_free",
@@ -47,6 +48,7 @@ ALLOWED_ERRORS = {
 # Calls through pointers, and where they lead. The kinds of objects are read from their list.
 INDIRECT = {
     "objects_bury": [],
+    "memory_destroy": [],  # the release of a pager: there is none in the product
     "tables_free": ["give_table"],
     "run_queue_find_movable": ["fits_cpu"],
 }

@@ -90,8 +90,9 @@ static void memory_fill(struct memory *memory, uint64_t at, const void *from, ui
     for (uint64_t done = 0; done < bytes;) {
         uint64_t within = (at + done) % PAGE_SIZE;
         uint64_t step = PAGE_SIZE - within < bytes - done ? PAGE_SIZE - within : bytes - done;
-        contents_write(memory_frame(memory, (at + done) / PAGE_SIZE), within, (const char *)from + done,
-                       step);
+        pfn_t frame;
+        must(memory_frame(memory, (at + done) / PAGE_SIZE, &frame), "a page to copy to");
+        contents_write(frame, within, (const char *)from + done, step);
         done += step;
     }
 }
@@ -104,7 +105,7 @@ static void place(struct task *task, const void *data, uint64_t data_bytes, uint
     uint64_t end = align_up(address + bytes, PAGE_SIZE);
     bool outside = start < USER_LOWEST || end > USER_HIGHEST || end <= start;
     must(outside ? ERR_BAD_ADDRESS : ERR_NONE, what);
-    must(memory_make(task->account, (pages_t){(end - start) >> PAGE_SHIFT}, &memory), what);
+    must(memory_make(task->account, (pages_t){(end - start) >> PAGE_SHIFT}, 0, &memory), what);
     memory_fill(memory, address - start, data, data_bytes);
     struct map_request request = {memory, 0, start, end - start, access};
     struct map_plan plan;
@@ -146,9 +147,10 @@ static struct memory *bundle_object(struct account *account, const void *data, u
     struct memory *memory;
     pages_t pages = pages_for_bytes(bytes);
     if (is_aligned(boot_memory_bundle().value, PAGE_SIZE)) {
-        must(memory_make_physical(account, paddr_to_pfn(boot_memory_bundle()), pages, &memory), "the bundle");
+        must(memory_make_physical(account, paddr_to_pfn(boot_memory_bundle()), pages, 0, &memory),
+             "the bundle");
     } else {
-        must(memory_make(account, pages, &memory), "a copy of the bundle");
+        must(memory_make(account, pages, 0, &memory), "a copy of the bundle");
         memory_fill(memory, 0, data, bytes);
     }
     return memory;

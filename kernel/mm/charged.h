@@ -33,4 +33,10 @@ enum error uncharged_frame(const struct account *account, enum frame_class class
 enum error uncharged_zeroed_frame(const struct account *account, enum frame_class class,
                                   pfn_t *out) MUST_CHECK;
 
+/* A block of 2 MiB, in the same way. Zeroed, it lets others run: the caller holds no lock; ERR_CANCELLED
+ * then, too. */
+enum error uncharged_block(const struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
+enum error uncharged_zeroed_block(const struct account *account, enum frame_class class,
+                                  pfn_t *out) MUST_CHECK;
+
 #endif

@@ -1,141 +1,163 @@
 /*
- * Memory objects; see memory.h.
+ * Memory objects: made and destroyed, and their views; see memory.h.
  */
 #include "kernel/mm/memory.h"
 
-#include "kernel/arch/arch.h"
-#include "kernel/debug/panic.h"
-#include "kernel/mm/charged.h"
-#include "kernel/mm/frame_report.h"
+#include "kernel/mm/memory_pager.h"
+#include "kernel/mm/memory_tree.h"
 #include "kernel/sched/thread.h"
 
-/* Pages to handle between two looks at what else is to do. */
-#define STEP 64
+/* --- making -----------------------------------------------------------------------------------------------
+ */
 
-static uint64_t leaf_count(const struct memory *memory)
-{
-    return (memory->pages.value + MEMORY_LEAF - 1) / MEMORY_LEAF;
-}
-
-static pfn_t *page_slot(const struct memory *memory, uint64_t page)
-{
-    return &memory->leaves[page / MEMORY_LEAF][page % MEMORY_LEAF];
-}
-
-static void step(uint64_t page)
-{
-    if (page % STEP == STEP - 1) {
-        enum error killed = thread_preemption_point();
-        (void)killed; /* giving back goes on to the end in any case */
-    }
-}
-
-static void leaves_free(struct memory *memory)
-{
-    struct account *account = memory->object.account;
-    for (uint64_t i = 0; i < leaf_count(memory); i++) {
-        charged_free(account, memory->leaves[i], PAGE_SIZE);
-    }
-    charged_free(account, memory->leaves, leaf_count(memory) * sizeof(pfn_t *));
-}
-
-void memory_destroy(struct object *object)
-{
-    struct memory *memory = (struct memory *)object;
-    for (uint64_t page = 0; memory->owned && page < memory->pages.value; page++) {
-        pfn_t *leaf = memory->leaves[page / MEMORY_LEAF];
-        if (leaf != NULL && page_slot(memory, page)->value != 0) {
-            frame_release(*page_slot(memory, page), 0);
-        }
-        step(page);
-    }
-    if (memory->owned) {
-        leaves_free(memory);
-        account_refund(object->account, RESOURCE_FRAMES, memory->pages.value);
-    }
-    object_free(object);
-}
-
-static enum error memory_new(struct account *account, pages_t pages, struct memory **out)
+enum error memory_new(struct account *account, enum memory_kind kind, pages_t pages, struct memory **out)
 {
     struct object *object;
+    if (pages.value > MEMORY_LARGEST) {
+        return ERR_TOO_LARGE;
+    }
     enum error error = object_create(OBJECT_MEMORY, account, &object);
-    if (error == ERR_NONE) {
-        *out = (struct memory *)object;
-        (*out)->pages = pages;
-    }
-    return error;
-}
-
-/* Charge for all pages at once, and make the table of leaves: from then on the object gives back what it has.
- */
-static enum error memory_own(struct memory *memory)
-{
-    struct account *account = memory->object.account;
-    uint64_t pages = memory->pages.value, table_bytes = leaf_count(memory) * sizeof(pfn_t *);
-    enum error error = account_charge(account, RESOURCE_FRAMES, pages);
     if (error != ERR_NONE) {
         return error;
     }
-    void *table;
-    error = charged_alloc_zeroed(account, table_bytes, &table);
-    if (error != ERR_NONE) {
-        account_refund(account, RESOURCE_FRAMES, pages);
-        return error;
-    }
-    memory->leaves = table;
-    memory->owned = true;
+    struct memory *memory = (struct memory *)object;
+    memory->kind = (uint8_t)kind;
+    memory->pages = pages;
+    memory->height = height_for(pages.value);
+    memory->root_capacity = root_capacity_for(pages.value, memory->height);
+    spin_init(&memory->lock, "memory object", LOCK_MEMORY);
+    list_init(&memory->views);
+    list_init(&memory->requests);
+    wait_queue_init(&memory->waiting);
+    *out = memory;
     return ERR_NONE;
 }
 
-static enum error page_commit(struct memory *memory, uint64_t page)
-{
-    struct account *account = memory->object.account;
-    pfn_t **leaf = &memory->leaves[page / MEMORY_LEAF];
-    if (*leaf == NULL) {
-        void *memory_for_leaf;
-        enum error error = charged_alloc_zeroed(account, PAGE_SIZE, &memory_for_leaf);
-        if (error != ERR_NONE) {
-            return error;
-        }
-        *leaf = memory_for_leaf;
-    }
-    return uncharged_zeroed_frame(account, FRAME_USER_ANONYMOUS, page_slot(memory, page));
-}
-
-enum error memory_make(struct account *account, pages_t pages, struct memory **out)
+enum error memory_make(struct account *account, pages_t pages, unsigned flags, struct memory **out)
 {
     struct memory *memory;
-    enum error error = memory_new(account, pages, &memory);
+    enum error error = memory_new(account, MEMORY_ANONYMOUS, pages, &memory);
     if (error != ERR_NONE) {
         return error;
     }
-    error = memory_own(memory);
-    for (uint64_t page = 0; error == ERR_NONE && page < pages.value; page++) {
-        error = page_commit(memory, page);
-        if (error == ERR_NONE && page % STEP == STEP - 1) {
-            error = thread_preemption_point();
-        }
+    memory->sparse = (flags & MEMORY_SPARSE) != 0;
+    if (!memory->sparse) {
+        error = memory_charge(memory, object_cost(pages.value, memory->height, memory->root_capacity));
     }
     if (error != ERR_NONE) {
-        memory_release(memory);
+        object_free(&memory->object);
         return error;
     }
     *out = memory;
     return ERR_NONE;
 }
 
-enum error memory_make_physical(struct account *account, pfn_t first, pages_t pages, struct memory **out)
+enum error memory_make_physical(struct account *account, pfn_t first, pages_t pages, unsigned cache,
+                                struct memory **out)
 {
-    enum error error = memory_new(account, pages, out);
+    enum error error = memory_new(account, MEMORY_PHYSICAL, pages, out);
     if (error == ERR_NONE) {
         (*out)->first = first;
+        (*out)->cache = cache;
     }
     return error;
 }
 
-pfn_t memory_frame(const struct memory *memory, uint64_t page)
+/* --- the end ----------------------------------------------------------------------------------------------
+ */
+
+/* Take all links out of the tree and give back what hangs on them, with the nodes. Nobody else has the
+ * object. */
+static void tree_destroy(struct memory *memory)
 {
-    ASSERT(page < memory->pages.value);
-    return memory->owned ? *page_slot(memory, page) : pfn(memory->first.value + page);
+    bool more;
+    uint64_t leaf = 0, end = ~(uint64_t)0 >> 1;
+    while (memory->root != 0 && (leaf = leaf_next(memory, leaf, end, &more)) < end) {
+        if (!more) {
+            uint64_t link = link_at(memory, leaf << NODE_SHIFT);
+            link_clear(memory, leaf << NODE_SHIFT);
+            link_release(link);
+            leaf++;
+        }
+        enum error killed = thread_preemption_point();
+        (void)killed; /* giving back goes on to the end in any case */
+    }
+}
+
+void memory_destroy(struct object *object)
+{
+    struct memory *memory = (struct memory *)object;
+    ASSERT(list_empty(&memory->views) && list_empty(&memory->requests));
+    tree_destroy(memory);
+    memory_refund(memory, (struct memory_cost){memory->paid_frames, memory->paid_bytes});
+    if (memory->pager != NULL) {
+        memory->pager->kind->release(memory->pager);
+    }
+    object_free(object);
+}
+
+/* --- views ------------------------------------------------------------------------------------------------
+ */
+
+void memory_view_add(struct memory *memory, struct memory_view *view)
+{
+    spin_lock(&memory->lock);
+    list_append(&memory->views, &view->node);
+    spin_unlock(&memory->lock);
+}
+
+void memory_view_remove(struct memory *memory, struct memory_view *view)
+{
+    spin_lock(&memory->lock);
+    list_remove(&view->node);
+    spin_unlock(&memory->lock);
+}
+
+/* Cut the range to what the view has of it; false when that is nothing. */
+static bool cut(const struct memory_view *view, uint64_t *first, uint64_t *count)
+{
+    uint64_t start = *first > view->first ? *first : view->first;
+    uint64_t view_end = view->first + view->count;
+    uint64_t end = *first + *count < view_end ? *first + *count : view_end;
+    *first = start;
+    *count = start < end ? end - start : 0;
+    return start < end;
+}
+
+void views_hide(struct memory *memory, uint64_t first, uint64_t count)
+{
+    LIST_FOR_EACH(node, &memory->views)
+    {
+        struct memory_view *view = LIST_ENTRY(node, struct memory_view, node);
+        uint64_t start = first, pages = count;
+        if (cut(view, &start, &pages)) {
+            view->kind->hide(view, start, pages);
+            view->kind->flush(view, start, pages);
+        }
+    }
+}
+
+void views_restrict(struct memory *memory, uint64_t first, uint64_t count)
+{
+    LIST_FOR_EACH(node, &memory->views)
+    {
+        struct memory_view *view = LIST_ENTRY(node, struct memory_view, node);
+        uint64_t start = first, pages = count;
+        if (cut(view, &start, &pages)) {
+            view->kind->restrict_(view, start, pages);
+            view->kind->flush(view, start, pages);
+        }
+    }
+}
+
+void views_flush(struct memory *memory, uint64_t first, uint64_t count)
+{
+    LIST_FOR_EACH(node, &memory->views)
+    {
+        struct memory_view *view = LIST_ENTRY(node, struct memory_view, node);
+        uint64_t start = first, pages = count;
+        if (cut(view, &start, &pages)) {
+            view->kind->flush(view, start, pages);
+        }
+    }
 }

@@ -183,19 +183,32 @@ static bool block_pop(pfn_t *first)
     return got;
 }
 
-enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
+bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out)
 {
     struct stock *stock = stock_of(arch_this_cpu()->number);
     pfn_t first;
     bool hit = look(&block_count) > 0 && block_pop(&first);
-    if (stock != NULL) {
-        *(hit ? &stock->large_hits : &stock->large_misses) += 1;
-    }
     if (hit) {
-        return hand_over(first, BLOCK_ORDER, class, account, out);
+        if (stock != NULL) {
+            stock->large_hits++;
+        }
+        enum error error = hand_over(first, BLOCK_ORDER, class, account, out);
+        return error == ERR_NONE;
     }
     if (look(&blocks_wanted) < BLOCKS) {
         __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
+    }
+    return false;
+}
+
+enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    if (zeroed_take_ready(class, account, out)) {
+        return ERR_NONE;
+    }
+    struct stock *stock = stock_of(arch_this_cpu()->number);
+    if (stock != NULL) {
+        stock->large_misses++;
     }
     enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
     if (error != ERR_NONE) {

@@ -25,7 +25,7 @@ enum error clock_page_make(uint64_t wall_time)
     if (error != ERR_NONE) {
         return error;
     }
-    error = memory_make_physical(&kernel_account, frame, (pages_t){1}, &memory);
+    error = memory_make_physical(&kernel_account, frame, (pages_t){1}, 0, &memory);
     if (error != ERR_NONE) {
         frame_release(frame, 0);
         return error;

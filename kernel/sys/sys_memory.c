@@ -8,7 +8,7 @@
 enum error prepare_memory_create(struct account *account, uint64_t bytes, struct memory_create_plan *plan)
 {
     struct memory *memory;
-    enum error error = memory_make(account, pages_for_bytes(bytes), &memory);
+    enum error error = memory_make(account, pages_for_bytes(bytes), 0, &memory);
     return error != ERR_NONE ? error : creation_prepare(&memory->object, &plan->made);
 }
 
@@ -19,7 +19,7 @@ void commit_memory_create(struct memory_create_plan *plan, uint64_t *result)
 
 void commit_memory_size(struct memory *memory, uint64_t *result)
 {
-    *result = memory->pages.value << PAGE_SHIFT;
+    *result = __atomic_load_n(&memory->pages.value, __ATOMIC_RELAXED) << PAGE_SHIFT;
 }
 
 enum error prepare_memory_map(struct task *task, struct memory *memory, uint64_t offset, uaddr_t where,

@@ -1,0 +1,448 @@
+/*
+ * Making one page be there: at a page fault, and for who asks for it; see memory.h.
+ *
+ * What is cleared is taken before the object's lock; nodes, and frames for copies, under it: they are needed
+ * seldom, and taking them waits for nobody.
+ */
+#include "kernel/arch/arch.h"
+#include "kernel/mm/contents.h"
+#include "kernel/mm/memory_pager.h"
+#include "kernel/mm/memory_tree.h"
+#include "kernel/mm/zeroed.h"
+
+#define UNLIKELY(condition) __builtin_expect((condition), 0)
+#define LIKELY(condition)   __builtin_expect((condition), 1)
+
+/* After a block was not to be had, none is tried for so long, in ns. */
+#define BLOCK_PAUSE 10000000u
+
+static uint64_t no_blocks_until; /* atomic */
+
+/* What the fault is about. `inside`: the caller is one of the views. */
+struct want {
+    uint64_t page;
+    bool write, large, inside;
+};
+
+static uint64_t index_of(uint64_t page)
+{
+    return page & (MEMORY_LEAF_PAGES - 1);
+}
+
+static uint64_t base_of(uint64_t page)
+{
+    return page & ~(uint64_t)(MEMORY_LEAF_PAGES - 1);
+}
+
+/* --- what is there already --------------------------------------------------------------------------------
+ */
+
+/* Nobody is to see the old page by another way than the caller's own entry, which he replaces. */
+static void hide_others(struct memory *memory, const struct want *want)
+{
+    if (!want->inside || views_are_many(memory)) {
+        views_hide(memory, want->page, 1);
+    }
+}
+
+/* The object's alone from now on, also by what is recorded of it. */
+static void take_over(const struct memory *memory, pfn_t first, unsigned order)
+{
+    uint32_t account = memory->object.account->number;
+    if (frame_account_of(first) != account) {
+        enum error error = frame_assign(first, order, FRAME_USER_ANONYMOUS, account);
+        (void)error; /* of a frame that is to be retired it stays as it is */
+    }
+}
+
+/* A copy of this frame becomes the page, in a leaf node that is the object's alone. */
+static enum error copy_into(struct memory *memory, const struct want *want, struct memory_node *leaf,
+                            pfn_t from, struct memory_page *out)
+{
+    pfn_t copy;
+    enum error error = uncharged_frame(memory->object.account, FRAME_USER_ANONYMOUS, &copy);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    uint64_t *slot = &leaf->slots[index_of(want->page)];
+    hide_others(memory, want);
+    contents_copy(copy, from);
+    leaf->filled += *slot == 0;
+    *slot = copy.value | SLOT_PRESENT;
+    out->frame = copy;
+    out->writable = true;
+    return ERR_NONE;
+}
+
+/* The page found, which others share, is copied. */
+static enum error copy_page(struct memory *memory, const struct want *want, struct memory_node *leaf,
+                            struct memory_page *out)
+{
+    out->old = out->frame;
+    enum error error = copy_into(memory, want, leaf, out->old, out);
+    out->dropped = error == ERR_NONE;
+    return error;
+}
+
+/* To be written, and in a leaf node that is shared, or has pages that are. */
+static enum error break_leaf(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    struct memory_node *leaf;
+    enum error error = leaf_own(memory, want->page, &leaf);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    leaf_absorb(memory, want->page, leaf);
+    uint64_t slot = leaf->slots[index_of(want->page)];
+    if (slot == 0) { /* of the block under it */
+        error = copy_into(memory, want, leaf, pfn(leaf->under.value + index_of(want->page)), out);
+        leaf_drop_under(memory, want->page, leaf);
+        return error;
+    }
+    out->frame = slot_frame(slot);
+    out->writable = true;
+    if (node_shares_frame(leaf, out->frame)) {
+        return copy_page(memory, want, leaf, out);
+    }
+    take_over(memory, out->frame, 0);
+    return ERR_NONE;
+}
+
+static enum error found_in_block(struct memory *memory, const struct want *want, pfn_t first,
+                                 struct memory_page *out)
+{
+    out->writable = !frame_is_shared(first);
+    if (want->write && !out->writable) {
+        struct memory_node *leaf;
+        enum error error = leaf_from_block(memory, want->page, &leaf);
+        return error == ERR_NONE ? break_leaf(memory, want, out) : error;
+    }
+    if (want->write) {
+        take_over(memory, first, BLOCK_ORDER);
+    }
+    out->large = want->large;
+    out->frame = want->large ? first : pfn(first.value + index_of(want->page));
+    return ERR_NONE;
+}
+
+/* Is the page there? Then `*error` says whether it can be had as it is wanted. */
+static inline bool find(struct memory *memory, const struct want *want, uint64_t link,
+                        struct memory_page *out, enum error *error)
+{
+    if (link == 0) {
+        return false;
+    }
+    if (UNLIKELY(link_is_block(link))) {
+        *error = found_in_block(memory, want, link_block(link), out);
+        return true;
+    }
+    struct memory_node *leaf = link_node(link);
+    uint64_t slot = leaf->slots[index_of(want->page)];
+    bool under = leaf->has_under && slot == 0;
+    if ((slot & SLOT_PRESENT) == 0 && !under) {
+        return false;
+    }
+    out->frame = under ? pfn(leaf->under.value + index_of(want->page)) : slot_frame(slot);
+    bool own = !under && !node_is_shared(leaf);
+    out->writable = own && !node_shares_frame(leaf, out->frame);
+    *error = ERR_NONE;
+    if (want->write && !out->writable) {
+        *error = own ? copy_page(memory, want, leaf, out) : break_leaf(memory, want, out);
+    } else if (want->write && leaf->counted) {
+        take_over(memory, out->frame, 0);
+    }
+    return true;
+}
+
+/* --- what is not ------------------------------------------------------------------------------------------
+ */
+
+/* Put a zeroed page where there is none. */
+static enum error put(struct memory *memory, const struct want *want, uint64_t link, pfn_t frame,
+                      struct memory_page *out)
+{
+    struct memory_node *leaf = link_node(link);
+    if (UNLIKELY(link == 0 || node_is_shared(leaf))) {
+        enum error error = leaf_own(memory, want->page, &leaf);
+        if (error != ERR_NONE) {
+            return error;
+        }
+    }
+    leaf_put(memory, leaf, index_of(want->page), frame);
+    if (UNLIKELY(leaf->filled == MEMORY_LEAF_PAGES)) {
+        leaf_drop_under(memory, want->page, leaf);
+        out->full = leaf->filled == MEMORY_LEAF_PAGES && memory->height > 0;
+    }
+    out->frame = frame;
+    out->writable = true;
+    return ERR_NONE;
+}
+
+/* Could a block be put here? */
+static bool block_fits(struct memory *memory, uint64_t page)
+{
+    return memory->kind == MEMORY_ANONYMOUS && memory->height > 0 &&
+           base_of(page) + MEMORY_LEAF_PAGES <= memory->pages.value && link_at(memory, page) == 0;
+}
+
+/* Put a zeroed block if that can still be done. The caller has one less then. */
+static bool block_put(struct memory *memory, uint64_t page, pfn_t first)
+{
+    uint64_t *link;
+    if (page >= memory->pages.value || !block_fits(memory, page)) {
+        return false;
+    }
+    if (sparse_charge(memory, block_cost()) != ERR_NONE) {
+        return false;
+    }
+    if (link_make(memory, page, &link) != ERR_NONE) {
+        sparse_refund(memory, block_cost());
+        link_clear(memory, page);
+        return false;
+    }
+    link_set(memory, page, link, block_link(first));
+    memory->resident += MEMORY_LEAF_PAGES;
+    memory->large += MEMORY_LEAF_PAGES;
+    return true;
+}
+
+static bool blocks_are_short(void)
+{
+    return arch_clock() < __atomic_load_n(&no_blocks_until, __ATOMIC_RELAXED);
+}
+
+/*
+ * A block that is ready is put; ERR_NOT_READY when one would have to be cleared, ERR_NO_MEMORY when it is not
+ * to be. The lock is not held, and is held again on success.
+ */
+static enum error try_block(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    pfn_t first;
+    uint32_t account = memory->object.account->number;
+    if (blocks_are_short()) {
+        return ERR_NO_MEMORY;
+    }
+    if (inject_fails() || !zeroed_take_ready(FRAME_USER_ANONYMOUS, account, &first)) {
+        return ERR_NOT_READY;
+    }
+    spin_lock(&memory->lock);
+    if (!block_put(memory, want->page, first)) {
+        spin_unlock(&memory->lock);
+        frame_release(first, BLOCK_ORDER);
+        return ERR_NO_MEMORY;
+    }
+    out->frame = first;
+    out->large = true;
+    out->writable = true;
+    return ERR_NONE;
+}
+
+/* A zeroed frame, charged if the object is sparse; or both given back. */
+static inline enum error take_zeroed(struct memory *memory, pfn_t *frame)
+{
+    struct account *account = memory->object.account;
+    enum error error = memory->sparse ? account_charge(account, RESOURCE_FRAMES, 1) : ERR_NONE;
+    if (error == ERR_NONE) {
+        error = uncharged_zeroed_frame(account, FRAME_USER_ANONYMOUS, frame);
+        if (UNLIKELY(error != ERR_NONE) && memory->sparse) {
+            account_refund(account, RESOURCE_FRAMES, 1);
+        }
+    }
+    return error;
+}
+
+static void give_zeroed(struct memory *memory, pfn_t frame)
+{
+    frame_release(frame, 0);
+    if (memory->sparse) {
+        account_refund(memory->object.account, RESOURCE_FRAMES, 1);
+    }
+}
+
+/* The page is not there; the lock is not held, and is held again on success. */
+static enum error bring(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    pfn_t frame;
+    enum error error = take_zeroed(memory, &frame);
+    if (UNLIKELY(error != ERR_NONE)) {
+        return error;
+    }
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    bool inside = want->page < memory->pages.value;
+    uint64_t link = inside ? link_at(memory, want->page) : 0;
+    error = ERR_BAD_ARGUMENT;
+    if (LIKELY(inside) && LIKELY(!find(memory, want, link, out, &error))) {
+        error = put(memory, want, link, frame, out);
+        if (LIKELY(error == ERR_NONE)) {
+            memory->paid_frames += memory->sparse;
+            return ERR_NONE;
+        }
+    }
+    /* Somebody else came first, or it went wrong. */
+    if (error != ERR_NONE) {
+        spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+    }
+    give_zeroed(memory, frame);
+    return error;
+}
+
+static enum error get_physical(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    uint64_t base = base_of(want->page), first = memory->first.value;
+    spin_lock(&memory->lock);
+    if (want->page >= memory->pages.value) {
+        spin_unlock(&memory->lock);
+        return ERR_BAD_ARGUMENT;
+    }
+    out->large = want->large && is_aligned(first, MEMORY_LEAF_PAGES) &&
+                 base + MEMORY_LEAF_PAGES <= memory->pages.value;
+    out->frame = pfn(first + (out->large ? base : want->page));
+    out->writable = true;
+    return ERR_NONE;
+}
+
+/* Look first, and take what is missing then. */
+static enum error look(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    enum error error = ERR_BAD_ARGUMENT;
+    if (LIKELY(want->page < memory->pages.value)) {
+        uint64_t link = link_at(memory, want->page);
+        if (find(memory, want, link, out, &error)) {
+            if (UNLIKELY(error != ERR_NONE)) {
+                spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+            }
+            return error;
+        }
+        __atomic_store_n(&memory->absent, memory->kind == MEMORY_ANONYMOUS, __ATOMIC_RELAXED);
+        bool block = want->large && link == 0 && block_fits(memory, want->page);
+        spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+        if (UNLIKELY(memory->kind == MEMORY_PAGED)) {
+            return ERR_NOT_READY;
+        }
+        if (block) {
+            error = try_block(memory, want, out);
+            if (error != ERR_NO_MEMORY) {
+                return error;
+            }
+        }
+        return bring(memory, want, out);
+    }
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+    return error;
+}
+
+static enum error get(struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    *out = (struct memory_page){0};
+    return memory->kind == MEMORY_PHYSICAL ? get_physical(memory, want, out) : look(memory, want, out);
+}
+
+/* Can a page be put here with nothing else to be done? */
+static inline bool slot_is_free(uint64_t link, uint64_t index)
+{
+    const struct memory_node *leaf = link_node(link);
+    return link != 0 && !link_is_block(link) && leaf->slots[index] == 0 && !leaf->has_under &&
+           !node_is_shared(leaf) && leaf->filled < MEMORY_LEAF_PAGES - 1;
+}
+
+/*
+ * The way that most pages come to be: where the last one was not there this one will not be either, so a
+ * frame is taken before looking. False when it is not as simple as that, and nothing has changed.
+ */
+static inline bool touch(struct memory *memory, uint64_t page, struct memory_page *out)
+{
+    pfn_t frame;
+    if (UNLIKELY(take_zeroed(memory, &frame) != ERR_NONE)) {
+        return false; /* it may not be needed */
+    }
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    uint64_t link = LIKELY(page < memory->pages.value) ? link_at(memory, page) : 0;
+    if (LIKELY(slot_is_free(link, index_of(page)))) {
+        leaf_put(memory, link_node(link), index_of(page), frame);
+        memory->paid_frames += memory->sparse;
+        *out = (struct memory_page){.frame = frame, .writable = true};
+        return true;
+    }
+    __atomic_store_n(&memory->absent, false, __ATOMIC_RELAXED);
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+    give_zeroed(memory, frame);
+    return false;
+}
+
+enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large, struct memory_page *out)
+{
+    if (LIKELY(__atomic_load_n(&memory->absent, __ATOMIC_RELAXED)) && !large &&
+        LIKELY(touch(memory, page, out))) {
+        return ERR_NONE;
+    }
+    const struct want want = {page, write, large, true};
+    return get(memory, &want, out);
+}
+
+/* --- for who can wait, or is no view ----------------------------------------------------------------------
+ */
+
+enum error memory_get(struct memory *memory, uint64_t page, bool write, struct memory_page *out)
+{
+    const struct want want = {page, write, false, false};
+    enum error error;
+    while ((error = get(memory, &want, out)) == ERR_NOT_READY) {
+        error = memory_fault_slowly(memory, page, false);
+        if (error != ERR_NONE) {
+            return error;
+        }
+    }
+    return error;
+}
+
+/* Clear a block, and put it if it still has a place. ERR_NO_MEMORY: a single page will do. */
+static enum error bring_block(struct memory *memory, uint64_t page)
+{
+    pfn_t first;
+    enum error error = uncharged_zeroed_block(memory->object.account, FRAME_USER_ANONYMOUS, &first);
+    if (error == ERR_NO_MEMORY) {
+        __atomic_store_n(&no_blocks_until, arch_clock() + BLOCK_PAUSE, __ATOMIC_RELAXED);
+    }
+    if (error != ERR_NONE) {
+        return error;
+    }
+    spin_lock(&memory->lock);
+    bool done = block_put(memory, page, first);
+    spin_unlock(&memory->lock);
+    if (!done) {
+        frame_release(first, BLOCK_ORDER);
+    }
+    return done ? ERR_NONE : ERR_NO_MEMORY;
+}
+
+enum error memory_fault_slowly(struct memory *memory, uint64_t page, bool large)
+{
+    if (memory->kind == MEMORY_PAGED) {
+        return pager_ask(memory, page);
+    }
+    spin_lock(&memory->lock);
+    bool block = large && page < memory->pages.value && block_fits(memory, page);
+    spin_unlock(&memory->lock);
+    enum error error = block ? bring_block(memory, page) : ERR_NO_MEMORY;
+    if (error == ERR_NO_MEMORY) {
+        struct memory_page out;
+        error = memory_fault(memory, page, false, false, &out);
+        if (error == ERR_NONE) {
+            memory_fault_unlock(memory);
+        }
+    }
+    return error;
+}
+
+enum error memory_frame(struct memory *memory, uint64_t page, pfn_t *out)
+{
+    struct memory_page found;
+    enum error error = memory_get(memory, page, true, &found);
+    if (error == ERR_NONE) {
+        *out = found.frame;
+        memory_fault_unlock(memory);
+        memory_page_drop(&found);
+    }
+    return error;
+}

@@ -1,0 +1,222 @@
+/*
+ * Pages that stay where they are, and looking at what is there; see memory.h.
+ */
+#include "abi/memory.h"
+#include "kernel/mm/memory_tree.h"
+#include "kernel/sched/thread.h"
+
+/* --- pinning ----------------------------------------------------------------------------------------------
+ */
+
+/* The leaf node that the page is in, which is there and the object's alone: a block is recorded in pages. */
+static enum error leaf_of(struct memory *memory, uint64_t page, struct memory_node **out)
+{
+    uint64_t link = link_at(memory, page);
+    if (link_is_block(link)) {
+        return leaf_from_block(memory, page, out);
+    }
+    *out = link_node(link);
+    return ERR_NONE;
+}
+
+/* The object is locked, and the page can be written. */
+static enum error pin_found(struct memory *memory, uint64_t page)
+{
+    struct memory_node *leaf;
+    enum error error = leaf_of(memory, page, &leaf);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    uint64_t *slot = &leaf->slots[page & (MEMORY_LEAF_PAGES - 1)];
+    if ((*slot & SLOT_PINS) == SLOT_PINS) {
+        return ERR_TOO_LARGE;
+    }
+    leaf->pinned += (*slot & SLOT_PINS) == 0;
+    *slot += SLOT_PIN;
+    memory->ever_pinned++;
+    __atomic_store_n(&memory->pins, memory->pins + 1, __ATOMIC_RELAXED);
+    return ERR_NONE;
+}
+
+static enum error pin_page(struct memory *memory, uint64_t page, paddr_t *where)
+{
+    struct memory_page found;
+    enum error error = memory_get(memory, page, true, &found);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    *where = pfn_to_paddr(found.frame);
+    if (memory_has_tree(memory)) {
+        error = pin_found(memory, page);
+    }
+    memory_fault_unlock(memory);
+    memory_page_drop(&found);
+    return error;
+}
+
+/* The slot of a page that is pinned; NULL when it is not. */
+static uint64_t *pinned_slot(struct memory *memory, uint64_t page, struct memory_node **leaf)
+{
+    uint64_t link = page < memory->pages.value ? link_at(memory, page) : 0;
+    if (link == 0 || link_is_block(link)) {
+        return NULL;
+    }
+    *leaf = link_node(link);
+    uint64_t *slot = &(*leaf)->slots[page & (MEMORY_LEAF_PAGES - 1)];
+    return (*slot & SLOT_PINS) != 0 ? slot : NULL;
+}
+
+static void step(uint64_t done)
+{
+    if (done % STEP_PAGES == STEP_PAGES - 1) {
+        enum error killed = thread_preemption_point();
+        (void)killed; /* what was begun goes on to the end */
+    }
+}
+
+/* One pin less for each page; those that have none are left out. */
+static void unpin_pages(struct memory *memory, uint64_t first, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct memory_node *leaf;
+        spin_lock(&memory->lock);
+        uint64_t *slot = pinned_slot(memory, first + i, &leaf);
+        if (slot != NULL) {
+            *slot -= SLOT_PIN;
+            leaf->pinned -= (*slot & SLOT_PINS) == 0;
+            __atomic_store_n(&memory->pins, memory->pins - 1, __ATOMIC_RELAXED);
+        }
+        spin_unlock(&memory->lock);
+        step(i);
+    }
+}
+
+enum error memory_pin(struct memory *memory, uint64_t first, uint64_t count, paddr_t *frames)
+{
+    if (!memory_covers(memory, first, count)) {
+        return ERR_BAD_ARGUMENT;
+    }
+    enum error error = ERR_NONE;
+    uint64_t done = 0;
+    for (; error == ERR_NONE && done < count; done++) {
+        error = pin_page(memory, first + done, &frames[done]);
+        if (error == ERR_NONE && done % STEP_PAGES == STEP_PAGES - 1) {
+            error = thread_preemption_point();
+            if (error != ERR_NONE) {
+                done++;
+                break;
+            }
+        }
+    }
+    if (error != ERR_NONE && memory_has_tree(memory)) {
+        unpin_pages(memory, first, error == ERR_CANCELLED ? done : done - 1);
+    }
+    return error;
+}
+
+enum error memory_unpin(struct memory *memory, uint64_t first, uint64_t count)
+{
+    if (!memory_covers(memory, first, count)) {
+        return ERR_BAD_ARGUMENT;
+    }
+    bool all = true;
+    for (uint64_t i = 0; memory_has_tree(memory) && all && i < count; i++) {
+        struct memory_node *leaf;
+        spin_lock(&memory->lock);
+        all = pinned_slot(memory, first + i, &leaf) != NULL;
+        spin_unlock(&memory->lock);
+        step(i);
+    }
+    if (all && memory_has_tree(memory)) {
+        unpin_pages(memory, first, count);
+    }
+    return all ? ERR_NONE : ERR_BAD_ARGUMENT;
+}
+
+/* --- looking ----------------------------------------------------------------------------------------------
+ */
+
+/* The frame of a page that is there, and whether it may be written; false when it is not there. */
+static bool look(struct memory *memory, uint64_t page, pfn_t *frame, bool *writable)
+{
+    uint64_t index = page & (MEMORY_LEAF_PAGES - 1), link = link_at(memory, page);
+    if (link == 0) {
+        return false;
+    }
+    if (link_is_block(link)) {
+        *frame = pfn(link_block(link).value + index);
+        *writable = !frame_is_shared(link_block(link));
+        return true;
+    }
+    const struct memory_node *leaf = link_node(link);
+    if ((leaf->slots[index] & SLOT_PRESENT) != 0) {
+        *frame = slot_frame(leaf->slots[index]);
+        *writable = !node_is_shared(leaf) && !node_shares_frame(leaf, *frame);
+        return true;
+    }
+    *frame = pfn(leaf->under.value + index);
+    *writable = false;
+    return leaf_has(leaf, index);
+}
+
+uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable)
+{
+    uint64_t pages = memory->pages.value, count = 0;
+    most = page >= pages ? 0 : most < pages - page ? most : pages - page;
+    if (memory->kind == MEMORY_PHYSICAL) {
+        *frame = pfn(memory->first.value + page);
+        *writable = true;
+        return most;
+    }
+    for (; count < most; count++) {
+        pfn_t at;
+        bool may;
+        if (!look(memory, page + count, &at, &may)) {
+            break;
+        }
+        if (count == 0) {
+            *frame = at;
+            *writable = may;
+        }
+        if (at.value != frame->value + count || may != *writable) {
+            break;
+        }
+    }
+    return count;
+}
+
+static uint8_t query(struct memory *memory, uint64_t page)
+{
+    pfn_t frame;
+    bool writable;
+    if (page >= memory->pages.value) {
+        return 0;
+    }
+    if (memory->kind == MEMORY_PHYSICAL) {
+        return MEMORY_PAGE_PRESENT;
+    }
+    if (!look(memory, page, &frame, &writable)) {
+        return 0;
+    }
+    uint64_t link = link_at(memory, page);
+    struct memory_node *leaf;
+    return (uint8_t)(MEMORY_PAGE_PRESENT | (writable ? 0 : MEMORY_PAGE_SHARED) |
+                     (link_is_block(link) ? MEMORY_PAGE_LARGE : 0) |
+                     (pinned_slot(memory, page, &leaf) != NULL ? MEMORY_PAGE_PINNED : 0));
+}
+
+void memory_query(struct memory *memory, uint64_t first, uint64_t count, uint8_t *out)
+{
+    for (uint64_t done = 0; done < count;) {
+        uint64_t end = count - done < STEP_PAGES ? count : done + STEP_PAGES;
+        spin_lock(&memory->lock);
+        for (; done < end; done++) {
+            out[done] = query(memory, first + done);
+        }
+        spin_unlock(&memory->lock);
+        if (done < count) {
+            enum error killed = thread_preemption_point();
+            (void)killed; /* the rest is as quick */
+        }
+    }
+}

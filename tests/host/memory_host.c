@@ -1,0 +1,189 @@
+/* RAM and what else memory objects need, on a Linux host; see memory_host.h. */
+#include "tests/host/memory_host.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernel/arch/arch.h"
+#include "kernel/debug/panic.h"
+#include "kernel/mm/contents.h"
+#include "kernel/mm/frame_report.h"
+#include "kernel/mm/frame_share.h"
+#include "kernel/mm/memory_tree.h"
+#include "kernel/mm/zeroed.h"
+#include "kernel/obj/account_tree.h"
+#include "tests/host/frame_host.h"
+
+extern char *host_memory;
+char *host_memory; /* what the aperture shows */
+
+uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
+uint32_t memory_host_ready;
+void (*memory_host_released)(pfn_t first, uint64_t count);
+
+static uint32_t *shares; /* atomic; by frame, a moment behind or before what the allocator counts */
+static uint64_t ram_frames;
+
+static void *memory_of(uint64_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) {
+        panic("the host has no memory");
+    }
+    return at;
+}
+
+void memory_host_start(uint64_t frames_total, unsigned count)
+{
+    const struct memory_range ram = {pfn(0), {frames_total}};
+    host_start(count);
+    frame_host_enter(0);
+    if (host_memory == NULL) {
+        host_memory = memory_of(frames_total * PAGE_SIZE);
+        shares = memory_of(frames_total * sizeof(*shares));
+    }
+    ram_frames = frames_total;
+    if (frame_init(&ram, 1, memory_of(frame_metadata_bytes(&ram, 1)), count) != ERR_NONE) {
+        panic("the frame allocator does not start");
+    }
+}
+
+void memory_host_enter(unsigned number)
+{
+    host_enter(number);
+    frame_host_enter(number);
+}
+
+void *memory_host_frame(pfn_t frame)
+{
+    return host_memory + frame.value * PAGE_SIZE;
+}
+
+/* --- the architecture and the scheduler -------------------------------------------------------------------
+ */
+
+void arch_zero_pages(void *start, uint64_t pages)
+{
+    memset(start, 0, pages * PAGE_SIZE);
+}
+
+void contents_copy(pfn_t to, pfn_t from)
+{
+    memcpy(memory_host_frame(to), memory_host_frame(from), PAGE_SIZE);
+}
+
+/* Others run while the thread waits; that it is woken for nothing is no harm. */
+enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *what, uint64_t deadline,
+                   uint64_t slack)
+{
+    (void)queue, (void)what, (void)slack;
+    spin_unlock(lock);
+    if (deadline != DEADLINE_NEVER && arch_clock() >= deadline) {
+        return ERR_TIMED_OUT;
+    }
+    sched_yield();
+    return ERR_NONE;
+}
+
+void wait_wake_all(struct wait_queue *queue, enum error reason)
+{
+    (void)queue, (void)reason; /* they look by themselves */
+}
+
+/* --- frames -----------------------------------------------------------------------------------------------
+ */
+
+void frame_release(pfn_t first, unsigned order)
+{
+    uint64_t count = (uint64_t)1 << order;
+    if (frame_is_shared(first)) {
+        panic("frame %lx is given back, and has other holders", (unsigned long)first.value);
+    }
+    if (memory_host_released != NULL) {
+        memory_host_released(first, count);
+    }
+    enum frame_class class = frame_class_of(first);
+    if (class == FRAME_USER_ANONYMOUS) {
+        memset(memory_host_frame(first), 0xdb, count * PAGE_SIZE);
+    }
+    if (frame_free(first, order) != ERR_NONE) {
+        panic("block %lx of order %u is given back, which nobody has", (unsigned long)first.value, order);
+    }
+}
+
+enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    enum error error = frame_alloc_for(0, class, account, out);
+    if (error == ERR_NONE) {
+        memset(memory_host_frame(*out), 0, PAGE_SIZE);
+    }
+    return error;
+}
+
+enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
+    if (error == ERR_NONE) {
+        memset(memory_host_frame(*out), 0, PAGE_SIZE << BLOCK_ORDER);
+    }
+    return error;
+}
+
+bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    uint32_t ready = __atomic_load_n(&memory_host_ready, __ATOMIC_RELAXED);
+    if (ready == 0 || zeroed_take_large(class, account, out) != ERR_NONE) {
+        return false;
+    }
+    __atomic_store_n(&memory_host_ready, ready - 1, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* --- objects ----------------------------------------------------------------------------------------------
+ */
+
+static struct slab_cache memories = SLAB_CACHE_OF("memory object", struct memory);
+static struct slab_cache accounts = SLAB_CACHE_OF("account", struct account);
+
+const struct object_kind object_kinds[OBJECT_TYPES] = {
+    [OBJECT_MEMORY] = {&memories, memory_destroy},
+    [OBJECT_ACCOUNT] = {&accounts, account_destroy},
+};
+
+/* --- holders ----------------------------------------------------------------------------------------------
+ */
+
+/* The allocator's own, which the linker puts behind these (--wrap). */
+bool __real_frame_share(pfn_t first);
+bool __real_frame_drop(pfn_t first);
+bool __wrap_frame_share(pfn_t first);
+bool __wrap_frame_drop(pfn_t first);
+
+bool __wrap_frame_share(pfn_t first)
+{
+    if (__atomic_fetch_add(&shares[first.value], 1, __ATOMIC_RELAXED) >= memory_host_shares_most) {
+        __atomic_fetch_sub(&shares[first.value], 1, __ATOMIC_RELAXED);
+        return false;
+    }
+    return __real_frame_share(first);
+}
+
+bool __wrap_frame_drop(pfn_t first)
+{
+    bool last = __real_frame_drop(first);
+    if (!last) {
+        __atomic_fetch_sub(&shares[first.value], 1, __ATOMIC_RELAXED);
+    }
+    return last;
+}
+
+uint64_t memory_host_shares(void)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < ram_frames; i++) {
+        sum += shares[i];
+    }
+    return sum;
+}
