@@ -5,6 +5,7 @@
 
 #include "abi/clock.h"
 #include "kernel/arch/arch.h"
+#include "kernel/arch/paging.h"
 #include "kernel/arch/x86_64/acpi.h"
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/clock.h"
@@ -29,6 +30,7 @@
 void machine_early(struct cpu *cpu, uint64_t entry_stamp)
 {
     cpu->boot = true;
+    paging_find_levels();
     cpu_early(cpu);
     cpus[0] = cpu;
     clock_set_origin(entry_stamp);

@@ -1,0 +1,209 @@
+/*
+ * Page tables over ranges; see tables.h. Processors mark leaves as accessed and dirty at any time, so a leaf
+ * that stays is changed by locked instructions; one that goes is just overwritten, since what was marked in
+ * it matters no more.
+ */
+#include "kernel/arch/x86_64/tables_cursor.h"
+#include "kernel/arch/x86_64/tables_make.h"
+#include "kernel/debug/panic.h"
+
+/* Fill entries of level 1 with frames in a row. */
+static void fill(uint64_t *entry, uint64_t count, uint64_t leaf)
+{
+    for (uint64_t *end = entry + count; entry < end; entry++) {
+        CHECKED_ASSERT(*entry == 0);
+        __atomic_store_n(entry, leaf, __ATOMIC_RELAXED);
+        leaf += PAGE_SIZE;
+    }
+}
+
+uint64_t tables_map_until(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned most,
+                          unsigned flags, struct table_stock *stock)
+{
+    struct cursor c;
+    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    uint64_t offset = physical.value - virtual;
+    uint64_t count;
+    do {
+        while (c.level > 1) {
+            uint64_t *entry = cursor_entry(&c);
+            if (*entry == 0 && c.level <= most && cursor_is_whole(&c) &&
+                is_aligned(c.virtual + offset, level_span(c.level))) {
+                break;
+            }
+            ASSERT(!entry_is_large(*entry));
+            if (*entry == 0) {
+                if (stock->count == 0) {
+                    return c.virtual - virtual;
+                }
+                table_make(entry, c.virtual, stock);
+                *cursor_owner(&c) += c.one;
+            }
+            cursor_down(&c);
+        }
+        count = c.level == 1 ? cursor_run(&c) : 1;
+        fill(cursor_entry(&c), count, (c.virtual + offset) | leaf_bits(flags, c.level));
+        *cursor_owner(&c) += c.one * count;
+    } while (cursor_pass(&c, count, NULL));
+    return bytes;
+}
+
+void tables_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, uint64_t leaf_size,
+                unsigned flags, struct table_stock *stock)
+{
+    uint64_t done =
+        bytes == 0 ? 0
+                   : tables_map_until(root, virtual, physical, bytes, level_of_leaf(leaf_size), flags, stock);
+    ASSERT(done == bytes);
+}
+
+/* Empty entries of level 1. Returns how many were not. */
+static uint64_t empty(uint64_t *entry, uint64_t count)
+{
+    uint64_t found = 0;
+    for (uint64_t *end = entry + count; entry < end; entry++) {
+        found += __atomic_load_n(entry, __ATOMIC_RELAXED) != 0;
+        __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+    }
+    return found;
+}
+
+void tables_unmap(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_gather *gather)
+{
+    struct cursor c;
+    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    if (bytes == 0) {
+        return;
+    }
+    while (cursor_find(&c, gather)) {
+        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
+        ASSERT(c.level == 1 || cursor_is_whole(&c));
+        uint64_t found = empty(cursor_entry(&c), count);
+        *cursor_owner(&c) -= c.one * found;
+        gather->leaves += found;
+        if (!cursor_pass(&c, count, gather)) {
+            break;
+        }
+    }
+}
+
+/* Give entries the rights in `bits`, but none to write that they do not have. Returns how many lost one. */
+static uint64_t protect(uint64_t *entry, uint64_t count, uint64_t bits)
+{
+    uint64_t lost = 0;
+    for (uint64_t *end = entry + count; entry < end; entry++) {
+        uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED), new;
+        do {
+            new = (old & ~PTE_RIGHTS) | (old & bits & PTE_WRITE) | (bits & PTE_NX);
+        } while (old != 0 && old != new &&
+                 !__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        lost += old != 0 && ((old & ~new &PTE_WRITE) | (new & ~old &PTE_NX)) != 0;
+    }
+    return lost;
+}
+
+void tables_protect(paddr_t root, uint64_t virtual, uint64_t bytes, unsigned flags,
+                    struct table_gather *gather)
+{
+    if ((flags & (MAP_READ | MAP_WRITE | MAP_EXECUTE)) == 0) {
+        tables_unmap(root, virtual, bytes, gather); /* what is present can be read */
+        return;
+    }
+    struct cursor c;
+    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    while (bytes > 0 && cursor_find(&c, NULL)) {
+        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
+        ASSERT(c.level == 1 || cursor_is_whole(&c));
+        gather->leaves += protect(cursor_entry(&c), count, leaf_bits(flags, 1));
+        if (!cursor_pass(&c, count, NULL)) {
+            break;
+        }
+    }
+}
+
+static uint64_t restrict_run(uint64_t *entry, uint64_t count)
+{
+    uint64_t lost = 0;
+    for (uint64_t *end = entry + count; entry < end; entry++) {
+        if ((__atomic_load_n(entry, __ATOMIC_RELAXED) & PTE_WRITE) != 0) {
+            __atomic_and_fetch(entry, ~PTE_WRITE, __ATOMIC_RELAXED);
+            lost++;
+        }
+    }
+    return lost;
+}
+
+void tables_restrict(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_gather *gather)
+{
+    struct cursor c;
+    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    while (bytes > 0 && cursor_find(&c, NULL)) {
+        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
+        gather->leaves += restrict_run(cursor_entry(&c), count);
+        if (!cursor_pass(&c, count, NULL)) {
+            break;
+        }
+    }
+}
+
+/* Take the mark of use off. Returns how many had it. */
+static uint64_t age(uint64_t *entry, uint64_t count)
+{
+    uint64_t used = 0;
+    for (uint64_t *end = entry + count; entry < end; entry++) {
+        if ((__atomic_load_n(entry, __ATOMIC_RELAXED) & PTE_ACCESSED) != 0) {
+            __atomic_and_fetch(entry, ~PTE_ACCESSED, __ATOMIC_RELAXED);
+            used++;
+        }
+    }
+    return used;
+}
+
+uint64_t tables_age(paddr_t root, uint64_t virtual, uint64_t bytes)
+{
+    struct cursor c;
+    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    uint64_t pages = 0;
+    while (bytes > 0 && cursor_find(&c, NULL)) {
+        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
+        uint64_t size = c.level == 1 ? 1 : ((cursor_reach(&c) - c.virtual) >> PAGE_SHIFT) + 1;
+        pages += size * age(cursor_entry(&c), count);
+        if (!cursor_pass(&c, count, NULL)) {
+            break;
+        }
+    }
+    return pages;
+}
+
+static uint64_t present(const uint64_t *entry, uint64_t count)
+{
+    uint64_t found = 0;
+    for (const uint64_t *end = entry + count; entry < end; entry++) {
+        found += *entry & PTE_PRESENT;
+    }
+    return found;
+}
+
+void tables_count(paddr_t root, uint64_t virtual, uint64_t bytes, struct tables_count *count)
+{
+    struct cursor c;
+    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    *count = (struct tables_count){0};
+    for (bool more = bytes > 0; more;) {
+        uint64_t entry = *cursor_entry(&c), passed = 1;
+        if (c.level == 1) {
+            passed = cursor_run(&c);
+            count->pages += present(cursor_entry(&c), passed);
+        } else if (entry_is_large(entry)) {
+            uint64_t pages = ((cursor_reach(&c) - c.virtual) >> PAGE_SHIFT) + 1;
+            count->pages += pages;
+            count->large_pages += pages;
+        } else if (entry_is_table(entry) && c.level == 2 && c.one != 0 && cursor_is_whole(&c)) {
+            count->pages += (entry & PTE_COUNT_MASK) >> PTE_COUNT_SHIFT;
+        } else if (entry_is_table(entry)) {
+            cursor_down(&c);
+            continue;
+        }
+        more = cursor_pass(&c, passed, NULL);
+    }
+}
