@@ -104,9 +104,14 @@ static void down_making(struct cursor *c, struct table_stock *stock)
     cursor_down(c);
 }
 
-static __attribute__((noinline)) bool enter_making(paddr_t root, uint64_t virtual, uint64_t leaf,
-                                                   unsigned want, struct table_stock *stock)
+/* tables_enter, as it is called, when the leaf is large or a table is missing. */
+static __attribute__((noinline)) bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical,
+                                                   uint64_t leaf_size, unsigned flags,
+                                                   struct table_stock *stock)
 {
+    unsigned want = level_of_leaf(leaf_size);
+    ASSERT(leaf_size == level_span(want) && is_aligned(virtual | physical.value, leaf_size));
+    uint64_t leaf = physical.value | leaf_bits(flags, want) | PTE_ACCESSED;
     struct cursor c;
     cursor_start(&c, root, virtual, virtual);
     while (c.level > want) {
@@ -122,35 +127,29 @@ static __attribute__((noinline)) bool enter_making(paddr_t root, uint64_t virtua
     return leaf_put(cursor_entry(&c), cursor_owner(&c), leaf);
 }
 
-/* The entry of this level in the table that the other entry leads to. */
-#define ENTRY_BELOW(entry, level)                                                                            \
-    ((uint64_t *)(uintptr_t)(((entry)&PTE_FRAME) + reach) + level_index(level, virtual))
+/* The entry of this level for the address in a table. */
+#define ENTRY_IN(table, level)    ((uint64_t *)(uintptr_t)((table) + reach) + level_index(level, virtual))
+#define ENTRY_BELOW(entry, level) ENTRY_IN((entry)&PTE_FRAME, level)
 
 bool tables_enter(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t leaf_size, unsigned flags,
                   struct table_stock *stock)
 {
     uint64_t reach = table_reach;
-    uint64_t entry = root.value | PTE_PRESENT;
-    if (__builtin_expect(table_levels == 5, 0)) {
-        entry = *ENTRY_BELOW(entry, 5);
-    }
-    /* Used at once, so it need not be marked by the processor. */
-    uint64_t leaf = physical.value | leaf_bits_small[flags % 64] | PTE_ACCESSED;
-    if (__builtin_expect(leaf_size == PAGE_SIZE && entry_is_table(entry), 1)) {
-        entry = *ENTRY_BELOW(entry, 4);
+    if (__builtin_expect(leaf_size == PAGE_SIZE && table_levels == 4, 1)) {
+        uint64_t entry = *ENTRY_IN(root.value, 4);
         if (__builtin_expect(entry_is_table(entry), 1)) {
             entry = *ENTRY_BELOW(entry, 3);
             if (__builtin_expect(entry_is_table(entry), 1)) {
                 uint64_t *owner = ENTRY_BELOW(entry, 2);
                 if (__builtin_expect(entry_is_table(*owner), 1)) {
+                    /* Used at once: marked here, so that the processor need not. */
+                    uint64_t leaf = physical.value | leaf_bits_small[flags % 64] | PTE_ACCESSED;
                     return leaf_put(ENTRY_BELOW(*owner, 1), owner, leaf);
                 }
             }
         }
     }
-    unsigned want = level_of_leaf(leaf_size);
-    ASSERT(leaf_size == level_span(want) && is_aligned(virtual | physical.value, leaf_size));
-    return enter_making(root, virtual, physical.value | leaf_bits(flags, want) | PTE_ACCESSED, want, stock);
+    return enter_making(root, virtual, physical, leaf_size, flags, stock);
 }
 
 /* The tables that a range needs below one entry of a level, so that leaves of level `want` can be there. */
@@ -182,8 +181,7 @@ static __attribute__((noinline)) uint64_t missing_in_range(paddr_t root, uint64_
 
 uint64_t tables_missing(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t leaf_size)
 {
-    uint64_t reach = table_reach;
-    uint64_t entry = root.value | PTE_PRESENT;
+    uint64_t reach = table_reach, entry = root.value;
     unsigned want = level_of_leaf(leaf_size), level = table_levels;
     if (bytes > leaf_size) {
         return missing_in_range(root, virtual, virtual + bytes - 1, want);

@@ -10,9 +10,10 @@
 /* Fill entries of level 1 with frames in a row. */
 static void fill(uint64_t *entry, uint64_t count, uint64_t leaf)
 {
-    for (uint64_t *end = entry + count; entry < end; entry++) {
-        CHECKED_ASSERT(*entry == 0);
-        __atomic_store_n(entry, leaf, __ATOMIC_RELAXED);
+#pragma clang loop unroll_count(4)
+    for (uint64_t i = 0; i < count; i++) {
+        CHECKED_ASSERT(entry[i] == 0);
+        __atomic_store_n(&entry[i], leaf, __ATOMIC_RELAXED);
         leaf += PAGE_SIZE;
     }
 }
@@ -61,9 +62,10 @@ void tables_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes
 static uint64_t empty(uint64_t *entry, uint64_t count)
 {
     uint64_t found = 0;
-    for (uint64_t *end = entry + count; entry < end; entry++) {
-        found += __atomic_load_n(entry, __ATOMIC_RELAXED) != 0;
-        __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+#pragma clang loop unroll_count(4)
+    for (uint64_t i = 0; i < count; i++) {
+        found += __atomic_load_n(&entry[i], __ATOMIC_RELAXED) != 0;
+        __atomic_store_n(&entry[i], 0, __ATOMIC_RELAXED);
     }
     return found;
 }
