@@ -90,18 +90,45 @@ static void leaf_split(uint64_t *entry, unsigned level, uint64_t virtual, struct
     }
 }
 
-/* Down one level, with a table made or a leaf split where it is not a table. */
-static void down_making(struct cursor *c, struct table_stock *stock)
+/* Where one address is in the tables, going down: an entry, and the one above that counts it. */
+struct place {
+    uint64_t *entry, *owner;
+    uint64_t virtual;
+    unsigned level;
+};
+
+static inline struct place place_root(paddr_t root, uint64_t virtual)
 {
-    uint64_t *entry = cursor_entry(c);
-    if (*entry == 0) {
-        ASSERT(stock->count > 0);
-        table_make(entry, c->virtual, stock);
-        *cursor_owner(c) += c->one;
-    } else if (entry_is_large(*entry)) {
-        leaf_split(entry, c->level, c->virtual, stock);
+    uint64_t *entry = table_at(root) + level_index(table_levels, virtual);
+    return (struct place){.entry = entry, .virtual = virtual, .level = table_levels};
+}
+
+static inline void place_down(struct place *p)
+{
+    p->owner = p->entry;
+    p->level--;
+    p->entry = table_at(entry_table(*p->entry)) + level_index(p->level, p->virtual);
+}
+
+/* Count an entry more. Those of the root are not counted. */
+static inline void place_count(struct place *p)
+{
+    if (p->owner != NULL) {
+        *p->owner += PTE_COUNT_ONE;
     }
-    cursor_down(c);
+}
+
+/* Down one level, with a table made or a leaf split where it is not a table. */
+static inline void place_down_making(struct place *p, struct table_stock *stock)
+{
+    if (*p->entry == 0) {
+        ASSERT(stock->count > 0);
+        table_make(p->entry, p->virtual, stock);
+        place_count(p);
+    } else if (entry_is_large(*p->entry)) {
+        leaf_split(p->entry, p->level, p->virtual, stock);
+    }
+    place_down(p);
 }
 
 /* tables_enter, as it is called, when the leaf is large or a table is missing. */
@@ -112,19 +139,17 @@ static __attribute__((noinline)) bool enter_making(paddr_t root, uint64_t virtua
     unsigned want = level_of_leaf(leaf_size);
     ASSERT(leaf_size == level_span(want) && is_aligned(virtual | physical.value, leaf_size));
     uint64_t leaf = physical.value | leaf_bits(flags, want) | PTE_ACCESSED;
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual);
-    while (c.level > want) {
-        uint64_t entry = *cursor_entry(&c);
-        if (entry_is_large(entry) && leaf_covers(entry, c.level, virtual, leaf, want)) {
+    struct place p = place_root(root, virtual);
+    while (p.level > want) {
+        if (entry_is_large(*p.entry) && leaf_covers(*p.entry, p.level, virtual, leaf, want)) {
             return false;
         }
-        down_making(&c, stock);
+        place_down_making(&p, stock);
     }
-    if (want > 1 && entry_is_table(*cursor_entry(&c))) {
-        return leaf_put_below(cursor_entry(&c), want, leaf);
+    if (want > 1 && entry_is_table(*p.entry)) {
+        return leaf_put_below(p.entry, want, leaf);
     }
-    return leaf_put(cursor_entry(&c), cursor_owner(&c), leaf);
+    return leaf_put(p.entry, p.owner, leaf);
 }
 
 /* The entry of this level for the address in a table. */
@@ -152,12 +177,12 @@ bool tables_enter(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t lea
     return enter_making(root, virtual, physical, leaf_size, flags, stock);
 }
 
-/* The tables that a range needs below one entry of a level, so that leaves of level `want` can be there. */
-static uint64_t needed_below(unsigned level, unsigned want, uint64_t virtual, uint64_t last)
+/* The tables that a range needs below one entry, so that leaves of level `want` can be there. */
+static uint64_t needed_below(unsigned shift, unsigned want, uint64_t virtual, uint64_t last)
 {
     uint64_t tables = 0;
-    for (; level > want; level--) {
-        tables += (last >> level_shift(level)) - (virtual >> level_shift(level)) + 1;
+    for (; shift > level_shift(want); shift -= 9) {
+        tables += (last >> shift) - (virtual >> shift) + 1;
     }
     return tables;
 }
@@ -165,45 +190,57 @@ static uint64_t needed_below(unsigned level, unsigned want, uint64_t virtual, ui
 static __attribute__((noinline)) uint64_t missing_in_range(paddr_t root, uint64_t virtual, uint64_t last,
                                                            unsigned want)
 {
-    struct cursor c;
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, last);
     uint64_t missing = 0;
-    cursor_start(&c, root, virtual, last);
     do {
-        while (entry_is_table(*cursor_entry(&c)) && c.level - 1 > want) {
+        while (entry_is_table(*cursor_entry(&c)) && c.shift > level_shift(want + 1)) {
             cursor_down(&c);
         }
         if (!entry_is_table(*cursor_entry(&c))) {
-            missing += needed_below(c.level, want, c.virtual, cursor_reach(&c));
+            missing += needed_below(c.shift, want, c.virtual, cursor_reach(&c));
         }
     } while (cursor_pass(&c, 1, NULL));
     return missing;
 }
 
+static inline uint64_t missing_at(paddr_t root, uint64_t virtual, unsigned want)
+{
+    struct place p = place_root(root, virtual);
+    while (p.level > want && entry_is_table(*p.entry)) {
+        place_down(&p);
+    }
+    return p.level - want;
+}
+
+/* tables_missing, as it is called, for more than one page. */
+static __attribute__((noinline)) uint64_t missing_somewhere(paddr_t root, uint64_t virtual, uint64_t bytes,
+                                                            uint64_t leaf_size)
+{
+    unsigned want = level_of_leaf(leaf_size);
+    if (bytes == 0) {
+        return 0;
+    }
+    return bytes <= leaf_size ? missing_at(root, virtual, want)
+                              : missing_in_range(root, virtual, virtual + bytes - 1, want);
+}
+
 uint64_t tables_missing(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t leaf_size)
 {
-    uint64_t reach = table_reach, entry = root.value;
-    unsigned want = level_of_leaf(leaf_size), level = table_levels;
-    if (bytes > leaf_size) {
-        return missing_in_range(root, virtual, virtual + bytes - 1, want);
+    if (__builtin_expect(bytes == PAGE_SIZE && leaf_size == PAGE_SIZE, 1)) {
+        return missing_at(root, virtual, 1);
     }
-    for (; level > want; level--) {
-        entry = *ENTRY_BELOW(entry, level);
-        if (!entry_is_table(entry)) {
-            break;
-        }
-    }
-    return bytes > 0 ? level - want : 0;
+    return missing_somewhere(root, virtual, bytes, leaf_size);
 }
 
 uint64_t tables_split_cost(paddr_t root, uint64_t boundary)
 {
-    struct cursor c;
-    cursor_start(&c, root, boundary, boundary);
-    while (c.level > 1 && entry_is_table(*cursor_entry(&c))) {
-        cursor_down(&c);
+    struct place p = place_root(root, boundary);
+    while (p.level > 1 && entry_is_table(*p.entry)) {
+        place_down(&p);
     }
     uint64_t cost = 0;
-    for (unsigned level = c.level; level > 1 && *cursor_entry(&c) != 0; level--) {
+    for (unsigned level = p.level; level > 1 && *p.entry != 0; level--) {
         cost += !is_aligned(boundary, level_span(level));
     }
     return cost;
@@ -211,10 +248,9 @@ uint64_t tables_split_cost(paddr_t root, uint64_t boundary)
 
 void tables_split(paddr_t root, uint64_t boundary, struct table_stock *stock)
 {
-    struct cursor c;
-    cursor_start(&c, root, boundary, boundary);
-    while (c.level > 1 && *cursor_entry(&c) != 0 && !is_aligned(boundary, level_span(c.level))) {
-        down_making(&c, stock);
+    struct place p = place_root(root, boundary);
+    while (p.level > 1 && *p.entry != 0 && !is_aligned(boundary, level_span(p.level))) {
+        place_down_making(&p, stock);
     }
 }
 
@@ -222,14 +258,13 @@ void tables_join(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flag
                  struct table_gather *gather)
 {
     ASSERT(is_aligned(virtual | physical.value, TABLES_LARGE));
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual);
-    while (c.level > 2) {
-        down_making(&c, stock);
+    struct place p = place_root(root, virtual);
+    while (p.level > 2) {
+        place_down_making(&p, stock);
     }
-    uint64_t *entry = cursor_entry(&c), leaf = physical.value | leaf_bits(flags, 2), old = *entry;
+    uint64_t *entry = p.entry, leaf = physical.value | leaf_bits(flags, 2), old = *entry;
     if (!entry_is_table(old)) {
-        gather->leaves += leaf_put(entry, cursor_owner(&c), leaf);
+        gather->leaves += leaf_put(entry, p.owner, leaf);
         return;
     }
     /* Processors may still be in the table below, and must find nothing there, once it is out of the way. */

@@ -10,50 +10,78 @@
 
 #define CURSOR_INLINE static inline __attribute__((always_inline))
 
+/* Where it came by: the entry that it is at, one of level 1 being the first, and those above that lead there.
+ */
+struct cursor_path {
+    uint64_t *entries[TABLE_LEVELS_MOST + 1];
+    uint64_t above_root; /* where the entries of the root are counted, for nobody */
+};
+
+/* Apart from its path, so that all of this can be in registers. */
 struct cursor {
     uint64_t virtual; /* where it is: the first address of the range, later that of an entry */
     uint64_t last;    /* address of the range */
     uint64_t one;     /* what an entry more or less in a table is in the entry above: PTE_COUNT_ONE, or 0 */
-    unsigned level;
-    unsigned top;
-    uint64_t above_root; /* where the entries of the root are counted, for nobody */
-    /* The entry that it is at, at its level, and those that lead there from higher ones. */
-    uint64_t *path[TABLE_LEVELS_MOST + 2];
+    uint64_t **at;    /* in the path */
+    uint64_t **root;  /* in the path */
+    unsigned shift;   /* of what an entry here covers */
 };
 
-CURSOR_INLINE void cursor_start(struct cursor *c, paddr_t root, uint64_t virtual, uint64_t last)
+CURSOR_INLINE struct cursor cursor_start(struct cursor_path *path, paddr_t root, uint64_t virtual,
+                                         uint64_t last)
 {
-    c->virtual = virtual;
-    c->last = last;
-    c->one = is_user_half(virtual) ? PTE_COUNT_ONE : 0;
-    c->level = c->top = table_levels;
-    c->above_root = 0;
-    c->path[c->top + 1] = &c->above_root;
-    c->path[c->top] = table_at(root) + level_index(c->top, virtual);
+    struct cursor c = {
+        .virtual = virtual,
+        .last = last,
+        .one = is_user_half(virtual) ? PTE_COUNT_ONE : 0,
+        .at = &path->entries[table_levels - 1],
+        .shift = level_shift(table_levels),
+    };
+    c.root = c.at;
+    c.at[0] = table_at(root) + (virtual >> c.shift) % TABLE_ENTRIES;
+    c.at[1] = &path->above_root;
+    return c;
+}
+
+CURSOR_INLINE bool cursor_is_lowest(const struct cursor *c)
+{
+    return c->shift == PAGE_SHIFT;
 }
 
 CURSOR_INLINE uint64_t *cursor_entry(const struct cursor *c)
 {
-    return c->path[c->level];
+    return c->at[0];
 }
 
 /* The entry above that counts what is in this table. */
 CURSOR_INLINE uint64_t *cursor_owner(const struct cursor *c)
 {
-    return c->path[c->level + 1];
+    return c->at[1];
+}
+
+/* Bytes that an entry covers, less one. */
+CURSOR_INLINE uint64_t cursor_rest(const struct cursor *c)
+{
+    return ((uint64_t)1 << c->shift) - 1;
 }
 
 /* The last address in the range that the entry covers. */
 CURSOR_INLINE uint64_t cursor_reach(const struct cursor *c)
 {
-    uint64_t end = c->virtual | (level_span(c->level) - 1);
+    uint64_t end = c->virtual | cursor_rest(c);
     return end < c->last ? end : c->last;
+}
+
+/* Pages of the range that the entry covers. */
+CURSOR_INLINE uint64_t cursor_pages(const struct cursor *c)
+{
+    return ((cursor_reach(c) - c->virtual) >> PAGE_SHIFT) + 1;
 }
 
 /* Is all that the entry covers in the range? */
 CURSOR_INLINE bool cursor_is_whole(const struct cursor *c)
 {
-    uint64_t rest = level_span(c->level) - 1;
+    uint64_t rest = cursor_rest(c);
     return (c->virtual & rest) == 0 && (c->virtual | rest) <= c->last;
 }
 
@@ -61,14 +89,19 @@ CURSOR_INLINE bool cursor_is_whole(const struct cursor *c)
 CURSOR_INLINE void cursor_down(struct cursor *c)
 {
     uint64_t *table = table_at(entry_table(*cursor_entry(c)));
-    c->level--;
-    c->path[c->level] = table + level_index(c->level, c->virtual);
+    c->at--;
+    c->shift -= 9;
+    c->at[0] = table + (c->virtual >> c->shift) % TABLE_ENTRIES;
 }
 
-/* At level 1: how many entries from here on are in the range and in this table. */
+/* How many entries from here on are in the range and in this table, at the lowest level; else just this one.
+ */
 CURSOR_INLINE uint64_t cursor_run(const struct cursor *c)
 {
-    uint64_t room = TABLE_ENTRIES - level_index(1, c->virtual);
+    if (!cursor_is_lowest(c)) {
+        return 1;
+    }
+    uint64_t room = TABLE_ENTRIES - (c->virtual >> PAGE_SHIFT) % TABLE_ENTRIES;
     uint64_t left = ((c->last - c->virtual) >> PAGE_SHIFT) + 1;
     return room < left ? room : left;
 }
@@ -100,20 +133,24 @@ CURSOR_INLINE void cursor_prune(struct cursor *c, struct table_gather *gather)
  */
 CURSOR_INLINE bool cursor_pass(struct cursor *c, uint64_t count, struct table_gather *gather)
 {
-    unsigned shift = level_shift(c->level);
-    uint64_t end = (c->virtual | (((uint64_t)1 << shift) - 1)) + ((count - 1) << shift);
+    uint64_t end = (c->virtual | cursor_rest(c)) + ((count - 1) << c->shift);
     bool more = end < c->last;
     c->virtual = end + 1;
-    c->path[c->level] += count;
-    if (gather == NULL && !more) {
-        return false;
-    }
-    while (c->level < c->top && (!more || (uintptr_t)c->path[c->level] % PAGE_SIZE == 0)) {
-        c->level++;
-        if (gather != NULL) {
+    if (more) {
+        c->at[0] += count;
+        while (c->at != c->root && (uintptr_t)c->at[0] % PAGE_SIZE == 0) {
+            c->at++;
+            c->shift += 9;
+            if (gather != NULL) {
+                cursor_prune(c, gather);
+            }
+            c->at[0]++;
+        }
+    } else if (gather != NULL) {
+        while (c->at != c->root) {
+            c->at++;
             cursor_prune(c, gather);
         }
-        c->path[c->level] += more;
     }
     return more;
 }
@@ -121,13 +158,12 @@ CURSOR_INLINE bool cursor_pass(struct cursor *c, uint64_t count, struct table_ga
 /* On to the next large leaf, or table of level 1, from where it is. False when there is none in the range. */
 CURSOR_INLINE bool cursor_find(struct cursor *c, struct table_gather *gather)
 {
-    while (c->level > 1) {
+    while (!cursor_is_lowest(c)) {
         uint64_t entry = *cursor_entry(c);
-        if (entry_is_large(entry)) {
-            return true;
-        }
         if (entry_is_table(entry)) {
             cursor_down(c);
+        } else if (entry_is_large(entry)) {
+            return true;
         } else if (!cursor_pass(c, 1, gather)) {
             return false;
         }

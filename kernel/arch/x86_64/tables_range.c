@@ -21,15 +21,15 @@ static void fill(uint64_t *entry, uint64_t count, uint64_t leaf)
 uint64_t tables_map_until(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned most,
                           unsigned flags, struct table_stock *stock)
 {
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     uint64_t offset = physical.value - virtual;
     uint64_t count;
     do {
-        while (c.level > 1) {
+        while (!cursor_is_lowest(&c)) {
             uint64_t *entry = cursor_entry(&c);
-            if (*entry == 0 && c.level <= most && cursor_is_whole(&c) &&
-                is_aligned(c.virtual + offset, level_span(c.level))) {
+            if (*entry == 0 && c.shift <= level_shift(most) && cursor_is_whole(&c) &&
+                ((c.virtual + offset) & cursor_rest(&c)) == 0) {
                 break;
             }
             ASSERT(!entry_is_large(*entry));
@@ -42,8 +42,8 @@ uint64_t tables_map_until(paddr_t root, uint64_t virtual, paddr_t physical, uint
             }
             cursor_down(&c);
         }
-        count = c.level == 1 ? cursor_run(&c) : 1;
-        fill(cursor_entry(&c), count, (c.virtual + offset) | leaf_bits(flags, c.level));
+        count = cursor_run(&c);
+        fill(cursor_entry(&c), count, (c.virtual + offset) | leaf_bits(flags, cursor_is_lowest(&c) ? 1 : 2));
         *cursor_owner(&c) += c.one * count;
     } while (cursor_pass(&c, count, NULL));
     return bytes;
@@ -72,14 +72,14 @@ static uint64_t empty(uint64_t *entry, uint64_t count)
 
 void tables_unmap(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_gather *gather)
 {
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     if (bytes == 0) {
         return;
     }
     while (cursor_find(&c, gather)) {
-        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
-        ASSERT(c.level == 1 || cursor_is_whole(&c));
+        uint64_t count = cursor_run(&c);
+        ASSERT(cursor_is_lowest(&c) || cursor_is_whole(&c));
         uint64_t found = empty(cursor_entry(&c), count);
         *cursor_owner(&c) -= c.one * found;
         gather->leaves += found;
@@ -89,17 +89,22 @@ void tables_unmap(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_g
     }
 }
 
-/* Give entries the rights in `bits`, but none to write that they do not have. Returns how many lost one. */
+/*
+ * Give entries the rights in `bits`, but none to write that they do not have. Returns how many lost one:
+ * where the right to write changes, or that to execute is taken.
+ */
 static uint64_t protect(uint64_t *entry, uint64_t count, uint64_t bits)
 {
-    uint64_t lost = 0;
+    uint64_t keep = ~PTE_RIGHTS | (bits & PTE_WRITE), no_execute = bits & PTE_NX, lost = 0;
     for (uint64_t *end = entry + count; entry < end; entry++) {
-        uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED), new;
-        do {
-            new = (old & ~PTE_RIGHTS) | (old & bits & PTE_WRITE) | (bits & PTE_NX);
-        } while (old != 0 && old != new &&
-                 !__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-        lost += old != 0 && ((old & ~new &PTE_WRITE) | (new & ~old &PTE_NX)) != 0;
+        uint64_t old = __atomic_load_n(entry, __ATOMIC_RELAXED), new = (old & keep) | no_execute;
+        if (old == 0 || old == new) {
+            continue;
+        }
+        while (!__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            new = (old & keep) | no_execute;
+        }
+        lost += ((old ^ new) & (PTE_WRITE | no_execute)) != 0;
     }
     return lost;
 }
@@ -111,11 +116,11 @@ void tables_protect(paddr_t root, uint64_t virtual, uint64_t bytes, unsigned fla
         tables_unmap(root, virtual, bytes, gather); /* what is present can be read */
         return;
     }
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     while (bytes > 0 && cursor_find(&c, NULL)) {
-        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
-        ASSERT(c.level == 1 || cursor_is_whole(&c));
+        uint64_t count = cursor_run(&c);
+        ASSERT(cursor_is_lowest(&c) || cursor_is_whole(&c));
         gather->leaves += protect(cursor_entry(&c), count, leaf_bits(flags, 1));
         if (!cursor_pass(&c, count, NULL)) {
             break;
@@ -137,10 +142,10 @@ static uint64_t restrict_run(uint64_t *entry, uint64_t count)
 
 void tables_restrict(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_gather *gather)
 {
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     while (bytes > 0 && cursor_find(&c, NULL)) {
-        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
+        uint64_t count = cursor_run(&c);
         gather->leaves += restrict_run(cursor_entry(&c), count);
         if (!cursor_pass(&c, count, NULL)) {
             break;
@@ -163,12 +168,12 @@ static uint64_t age(uint64_t *entry, uint64_t count)
 
 uint64_t tables_age(paddr_t root, uint64_t virtual, uint64_t bytes)
 {
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     uint64_t pages = 0;
     while (bytes > 0 && cursor_find(&c, NULL)) {
-        uint64_t count = c.level == 1 ? cursor_run(&c) : 1;
-        uint64_t size = c.level == 1 ? 1 : ((cursor_reach(&c) - c.virtual) >> PAGE_SHIFT) + 1;
+        uint64_t count = cursor_run(&c);
+        uint64_t size = cursor_is_lowest(&c) ? 1 : cursor_pages(&c);
         pages += size * age(cursor_entry(&c), count);
         if (!cursor_pass(&c, count, NULL)) {
             break;
@@ -188,19 +193,18 @@ static uint64_t present(const uint64_t *entry, uint64_t count)
 
 void tables_count(paddr_t root, uint64_t virtual, uint64_t bytes, struct tables_count *count)
 {
-    struct cursor c;
-    cursor_start(&c, root, virtual, virtual + bytes - 1);
+    struct cursor_path path;
+    struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     *count = (struct tables_count){0};
     for (bool more = bytes > 0; more;) {
         uint64_t entry = *cursor_entry(&c), passed = 1;
-        if (c.level == 1) {
+        if (cursor_is_lowest(&c)) {
             passed = cursor_run(&c);
             count->pages += present(cursor_entry(&c), passed);
         } else if (entry_is_large(entry)) {
-            uint64_t pages = ((cursor_reach(&c) - c.virtual) >> PAGE_SHIFT) + 1;
-            count->pages += pages;
-            count->large_pages += pages;
-        } else if (entry_is_table(entry) && c.level == 2 && c.one != 0 && cursor_is_whole(&c)) {
+            count->pages += cursor_pages(&c);
+            count->large_pages += cursor_pages(&c);
+        } else if (entry_is_table(entry) && c.shift == level_shift(2) && c.one != 0 && cursor_is_whole(&c)) {
             count->pages += (entry & PTE_COUNT_MASK) >> PTE_COUNT_SHIFT;
         } else if (entry_is_table(entry)) {
             cursor_down(&c);
