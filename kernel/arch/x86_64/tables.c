@@ -7,6 +7,8 @@
 #include "kernel/arch/x86_64/tables_make.h"
 #include "kernel/debug/panic.h"
 
+#define SELDOM __attribute__((noinline))
+
 unsigned table_levels = 4;
 uint64_t table_reach;
 
@@ -26,7 +28,7 @@ bool tables_has_huge(void)
 }
 
 /* Is the larger leaf's part at this address the same as `leaf` of level `want`, with these or more rights? */
-static bool leaf_covers(uint64_t entry, unsigned level, uint64_t virtual, uint64_t leaf, unsigned want)
+static SELDOM bool leaf_covers(uint64_t entry, unsigned level, uint64_t virtual, uint64_t leaf, unsigned want)
 {
     while (level > want) {
         entry = leaf_part(entry, level, level_index(level - 1, virtual));
@@ -58,7 +60,7 @@ static inline bool leaf_put(uint64_t *entry, uint64_t *owner, uint64_t leaf)
 }
 
 /* Put the parts of a large leaf of the level into the table that is in its place. */
-static bool leaf_put_below(uint64_t *owner, unsigned level, uint64_t leaf)
+static SELDOM bool leaf_put_below(uint64_t *owner, unsigned level, uint64_t leaf)
 {
     uint64_t *table = table_at(entry_table(*owner));
     bool replaced = false;
@@ -74,7 +76,7 @@ static bool leaf_put_below(uint64_t *owner, unsigned level, uint64_t leaf)
 }
 
 /* Put a table in the place of a large leaf of the level, of smaller leaves that say the same. */
-static void leaf_split(uint64_t *entry, unsigned level, uint64_t virtual, struct table_stock *stock)
+static SELDOM void leaf_split(uint64_t *entry, unsigned level, uint64_t virtual, struct table_stock *stock)
 {
     ASSERT(stock->count > 0);
     uint64_t table, old = __atomic_load_n(entry, __ATOMIC_RELAXED);
@@ -119,29 +121,30 @@ static inline void place_count(struct place *p)
 }
 
 /* Down one level, with a table made or a leaf split where it is not a table. */
-static inline void place_down_making(struct place *p, struct table_stock *stock)
+static inline __attribute__((always_inline)) void place_down_making(struct place *p,
+                                                                    struct table_stock *stock)
 {
     if (*p->entry == 0) {
         ASSERT(stock->count > 0);
         table_make(p->entry, p->virtual, stock);
         place_count(p);
-    } else if (entry_is_large(*p->entry)) {
+    } else if (__builtin_expect(entry_is_large(*p->entry), 0)) {
         leaf_split(p->entry, p->level, p->virtual, stock);
     }
     place_down(p);
 }
 
 /* tables_enter, as it is called, when the leaf is large or a table is missing. */
-static __attribute__((noinline)) bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical,
-                                                   uint64_t leaf_size, unsigned flags,
-                                                   struct table_stock *stock)
+static SELDOM bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t leaf_size,
+                                unsigned flags, struct table_stock *stock)
 {
     unsigned want = level_of_leaf(leaf_size);
     ASSERT(leaf_size == level_span(want) && is_aligned(virtual | physical.value, leaf_size));
     uint64_t leaf = physical.value | leaf_bits(flags, want) | PTE_ACCESSED;
     struct place p = place_root(root, virtual);
     while (p.level > want) {
-        if (entry_is_large(*p.entry) && leaf_covers(*p.entry, p.level, virtual, leaf, want)) {
+        if (__builtin_expect(entry_is_large(*p.entry), 0) &&
+            leaf_covers(*p.entry, p.level, virtual, leaf, want)) {
             return false;
         }
         place_down_making(&p, stock);
@@ -187,8 +190,7 @@ static uint64_t needed_below(unsigned shift, unsigned want, uint64_t virtual, ui
     return tables;
 }
 
-static __attribute__((noinline)) uint64_t missing_in_range(paddr_t root, uint64_t virtual, uint64_t last,
-                                                           unsigned want)
+static SELDOM uint64_t missing_in_range(paddr_t root, uint64_t virtual, uint64_t last, unsigned want)
 {
     struct cursor_path path;
     struct cursor c = cursor_start(&path, root, virtual, last);
@@ -214,8 +216,7 @@ static inline uint64_t missing_at(paddr_t root, uint64_t virtual, unsigned want)
 }
 
 /* tables_missing, as it is called, for more than one page. */
-static __attribute__((noinline)) uint64_t missing_somewhere(paddr_t root, uint64_t virtual, uint64_t bytes,
-                                                            uint64_t leaf_size)
+static SELDOM uint64_t missing_somewhere(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t leaf_size)
 {
     unsigned want = level_of_leaf(leaf_size);
     if (bytes == 0) {
@@ -227,8 +228,17 @@ static __attribute__((noinline)) uint64_t missing_somewhere(paddr_t root, uint64
 
 uint64_t tables_missing(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t leaf_size)
 {
-    if (__builtin_expect(bytes == PAGE_SIZE && leaf_size == PAGE_SIZE, 1)) {
-        return missing_at(root, virtual, 1);
+    uint64_t reach = table_reach;
+    if (__builtin_expect(bytes == PAGE_SIZE && leaf_size == PAGE_SIZE && table_levels == 4, 1)) {
+        uint64_t entry = *ENTRY_IN(root.value, 4);
+        if (!entry_is_table(entry)) {
+            return 3;
+        }
+        entry = *ENTRY_BELOW(entry, 3);
+        if (!entry_is_table(entry)) {
+            return 2;
+        }
+        return entry_is_table(*ENTRY_BELOW(entry, 2)) ? 0 : 1;
     }
     return missing_somewhere(root, virtual, bytes, leaf_size);
 }
