@@ -191,7 +191,8 @@ SELFTEST(map_unmap,
     struct table_stock stock = {0};
     struct table_gather gather = {0};
     struct tables_count count;
-    EXPECT(stock_fill(&stock, tables_missing(root, at, bytes, PAGE_SIZE)));
+    uint64_t tables = tables_missing(root, at, bytes, PAGE_SIZE);
+    EXPECT(stock_fill(&stock, tables));
     tables_map(root, at, to, bytes, TABLES_LARGE, MAP_READ | MAP_USER, &stock);
     for (uint64_t done = 0; done < bytes; done += PAGE_SIZE) {
         struct arch_translation t = arch_translate(root, at + done + 5);
@@ -202,11 +203,12 @@ SELFTEST(map_unmap,
     EXPECT(!arch_translate(root, at + bytes).present);
     tables_count(root, 0, 8 * GIB, &count);
     EXPECT(count.pages == bytes / PAGE_SIZE && count.large_pages == 4 * MIB / PAGE_SIZE);
+    tables -= stock.count;
     tables_free(stock.first, stock.count);
     tables_unmap(root, at, bytes, &gather);
-    EXPECT(gather.leaves == 6 && gather.tables == 5);
+    EXPECT(gather.leaves == 6 && gather.tables == tables && tables >= 5);
     EXPECT(!arch_translate(root, at).present && !arch_translate(root, 4 * GIB).present);
-    EXPECT(tables_dismantle(root, 1, &gather) && gather.tables == 5);
+    EXPECT(tables_dismantle(root, 1, &gather) && gather.tables == tables);
     tables_free(gather.first, gather.tables);
     frame_release(frame, 0);
     return NULL;
