@@ -10,9 +10,11 @@
 #include "kernel/mm/layout.h"
 #include "tests/host/tables_model.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 
-#define OPERATIONS 1000000u
+#define OPERATIONS 500000u
 #define HOT_PAGES  2048u /* where most operations are, around a border of high levels */
 #define MODELS     3u
 
@@ -374,6 +376,82 @@ static void gathered_tables_read_as_not_present(void **state)
     memory_end();
 }
 
+/* A processor that marks a large leaf as dirty whenever it sees one that is not. */
+struct marker {
+    uint64_t *entry;
+    uint64_t marked; /* atomic: the leaf that it marked last, without marks and rights */
+    uint64_t looks;  /* atomic */
+    bool stop;       /* atomic */
+};
+
+#define DIRTY 0x40u
+
+static void *mark_leaves(void *argument)
+{
+    struct marker *m = argument;
+    while (!__atomic_load_n(&m->stop, __ATOMIC_ACQUIRE)) {
+        uint64_t leaf = __atomic_load_n(m->entry, __ATOMIC_ACQUIRE);
+        if ((leaf & 0x81) == 0x81 && (leaf & DIRTY) == 0 &&
+            __atomic_compare_exchange_n(m->entry, &leaf, leaf | DIRTY, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE)) {
+            __atomic_store_n(&m->marked, leaf >> 21 << 21 & ~((uint64_t)1 << 63), __ATOMIC_RELEASE);
+        }
+        __atomic_add_fetch(&m->looks, 1, __ATOMIC_ACQ_REL);
+    }
+    return NULL;
+}
+
+static void marks_of_other_processors_are_not_lost(void **state)
+{
+    (void)state;
+    struct table_stock stock = {0};
+    struct table_gather gather = {0};
+    struct marker m = {0};
+    uint64_t at = 5 * GIB, seen = 0;
+    memory_start();
+    table_levels = 4;
+    paddr_t root = memory_take();
+    stock_fill(&stock, 2);
+    tables_map(root, at + 2 * MIB, paddr(GIB), 2 * MIB, 2 * MIB, MAP_READ | MAP_USER,
+               &stock); /* keeps the table */
+    struct table_step steps[TABLE_LEVELS_MOST];
+    assert_int_equal(tables_walk(root, at, steps), 3);
+    m.entry = memory_at(steps[2].table) + steps[2].index;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, mark_leaves, &m), 0);
+    for (uint64_t i = 1; i < 10000; i++) {
+        uint64_t physical = i * 2 * MIB;
+        stock_fill(&stock, 1);
+        tables_enter(root, at, paddr(physical), 2 * MIB, MAP_READ | MAP_WRITE | MAP_EXECUTE | MAP_USER,
+                     &stock);
+        for (uint64_t k = 0; k < i % 64; k++) {
+            __asm__ volatile("" : : : "memory");
+        }
+        tables_restrict(root, at, 2 * MIB, &gather);
+        tables_protect(root, at, 2 * MIB, MAP_READ | MAP_USER, &gather);
+        tables_age(root, at, 2 * MIB);
+        tables_split(root, at + PAGE_SIZE, &stock);
+        uint64_t looks = __atomic_load_n(&m.looks, __ATOMIC_ACQUIRE);
+        while (__atomic_load_n(&m.looks, __ATOMIC_ACQUIRE) < looks + 2) {
+            sched_yield();
+        }
+        bool marked = __atomic_load_n(&m.marked, __ATOMIC_ACQUIRE) == physical;
+        seen += marked;
+        for (uint64_t page = 0; page < 512; page++) {
+            assert_int_equal(mmu_translate(root, 4, at + page * PAGE_SIZE).dirty, marked);
+        }
+        tables_unmap(root, at, 2 * MIB, &gather);
+        gather_give(&gather, true);
+    }
+    __atomic_store_n(&m.stop, true, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    assert_true(seen > 0);
+    tables_unmap(root, at, 4 * MIB, &gather);
+    gather_give(&gather, true);
+    memory_give(root);
+    memory_end();
+}
+
 /* --- the kernel's own mappings --- */
 
 static uint64_t source_left;
@@ -483,6 +561,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gathered_tables_read_as_not_present),
+        cmocka_unit_test(marks_of_other_processors_are_not_lost),
         cmocka_unit_test(the_kernels_mappings_use_large_leaves_and_keep_their_tables),
         cmocka_unit_test(four_levels_agree_with_the_model),
         cmocka_unit_test(five_levels_agree_with_the_model),
