@@ -376,66 +376,90 @@ static void gathered_tables_read_as_not_present(void **state)
     memory_end();
 }
 
-/* A processor that marks a large leaf as dirty whenever it sees one that is not. */
+/* A processor that marks leaves as dirty whenever it sees one that is not, over and over. */
 struct marker {
-    uint64_t *entry;
-    uint64_t marked; /* atomic: the leaf that it marked last, without marks and rights */
-    uint64_t looks;  /* atomic */
-    bool stop;       /* atomic */
+    pthread_t thread;
+    uint64_t *entries;
+    unsigned count;
+    uint64_t kind;        /* bits that its leaves have, and tables have not */
+    uint64_t marked[512]; /* atomic: the frame of the leaf that it marked last there */
+    uint64_t again;       /* atomic: leaves that it marked a second time, as the first mark was lost */
+    uint64_t rounds;      /* atomic */
+    bool stop;            /* atomic */
 };
 
-#define DIRTY 0x40u
+#define DIRTY  0x40u
+#define FRAMES (((uint64_t)1 << 52) - 4096)
 
 static void *mark_leaves(void *argument)
 {
     struct marker *m = argument;
     while (!__atomic_load_n(&m->stop, __ATOMIC_ACQUIRE)) {
-        uint64_t leaf = __atomic_load_n(m->entry, __ATOMIC_ACQUIRE);
-        if ((leaf & 0x81) == 0x81 && (leaf & DIRTY) == 0 &&
-            __atomic_compare_exchange_n(m->entry, &leaf, leaf | DIRTY, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE)) {
-            __atomic_store_n(&m->marked, leaf >> 21 << 21 & ~((uint64_t)1 << 63), __ATOMIC_RELEASE);
+        for (unsigned i = 0; i < m->count; i++) {
+            uint64_t leaf = __atomic_load_n(&m->entries[i], __ATOMIC_ACQUIRE);
+            if ((leaf & m->kind) == m->kind && (leaf & DIRTY) == 0 &&
+                __atomic_compare_exchange_n(&m->entries[i], &leaf, leaf | DIRTY, false, __ATOMIC_ACQ_REL,
+                                            __ATOMIC_ACQUIRE)) {
+                uint64_t before = __atomic_exchange_n(&m->marked[i], leaf & FRAMES, __ATOMIC_ACQ_REL);
+                __atomic_add_fetch(&m->again, before == (leaf & FRAMES), __ATOMIC_ACQ_REL);
+            }
         }
-        __atomic_add_fetch(&m->looks, 1, __ATOMIC_ACQ_REL);
+        __atomic_add_fetch(&m->rounds, 1, __ATOMIC_ACQ_REL);
     }
     return NULL;
 }
 
-static void marks_of_other_processors_are_not_lost(void **state)
+/* It marks the entries of the table in which this address has its leaf, from that one on. */
+static void marker_start(struct marker *m, paddr_t root, uint64_t at, unsigned count, uint64_t kind)
+{
+    struct table_step steps[TABLE_LEVELS_MOST];
+    unsigned last = tables_walk(root, at, steps) - 1;
+    m->entries = memory_at(steps[last].table) + steps[last].index;
+    m->count = count;
+    m->kind = kind;
+    assert_int_equal(pthread_create(&m->thread, NULL, mark_leaves, m), 0);
+}
+
+/* All that it does from here on, it does to what is there now. */
+static void marker_wait(struct marker *m)
+{
+    uint64_t rounds = __atomic_load_n(&m->rounds, __ATOMIC_ACQUIRE);
+    while (__atomic_load_n(&m->rounds, __ATOMIC_ACQUIRE) < rounds + 2) {
+        sched_yield();
+    }
+}
+
+static void marker_end(struct marker *m)
+{
+    __atomic_store_n(&m->stop, true, __ATOMIC_RELEASE);
+    pthread_join(m->thread, NULL);
+}
+
+#define ALL_RIGHTS (MAP_READ | MAP_WRITE | MAP_EXECUTE | MAP_USER)
+
+/* A large leaf loses its rights and is split: what it was marked with, all its parts have. */
+static void marks_of_a_leaf_that_is_split_are_not_lost(void **state)
 {
     (void)state;
     struct table_stock stock = {0};
     struct table_gather gather = {0};
-    struct marker m = {0};
+    struct marker m = {.stop = false};
     uint64_t at = 5 * GIB, seen = 0;
     memory_start();
     table_levels = 4;
     paddr_t root = memory_take();
     stock_fill(&stock, 2);
-    tables_map(root, at + 2 * MIB, paddr(GIB), 2 * MIB, 2 * MIB, MAP_READ | MAP_USER,
-               &stock); /* keeps the table */
-    struct table_step steps[TABLE_LEVELS_MOST];
-    assert_int_equal(tables_walk(root, at, steps), 3);
-    m.entry = memory_at(steps[2].table) + steps[2].index;
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, mark_leaves, &m), 0);
-    for (uint64_t i = 1; i < 10000; i++) {
-        uint64_t physical = i * 2 * MIB;
+    tables_map(root, at + 2 * MIB, paddr(GIB), 2 * MIB, 2 * MIB, ALL_RIGHTS, &stock); /* keeps the table */
+    marker_start(&m, root, at, 1, 0x81);
+    for (uint64_t i = 1; i < 5000; i++) {
         stock_fill(&stock, 1);
-        tables_enter(root, at, paddr(physical), 2 * MIB, MAP_READ | MAP_WRITE | MAP_EXECUTE | MAP_USER,
-                     &stock);
-        for (uint64_t k = 0; k < i % 64; k++) {
+        tables_enter(root, at, paddr(i * 2 * MIB), 2 * MIB, ALL_RIGHTS, &stock);
+        for (uint64_t k = 0; k < i % 128; k++) {
             __asm__ volatile("" : : : "memory");
         }
-        tables_restrict(root, at, 2 * MIB, &gather);
-        tables_protect(root, at, 2 * MIB, MAP_READ | MAP_USER, &gather);
-        tables_age(root, at, 2 * MIB);
         tables_split(root, at + PAGE_SIZE, &stock);
-        uint64_t looks = __atomic_load_n(&m.looks, __ATOMIC_ACQUIRE);
-        while (__atomic_load_n(&m.looks, __ATOMIC_ACQUIRE) < looks + 2) {
-            sched_yield();
-        }
-        bool marked = __atomic_load_n(&m.marked, __ATOMIC_ACQUIRE) == physical;
+        marker_wait(&m);
+        bool marked = __atomic_load_n(&m.marked[0], __ATOMIC_ACQUIRE) == i * 2 * MIB;
         seen += marked;
         for (uint64_t page = 0; page < 512; page++) {
             assert_int_equal(mmu_translate(root, 4, at + page * PAGE_SIZE).dirty, marked);
@@ -443,10 +467,56 @@ static void marks_of_other_processors_are_not_lost(void **state)
         tables_unmap(root, at, 2 * MIB, &gather);
         gather_give(&gather, true);
     }
-    __atomic_store_n(&m.stop, true, __ATOMIC_RELEASE);
-    pthread_join(thread, NULL);
+    marker_end(&m);
     assert_true(seen > 0);
     tables_unmap(root, at, 4 * MIB, &gather);
+    gather_give(&gather, true);
+    memory_give(root);
+    memory_end();
+}
+
+/* Small leaves lose rights and age. */
+static void marks_of_leaves_that_change_are_not_lost(void **state)
+{
+    (void)state;
+    struct table_stock stock = {0};
+    struct table_gather gather = {0};
+    struct marker m = {.stop = false};
+    uint64_t at = 5 * GIB, bytes = 511 * PAGE_SIZE; /* the last page keeps the table */
+    memory_start();
+    table_levels = 4;
+    paddr_t root = memory_take();
+    stock_fill(&stock, 3);
+    tables_map(root, at + bytes, paddr(GIB), PAGE_SIZE, PAGE_SIZE, ALL_RIGHTS, &stock);
+    marker_start(&m, root, at, 511, 1);
+    for (uint64_t i = 1; i < 3000; i++) {
+        uint64_t physical = i * 2 * MIB;
+        if (i % 3 != 0) {
+            tables_map(root, at, paddr(physical), bytes, PAGE_SIZE, ALL_RIGHTS, &stock);
+        }
+        for (uint64_t page = 0; i % 3 == 0 && page < 511; page++) { /* so that they are used */
+            tables_enter(root, at + page * PAGE_SIZE, paddr(physical + page * PAGE_SIZE), PAGE_SIZE,
+                         ALL_RIGHTS, &stock);
+        }
+        if (i % 3 == 0) {
+            assert_int_equal(tables_age(root, at, bytes), 511);
+        } else if (i % 3 == 1) {
+            tables_restrict(root, at, bytes, &gather);
+        } else {
+            tables_protect(root, at, bytes, MAP_READ | MAP_USER, &gather);
+        }
+        marker_wait(&m);
+        for (uint64_t page = 0; page < 511; page++) {
+            struct mmu_result r = mmu_translate(root, 4, at + page * PAGE_SIZE);
+            assert_true(r.dirty);
+            assert_int_equal(__atomic_load_n(&m.marked[page], __ATOMIC_ACQUIRE), physical + page * PAGE_SIZE);
+        }
+        tables_unmap(root, at, bytes, &gather);
+        assert_int_equal(gather.tables, 0);
+    }
+    marker_end(&m);
+    assert_int_equal(m.again, 0);
+    tables_unmap(root, at, 2 * MIB, &gather);
     gather_give(&gather, true);
     memory_give(root);
     memory_end();
@@ -561,7 +631,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gathered_tables_read_as_not_present),
-        cmocka_unit_test(marks_of_other_processors_are_not_lost),
+        cmocka_unit_test(marks_of_a_leaf_that_is_split_are_not_lost),
+        cmocka_unit_test(marks_of_leaves_that_change_are_not_lost),
         cmocka_unit_test(the_kernels_mappings_use_large_leaves_and_keep_their_tables),
         cmocka_unit_test(four_levels_agree_with_the_model),
         cmocka_unit_test(five_levels_agree_with_the_model),
