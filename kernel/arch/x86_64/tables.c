@@ -152,6 +152,7 @@ static SELDOM bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical
     if (want > 1 && entry_is_table(*p.entry)) {
         return leaf_put_below(p.entry, want, leaf);
     }
+    ASSERT(p.owner != NULL); /* no leaf is in the root */
     return leaf_put(p.entry, p.owner, leaf);
 }
 
@@ -274,6 +275,7 @@ void tables_join(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flag
     }
     uint64_t *entry = p.entry, leaf = physical.value | leaf_bits(flags, 2), old = *entry;
     if (!entry_is_table(old)) {
+        ASSERT(p.owner != NULL);
         gather->leaves += leaf_put(entry, p.owner, leaf);
         return;
     }
