@@ -1,7 +1,8 @@
 /*
  * The way of a core from a start-up interrupt to the kernel: copied to a page below 1 MiB by start.c, which fills in
  * the words that are named trampoline_base_*, trampoline_root and trampoline_cr4. The core begins in real mode at
- * offset 0 of the page, CS being its segment, and goes to long mode in one step (SDM vol. 3A 9.8.5, with PE and PG set together).
+ * offset 0 of the page, CS being its segment, and goes to long mode in one step (SDM vol. 3A 9.8.5, with PE and PG
+ * set together).
  *
  * Registers: none are kept until start_arrived, which is in the image: esi local APIC id, rdi the mailbox.
  */
