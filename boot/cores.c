@@ -27,6 +27,8 @@
 #define XAPIC_ID_END      255u /* 255 is everybody */
 
 #define LEAF_APIC         1u
+#define LEAF_FEATURES     7u
+#define FEATURES_C_LA57   (1u << 16)
 #define LEAF_TOPOLOGY     0xbu
 #define LEAF_EXTENDED     0x80000001u
 #define EXTENDED_D_NX     (1u << 20)
@@ -36,6 +38,8 @@
 #define SILENCE_MS        500 /* no core has answered for that long: no more will; and for each core */
 #define SILENCE_CORE_MS   20  /* that much more: an emulator may run them all on a few */
 #define ICR_ROUNDS        1000000
+
+#define ENTRY_WRITABLE 3u /* of a page table: present, writable */
 
 #define GDT_CODE32  0x00cf9b000000ffffull
 #define GDT_DATA    0x00cf93000000ffffull
@@ -263,12 +267,22 @@ static void admit(struct handover *handover)
     handover->bootboot->bspid = (uint16_t)handover->slots[handover->boot_core].apic_id;
 }
 
+/* With five levels the tables of four hang below one more, which has the lowest and the highest addresses. */
+static bool five_levels(struct handover *handover)
+{
+    handover->fifth_level[0] = low_address(handover->paging.root) | ENTRY_WRITABLE;
+    handover->fifth_level[511] = handover->fifth_level[0];
+    return handover->settings.has_five_levels && cpuid(0, 0).a >= LEAF_FEATURES &&
+           (cpuid(LEAF_FEATURES, 0).c & FEATURES_C_LA57) != 0;
+}
+
 void cores_start(struct handover *handover)
 {
     struct start_page *page = handover->start;
+    bool five = five_levels(handover);
     page->cr0 = handover->policy.cr0;
-    page->cr3 = low_address(handover->paging.root);
-    page->cr4 = CR4_HANDOVER;
+    page->cr3 = low_address(five ? handover->fifth_level : handover->paging.root);
+    page->cr4 = CR4_HANDOVER | (five ? CR4_LA57 : 0);
     page->slots = low_address(handover->slots);
     page->slot_count = (uint32_t)handover->core_count;
     page->entry = handover->layout.entry;

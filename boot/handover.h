@@ -23,6 +23,7 @@
 
 #define CR0_HANDOVER 0x80000033u /* PG NE ET MP PE: caches on (CD=0, NW=0), WP=0 */
 #define CR4_HANDOVER 0x00000620u /* OSXMMEXCPT OSFXSR PAE */
+#define CR4_LA57     0x00001000u /* five levels, with levels=5 */
 #define EFER_LME     0x00000100u
 #define EFER_NXE     0x00000800u
 
@@ -55,7 +56,7 @@ struct handover {
     struct start_slot *slots; /* core_count of them */
 
     struct paging paging;
-    uint64_t *fifth_level; /* one page, used where the firmware runs with five levels */
+    uint64_t *fifth_level; /* one page, used where the firmware runs with five levels, or the kernel is to */
     struct bootboot *bootboot;
     struct efi_map map;
     size_t map_room;

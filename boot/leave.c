@@ -6,15 +6,12 @@
 #include "lib/text.h"
 #include "lib/units.h"
 
-#define EXIT_TRIES     8
-#define PIC_MASTER     0x21
-#define PIC_SLAVE      0xa1
-#define PIC_ALL        0xff
-#define CR4_LA57       (1u << 12)
-#define CR4_PCIDE      (1u << 17)
-#define CR4_CET        (1u << 23)
-#define ENTRY_WRITABLE 3 /* present, writable */
-
+#define EXIT_TRIES 8
+#define PIC_MASTER 0x21
+#define PIC_SLAVE  0xa1
+#define PIC_ALL    0xff
+#define CR4_PCIDE  (1u << 17)
+#define CR4_CET    (1u << 23)
 /* start_join, as the copy of it is called. */
 typedef void __attribute__((ms_abi, noreturn)) start_function(struct start_page *);
 
@@ -46,15 +43,14 @@ static void fill_bootboot(struct handover *handover)
 
 /*
  * Switch to the kernel's page tables, which map this code too, and go through the start page like the other
- * cores. The firmware may use five levels; they are left together with long mode, in the start page, and
- * until then the same tables hang below one more.
+ * cores. The firmware may use five levels; they are left, or entered, together with long mode, in the start
+ * page, and until then the same tables hang below one more.
  */
 static _Noreturn void join(struct handover *handover)
 {
     uint64_t cr4 = read_cr4();
     uint64_t top = (uint64_t)(uintptr_t)handover->paging.root;
     if ((cr4 & CR4_LA57) != 0) {
-        handover->fifth_level[0] = top | ENTRY_WRITABLE;
         top = (uint64_t)(uintptr_t)handover->fifth_level;
     }
     write_cr4(cr4 & ~(uint64_t)(CR4_PCIDE | CR4_CET));

@@ -35,6 +35,9 @@ void settings_read(struct settings *settings, const char *text, size_t size)
     if (environment_get(text, size, "nosmp", &value, &length)) {
         settings->is_single_core = text_matches(value, length, "1");
     }
+    if (environment_get(text, size, "levels", &value, &length)) {
+        settings->has_five_levels = text_matches(value, length, "5");
+    }
 }
 
 bool settings_text(const char *file, size_t size, size_t *length)

@@ -7,6 +7,12 @@ HOST_SOURCES_test_avl := kernel/lib/avl.c
 HOST_SOURCES_test_keymap := kernel/arch/x86_64/keymap.c
 HOST_SOURCES_test_terminal := kernel/debug/terminal.c
 
+# The page-table walker of amd64 and the kernel's own mappings; its 4 KiB "frames" are the test's.
+HOST_SOURCES_test_tables := $(wildcard kernel/arch/x86_64/tables*.c) kernel/arch/x86_64/paging.c \
+                            tests/host/tables_memory.c tests/host/tables_model.c
+HOST_CFLAGS_test_tables := -iquote kernel/arch/host -DQUIRE_CHECKED
+HOST_LIBS_test_tables := -lpthread
+
 HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 
 # Objects, handles and accounts, with threads in place of CPUs.

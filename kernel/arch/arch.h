@@ -90,12 +90,9 @@ _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument
 /* Translate user addresses of this CPU by this root from now on, and forget those of the one before. */
 void arch_space_load(paddr_t root);
 
-/* Make this frame the root table of a user space: empty below, the kernel's own above. */
+/* Make this frame the root table of a user space: empty below, the kernel's own above. tables.h has the rest.
+ */
 void arch_space_create(paddr_t root);
-
-/* Free the tables of the user half and the root. Leaves are not freed. The space runs nowhere. Returns how
- * many frames that were. */
-uint64_t arch_space_destroy(paddr_t root);
 
 /* The kernel's root, for threads without a user space. */
 paddr_t arch_kernel_root(void);
@@ -106,27 +103,15 @@ struct table_stock {
     uint64_t count;
 };
 
-/* The tables that mapping whole pages here with 4 KiB leaves needs and that are not there. */
-uint64_t arch_map_tables(paddr_t root, uint64_t virtual, uint64_t bytes);
-
 /*
- * Map bytes (whole pages) of user space at virtual to physical, where nothing is mapped, with tables from the
- * stock, which has enough. Cannot fail.
- */
-void arch_map_stocked(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, unsigned flags,
-                      struct table_stock *stock);
-
-/*
- * Map bytes (whole pages) at virtual to physical. On failure (ERR_NO_MEMORY for a table, ERR_EXISTS when
- * something is there) what was mapped by this call is unmapped again; tables may remain for later use.
+ * Map bytes (whole pages) of the kernel half at virtual to physical. On failure (ERR_NO_MEMORY for a table,
+ * ERR_EXISTS when something is there) what was mapped by this call is unmapped again; tables remain for later
+ * use.
  */
 enum error arch_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes,
                     unsigned flags) MUST_CHECK;
 
-/*
- * Unmap whole pages that arch_map mapped. The caller flushes. Tables that become empty stay until the space
- * is destroyed: another CPU may still walk them.
- */
+/* Unmap whole pages that were mapped by arch_map or arch_leaf_set. The caller flushes. The tables stay. */
 void arch_unmap(paddr_t root, uint64_t virtual, uint64_t bytes);
 
 /*

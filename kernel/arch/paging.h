@@ -14,12 +14,16 @@ struct paging_source {
     uint64_t offset; /* from a physical address of a table to where it can be reached */
 };
 
+/* How many levels the tables have: as the loader left the CPU. First of all. */
+void paging_find_levels(void);
+
 void paging_set_source(const struct paging_source *from);
 
 /* The root of the kernel; set once when it is built. */
 void paging_set_kernel_root(paddr_t root);
 
-/* Make the second-level tables of all regions of the kernel half, so that every space can share them. */
+/* Make the tables below the root in all regions of the kernel half, so that every space can share them and
+ * regions have no table in common that changes. */
 enum error paging_prepare_kernel_half(paddr_t root) MUST_CHECK;
 
 /* Load a root into this CPU. */

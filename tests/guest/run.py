@@ -79,6 +79,9 @@ MACHINES = [
     # Processors that the firmware lists as disabled are not waited for; and no more are started than asked for.
     Kind("5,maxcpus=9", "192M", config=("nosmp=1",), says="cpu: 5 of 5 cores are up"),
     Kind("3", "192M", config=("nosmp=1", "cpus=2"), says="cpu: 2 of 3 cores are up"),
+    # Five levels of page tables, on cores that the loader starts and on those that the kernel starts.
+    Kind("3", "256M", config=("levels=5",), says="cpu: page tables of 5 levels"),
+    Kind("3", "256M", config=("levels=5", "nosmp=1"), says="cpu: 3 of 3 cores are up"),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
     # As many as there are APIC ids: the product, and a thread on each.

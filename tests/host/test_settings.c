@@ -62,6 +62,15 @@ static void only_nosmp_1_keeps_the_cores_off(void **state)
     assert_false(read_settings("nosmp=1\nnosmp=0").is_single_core);
 }
 
+static void only_levels_5_asks_for_five(void **state)
+{
+    (void)state;
+    assert_false(read_settings("").has_five_levels);
+    assert_false(read_settings("levels=4").has_five_levels);
+    assert_true(read_settings("levels=5").has_five_levels);
+    assert_false(read_settings("levels=5\nlevels=55").has_five_levels);
+}
+
 static void only_nuls_may_follow_the_text(void **state)
 {
     (void)state;
@@ -81,9 +90,8 @@ static void only_nuls_may_follow_the_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_kernel_has_a_default),
-        cmocka_unit_test(the_screen_is_checked),
-        cmocka_unit_test(only_nosmp_1_keeps_the_cores_off),
+        cmocka_unit_test(the_kernel_has_a_default),         cmocka_unit_test(the_screen_is_checked),
+        cmocka_unit_test(only_nosmp_1_keeps_the_cores_off), cmocka_unit_test(only_levels_5_asks_for_five),
         cmocka_unit_test(only_nuls_may_follow_the_text),
     };
     return cmocka_run_group_tests_name("settings", tests, NULL, NULL);

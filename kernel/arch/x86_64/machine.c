@@ -5,6 +5,7 @@
 
 #include "abi/clock.h"
 #include "kernel/arch/arch.h"
+#include "kernel/arch/paging.h"
 #include "kernel/arch/x86_64/acpi.h"
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/clock.h"
@@ -13,6 +14,7 @@
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/keyboard.h"
 #include "kernel/arch/x86_64/offsets.h"
+#include "kernel/arch/x86_64/page_entry.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/serial.h"
 #include "kernel/arch/x86_64/rtc.h"
@@ -29,6 +31,7 @@
 void machine_early(struct cpu *cpu, uint64_t entry_stamp)
 {
     cpu->boot = true;
+    paging_find_levels();
     cpu_early(cpu);
     cpus[0] = cpu;
     clock_set_origin(entry_stamp);
@@ -42,6 +45,7 @@ void machine_features(const char *masked, size_t masked_length)
         panic("this CPU lacks %s, which the kernel needs", missing);
     }
     features_find(masked, masked_length);
+    log_info("cpu: page tables of %u levels", table_levels);
     bool hypervisor = (cpuid(1, 0).ecx >> 31 & 1) != 0;
     spin_set_unfair(hypervisor);
     log_info("cpu: %s", hypervisor ? "a virtual machine: locks go to whoever comes first"

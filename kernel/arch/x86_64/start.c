@@ -6,6 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/offsets.h"
+#include "kernel/arch/x86_64/page_entry.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
@@ -14,11 +15,10 @@
 #include "lib/text.h"
 
 /* SDM vol. 3A 8.4.4.1: 10 ms after INIT, 200 us between the two start-up interrupts. */
-#define AFTER_INIT_NS  10000000u
-#define BETWEEN_NS     200000u
-#define PATIENCE_NS    100000000u
-#define LOW_END        pfn(MIB / PAGE_SIZE)
-#define PREPARED_ORDER 2u
+#define AFTER_INIT_NS 10000000u
+#define BETWEEN_NS    200000u
+#define PATIENCE_NS   100000000u
+#define LOW_END       pfn(MIB / PAGE_SIZE)
 
 /* Entries of page tables, SDM vol. 3A table 4-15 and on: present, writable; a leaf of 2 MiB. */
 #define ENTRY_TABLE 0x3u
@@ -41,10 +41,16 @@ _Static_assert(offsetof(struct start_mailbox, state) == MAILBOX_STATE, "offsets.
 struct start_mailbox start_mailbox;
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_gdt[];
-extern const uint8_t trampoline_base_gdt[], trampoline_base_far[], trampoline_root[], trampoline_long[];
+extern const uint8_t trampoline_base_gdt[], trampoline_base_far[], trampoline_root[], trampoline_cr4[];
+extern const uint8_t trampoline_long[];
 
-static pfn_t prepared; /* code, then three page tables */
+static pfn_t prepared; /* code, then a page table of each level down to that of 2 MiB leaves: at most four */
 static bool left_behind;
+
+static unsigned prepared_order(void)
+{
+    return table_levels == 5 ? 3 : 2;
+}
 
 /* Add the address of the page to the word at this place in the copy. */
 static void relocate(uint8_t *copy, const uint8_t *place, uint32_t value)
@@ -59,6 +65,7 @@ static void code_fill(uint32_t base)
     relocate(copy, trampoline_base_gdt, base + (uint32_t)(trampoline_gdt - trampoline_start));
     relocate(copy, trampoline_base_far, base + (uint32_t)(trampoline_long - trampoline_start));
     relocate(copy, trampoline_root, base + PAGE_SIZE);
+    relocate(copy, trampoline_cr4, CR4_PAE | (table_levels == 5 ? CR4_LA57 : 0));
     window_close(WINDOW_TO);
 }
 
@@ -80,15 +87,17 @@ static void table_fill(unsigned page, uint64_t entry)
  * nothing. So they are taken as those of a device, and filled through a window. */
 enum error start_prepare(void)
 {
-    enum error error = frame_alloc_within(PREPARED_ORDER, FRAME_DEVICE, pfn(1), LOW_END, &prepared);
+    enum error error = frame_alloc_within(prepared_order(), FRAME_DEVICE, pfn(1), LOW_END, &prepared);
     if (error != ERR_NONE) {
         return error;
     }
     uint32_t base = (uint32_t)pfn_to_paddr(prepared).value;
     code_fill(base);
-    table_fill(1, (base + 2 * PAGE_SIZE) | ENTRY_TABLE);
-    table_fill(2, (base + 3 * PAGE_SIZE) | ENTRY_TABLE);
-    table_fill(3, ENTRY_LARGE); /* the lowest 2 MiB, where they are */
+    unsigned last = table_levels - 1;
+    for (unsigned page = 1; page < last; page++) {
+        table_fill(page, (base + (page + 1) * PAGE_SIZE) | ENTRY_TABLE);
+    }
+    table_fill(last, ENTRY_LARGE); /* the lowest 2 MiB, where they are */
     return ERR_NONE;
 }
 
@@ -136,7 +145,7 @@ bool start_core(uint32_t id, struct cpu *cpu)
 void start_finish(bool all_up)
 {
     if (!left_behind && all_up) {
-        enum error error = frame_free(prepared, PREPARED_ORDER);
+        enum error error = frame_free(prepared, prepared_order());
         (void)error; /* it was taken above */
     }
 }

@@ -1,7 +1,8 @@
 /*
  * The way of a core from a start-up interrupt to the kernel: copied to a page below 1 MiB by start.c, which fills in
- * the words that are named trampoline_base_* and trampoline_root. The core begins in real mode at offset 0 of the page,
- * CS being its segment, and goes to long mode in one step (SDM vol. 3A 9.8.5, with PE and PG set together).
+ * the words that are named trampoline_base_*, trampoline_root and trampoline_cr4. The core begins in real mode at
+ * offset 0 of the page, CS being its segment, and goes to long mode in one step (SDM vol. 3A 9.8.5, with PE and PG
+ * set together).
  *
  * Registers: none are kept until start_arrived, which is in the image: esi local APIC id, rdi the mailbox.
  */
@@ -11,7 +12,7 @@
         .section .rodata.trampoline, "a"
         .balign 16
         .globl trampoline_start, trampoline_end, trampoline_gdt, trampoline_long
-        .globl trampoline_base_gdt, trampoline_base_far, trampoline_root
+        .globl trampoline_base_gdt, trampoline_base_far, trampoline_root, trampoline_cr4
         .code16
 trampoline_start:
         cli
@@ -19,7 +20,7 @@ trampoline_start:
         movw    %cs, %ax
         movw    %ax, %ds
         lgdtl   gdt_register - trampoline_start
-        movl    $0x20, %eax                     /* CR4: PAE alone */
+        movl    trampoline_cr4 - trampoline_start, %eax
         movl    %eax, %cr4
         movl    trampoline_root - trampoline_start, %eax
         movl    %eax, %cr3
@@ -52,6 +53,8 @@ trampoline_base_far:
         .word   SEL_KERNEL_CODE
         .balign 4
 trampoline_root:
+        .long   0
+trampoline_cr4:                                 /* PAE, and LA57 where tables have five levels */
         .long   0
 trampoline_end:
 

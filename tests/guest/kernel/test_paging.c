@@ -4,9 +4,11 @@
 #include "tests/guest/kernel/support.h"
 
 #include "kernel/arch/paging.h"
+#include "kernel/arch/tables.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
 #include "kernel/mm/stacks.h"
 #include "kernel/mm/usercopy.h"
@@ -155,30 +157,60 @@ SELFTEST(stack_guard, "paging: below each kernel stack lies a page that is not m
     return NULL;
 }
 
-SELFTEST(
-    map_unmap,
-    "paging: a range maps to what was asked, in the largest leaves, refuses a second time, and goes again")
+/* Free a chain of tables. */
+static void tables_free(paddr_t first, uint64_t count)
 {
-    paddr_t root;
+    while (count-- > 0) {
+        paddr_t table = first;
+        first = *(paddr_t *)aperture_at(table);
+        frame_release(paddr_to_pfn(table), 0);
+    }
+}
+
+static bool stock_fill(struct table_stock *stock, uint64_t count)
+{
+    pfn_t frame;
+    while (stock->count < count && frame_alloc(0, FRAME_PAGE_TABLE, &frame) == ERR_NONE) {
+        paddr_t *table = aperture_at(pfn_to_paddr(frame));
+        arch_zero_pages(table, 1);
+        *table = stock->first;
+        stock->first = pfn_to_paddr(frame);
+        stock->count++;
+    }
+    return stock->count == count;
+}
+
+SELFTEST(map_unmap,
+         "paging: a range maps to what was asked, in the largest leaves, and goes again with its tables")
+{
     pfn_t frame;
     EXPECT(frame_alloc(0, FRAME_PAGE_TABLE, &frame) == ERR_NONE);
-    root = pfn_to_paddr(frame);
+    paddr_t root = pfn_to_paddr(frame), to = paddr(64 * GIB - 2 * PAGE_SIZE);
     arch_space_create(root);
-    uint64_t at = 4 * GIB - 2 * PAGE_SIZE;
-    uint64_t bytes = 4 * MIB + 4 * PAGE_SIZE;
-    paddr_t to = paddr(64 * GIB - 2 * PAGE_SIZE);
-    EXPECT(arch_map(root, at, to, bytes, MAP_READ | MAP_USER | MAP_LARGE) == ERR_NONE);
+    uint64_t at = 4 * GIB - 2 * PAGE_SIZE, bytes = 4 * MIB + 4 * PAGE_SIZE;
+    struct table_stock stock = {0};
+    struct table_gather gather = {0};
+    struct tables_count count;
+    uint64_t tables = tables_missing(root, at, bytes, PAGE_SIZE);
+    EXPECT(stock_fill(&stock, tables));
+    tables_map(root, at, to, bytes, TABLES_LARGE, MAP_READ | MAP_USER, &stock);
     for (uint64_t done = 0; done < bytes; done += PAGE_SIZE) {
         struct arch_translation t = arch_translate(root, at + done + 5);
         EXPECT(t.present && t.physical.value == to.value + done + 5);
     }
     EXPECT(arch_translate(root, at).leaf_size == PAGE_SIZE);
     EXPECT(arch_translate(root, 4 * GIB).leaf_size == 2 * MIB);
-    EXPECT(arch_map(root, 4 * GIB + 2 * MIB, to, 4 * MIB, MAP_READ | MAP_USER) == ERR_EXISTS);
-    EXPECT(!arch_translate(root, at + bytes).present); /* nothing is left of the failed one */
-    arch_unmap(root, at, bytes);
+    EXPECT(!arch_translate(root, at + bytes).present);
+    tables_count(root, 0, 8 * GIB, &count);
+    EXPECT(count.pages == bytes / PAGE_SIZE && count.large_pages == 4 * MIB / PAGE_SIZE);
+    tables -= stock.count;
+    tables_free(stock.first, stock.count);
+    tables_unmap(root, at, bytes, &gather);
+    EXPECT(gather.leaves == 6 && gather.tables == tables && tables >= 5);
     EXPECT(!arch_translate(root, at).present && !arch_translate(root, 4 * GIB).present);
-    arch_space_destroy(root);
+    EXPECT(tables_dismantle(root, 1, &gather) && gather.tables == tables);
+    tables_free(gather.first, gather.tables);
+    frame_release(frame, 0);
     return NULL;
 }
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #define KERNEL_ADDRESS        0xffff800000001000ull
-#define NON_CANONICAL_ADDRESS 0x0000800000001000ull
+#define NON_CANONICAL_ADDRESS 0x0100000000001000ull /* with five levels of page tables too */
 #define NON_CANONICAL_HIGH    0x8000000000001000ull
 
 static const uint64_t constant = 1;

@@ -164,12 +164,11 @@ static bool everything_is_paid_for_and_given_back(void)
     CHECK_OK(sys_memory_create(0, 5 * PAGE_SIZE, &memory));
     CHECK_EQUAL(used(startup->account, FRAMES), before.resources[FRAMES].used + 5);
     CHECK_OK(sys_memory_map(startup->self, memory, 0, PLACE, PAGE_SIZE, ACCESS_READ, &where));
-    uint64_t tables = used(startup->account, FRAMES) - before.resources[FRAMES].used - 5;
-    CHECK(tables <= 3);
+    CHECK(used(startup->account, FRAMES) <= before.resources[FRAMES].used + 5 + 3); /* and tables */
     CHECK_OK(sys_memory_unmap(startup->self, PLACE));
     CHECK_OK(sys_task_create(0, "paid", 4, &task));
-    uint64_t empty = used(startup->account, FRAMES) - before.resources[FRAMES].used - 5 - tables;
-    CHECK_EQUAL(empty, 4); /* its tables: the topmost, and those of the clock page */
+    uint64_t empty = used(startup->account, FRAMES) - before.resources[FRAMES].used - 5;
+    CHECK(empty == 4 || empty == 5); /* its tables, one of each level: they lead to the clock page */
     CHECK_OK(sys_handle_close(task));
     CHECK_OK(sys_handle_close(memory));
     CHECK_OK(sys_handle_close(notification));
@@ -177,7 +176,6 @@ static bool everything_is_paid_for_and_given_back(void)
     CHECK_OK(thread_create(&thread, do_nothing, NULL));
     CHECK(used(startup->account, BYTES) > before.resources[BYTES].used);
     CHECK_OK(thread_join(&thread, clock_after(10 * SECOND)));
-    before.resources[FRAMES].used += tables; /* tables stay with the space */
     struct account_info now = read_account(startup->account);
     for (uint64_t deadline = clock_after(SETTLE); clock_now() < deadline;) {
         now = read_account(startup->account);
