@@ -24,6 +24,9 @@
 #define STAMP_AT   (PAGE_BITS + COUNT_BITS)
 _Static_assert(FEW < 1u << COUNT_BITS, "width of the count");
 
+/* Set in the generation of a space that nobody loads any more. */
+#define CLOSED ((uint64_t)1 << 63)
+
 /* Requests so far, and those that have a number but have not yet told everybody. */
 static uint64_t requests; /* atomic */
 static uint32_t telling;  /* atomic */
@@ -139,52 +142,64 @@ static bool slot_find(struct tlb_cpu *own, uint64_t identity, uint64_t generatio
     return false;
 }
 
-static __attribute__((noinline)) void load_tagged(struct tlb_cpu *own, struct tlb *tlb, paddr_t root)
+static __attribute__((noinline)) void load_tagged(struct tlb_cpu *own, struct tlb *tlb, uint64_t generation,
+                                                  paddr_t root)
 {
     if (tlb == NULL) {
         arch_tlb_switch_tagged(root, 0, true); /* what is remembered with this tag is the kernel's */
         return;
     }
-    uint64_t generation = __atomic_load_n(&tlb->generation, __ATOMIC_SEQ_CST);
     bool knows = slot_find(own, tlb->identity, generation);
     own->slots[own->current].generation = generation;
     arch_tlb_switch_tagged(root, own->current + 1, knows);
 }
 
-void tlb_load(struct tlb *tlb, paddr_t root)
+bool tlb_load(struct tlb *tlb, paddr_t root)
 {
     struct cpu *cpu = arch_this_cpu();
     struct tlb_cpu *own = &cpu->tlb;
     struct tlb *old = own->loaded;
     uint32_t word = cpu->number / 64;
-    uint64_t bit = (uint64_t)1 << cpu->number % 64;
+    uint64_t bit = (uint64_t)1 << cpu->number % 64, generation = 0;
     if (tlb == old) {
-        return;
+        return true;
     }
-    own->loaded = tlb;
     if (tlb != NULL) {
         __atomic_fetch_or(&tlb->loaded[word], bit, __ATOMIC_SEQ_CST);
-    }
-    if (arch_tlb_tags()) {
-        load_tagged(own, tlb, root);
-    } else {
-        if (tlb != NULL) {
-            own->slots[0].generation = __atomic_load_n(&tlb->generation, __ATOMIC_SEQ_CST);
+        generation = __atomic_load_n(&tlb->generation, __ATOMIC_SEQ_CST);
+        if (__builtin_expect((generation & CLOSED) != 0, 0)) {
+            __atomic_fetch_and(&tlb->loaded[word], ~bit, __ATOMIC_SEQ_CST);
+            return false;
         }
+    }
+    own->loaded = tlb;
+    if (arch_tlb_tags()) {
+        load_tagged(own, tlb, generation, root);
+    } else {
+        own->slots[0].generation = generation;
         arch_tlb_switch(root);
     }
     if (old != NULL) {
         __atomic_fetch_and(&old->loaded[word], ~bit, __ATOMIC_SEQ_CST);
     }
+    return true;
 }
 
-bool tlb_is_loaded(const struct tlb *tlb)
+static bool is_loaded(const struct tlb *tlb)
 {
     uint64_t any = 0;
     for (unsigned i = 0; i < CPU_MASK_WORDS; i++) {
         any |= __atomic_load_n(&tlb->loaded[i], __ATOMIC_SEQ_CST);
     }
     return any != 0;
+}
+
+void tlb_close(struct tlb *tlb)
+{
+    __atomic_fetch_or(&tlb->generation, CLOSED, __ATOMIC_SEQ_CST);
+    while (is_loaded(tlb)) {
+        arch_spin_wait();
+    }
 }
 
 /* --- asking the others --- */

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/error.h"
 #include "kernel/sched/cpu_mask.h"
 #include "lib/units.h"
 
@@ -42,14 +43,18 @@ struct tlb {
 void tlb_init(struct tlb *tlb);
 
 /*
- * This CPU translates by this space from now on, or with NULL by `root` alone, the kernel's. Does nothing
- * when that is so already. What belongs to `tlb` stays in place until another one is loaded.
+ * This CPU translates by this space, whose root this is, from now on; with NULL by the kernel's root alone.
+ * Does nothing when that is so already. What belongs to the space stays in place until another one is loaded.
+ * False, and nothing is changed, when the space has been closed.
  */
-void tlb_load(struct tlb *tlb, paddr_t root);
+bool tlb_load(struct tlb *tlb, paddr_t root) MUST_CHECK;
 
-/* Does any CPU have the space loaded? Who made sure that none will load it spins (arch_spin_wait) until this
- * is false, and then frees its tables. */
-bool tlb_is_loaded(const struct tlb *tlb);
+/*
+ * No CPU loads the space from now on, and on return none has it loaded: its tables can be freed. Others that
+ * have it are about to load something else, without a lock that the caller holds; this CPU has something else
+ * loaded.
+ */
+void tlb_close(struct tlb *tlb);
 
 /*
  * Make all CPUs forget what the space said of this range (whole pages), with the tables above it: after the
