@@ -2,7 +2,7 @@
  * No CPU uses a frame after it is given out again, or a page after another one took its place: generations, requests
  * and quarantine of kernel/mm/tlb.c and kernel/mm/quarantine.c.
  *
- * One page of one space is mapped, unmapped by two CPUs at once and mapped again, while these and a third one load
+ * One page of one space is mapped, unmapped by two CPUs at once and mapped again, while these and, with CPUS=3, a third one load
  * the space and leave it. Each CPU has one tag beside the kernel's, which another space takes away sometimes. What is
  * unmapped without waiting is retired by either CPU, into a quarantine with room for one frame each.
  *
@@ -26,10 +26,12 @@
 #ifndef BROKEN
 #define BROKEN 0
 #endif
-#define CPUS 3
+#ifndef CPUS
+#define CPUS 2
+#endif
 #define WORKERS 2
 #ifndef OPS
-#define OPS 6 /* by all CPUs together */
+#define OPS 4 /* by all CPUs together */
 #endif
 #define FRAMES 2
 
@@ -67,7 +69,7 @@ byte finished;
 
 /* Of several CPUs at once: what has been answered stays so. */
 #define DONE(c, request) (answered[c] >= request || answered[c] >= wanted[c])
-#define ANSWERED(request) (DONE(0, request) && DONE(1, request) && DONE(2, request))
+#define ANSWERED(request) (DONE(0, request) && DONE(1, request) && DONE(CPUS - 1, request))
 
 inline forget(c) { known[c] = NONE; dead[c] = false }
 
@@ -233,20 +235,23 @@ inline leave(c)
     mask[c] = false
 }
 
+/* The page, or another one of the space, of which no more is told. */
 inline unmap(c)
 {
     lock(c);
     if
-    :: pte != NONE ->
-       atomic { f = pte; pte = NONE };
-       ask(c);
-       if /* with the lock, as callers do */
-       :: wait_for(c, mine); loose[f] = true /* also what was waited for goes through the quarantine */
-       :: atomic { asked = (asked < mine -> mine : asked) }; loose[f] = true
-       fi;
-       f = 0; mine = 0
-    :: else
+    :: atomic { pte != NONE -> f = pte; pte = NONE }
+    :: skip
     fi;
+    ask(c);
+    if /* with the lock, as callers do */
+    :: wait_for(c, mine)
+    :: atomic { asked = (asked < mine -> mine : asked) }
+    fi;
+    atomic {
+        loose[f] = (f != NONE); /* also what was waited for goes through the quarantine */
+        f = 0; mine = 0
+    };
     tables_lock = false
 }
 
@@ -357,7 +362,7 @@ proctype cpu(byte self)
     od
 }
 
-/* Frame 1 is mapped, CPUs 1 and 2 have the space loaded. */
+/* Frame 1 is mapped, all CPUs but the first have the space loaded. */
 init
 {
     byte n;
