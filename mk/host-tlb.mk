@@ -22,3 +22,22 @@ tlb-model: $(HOST)/model_tlb_2cpu $(HOST)/model_tlb_3cpu $(TLB_MISTAKES:%=$(HOST
 	    grep -q 'errors: 1' $(HOST)/model_tlb_$$n.log || { echo "Spin does not find mistake $$n"; exit 1; }; done
 
 .PHONY: tlb-model
+
+# The requests and the quarantine, with threads in place of CPUs.
+TLB_SOURCES := kernel/mm/tlb.c kernel/mm/quarantine.c kernel/sched/lock_debug.c kernel/sched/spinlock.c \
+               tests/host/lock_host.c lib/text.c
+HOST_SOURCES_test_tlb := $(TLB_SOURCES)
+HOST_CFLAGS_test_tlb := -iquote kernel/arch/host
+HOST_LIBS_test_tlb := -lpthread
+
+$(HOST)/tsan_tlb: tests/host/test_tlb.c $(TLB_SOURCES)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	@$(CC) $(HOST_CFLAGS) $(HOST_CFLAGS_test_tlb) -fsanitize=thread -MF $@.d $(filter %.c,$^) -lpthread -lcmocka -o $@
+
+tlb-threads: $(HOST)/tsan_tlb
+	@$<
+
+.PHONY: tlb-threads
+
+-include $(HOST)/tsan_tlb.d

@@ -74,6 +74,7 @@ def heap(_):
 
 def spaces(_):
     suite = Suite("spaces")
+    run_test(suite, "shootdown under the thread sanitizer", [*MAKE, "tlb-threads"], 300)
     run_test(suite, "model of shootdown and quarantine, and of nine mistakes in it", [*MAKE, "tlb-model"], 600)
     return suite
 
