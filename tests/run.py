@@ -119,7 +119,8 @@ def prompt(quick):
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "heap": heap,
           "authority": authority, "sched": sched, "spaces": spaces, "fuzz": fuzz, "boot": boot, "guest": guest,
-          "soak": soak, "crash": crash, "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench": bench}
+          "soak": soak, "crash": crash, "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench":
+          bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 
