@@ -72,6 +72,13 @@ def heap(_):
     return suite
 
 
+def spaces(_):
+    suite = Suite("spaces")
+    run_test(suite, "shootdown under the thread sanitizer", [*MAKE, "tlb-threads"], 300)
+    run_test(suite, "model of shootdown and quarantine, and of nine mistakes in it", [*MAKE, "tlb-model"], 600)
+    return suite
+
+
 def fuzz(_):
     suite = Suite("fuzz")
     run_test(suite, "smoke", [*MAKE, "fuzz-smoke"], 600)
@@ -111,8 +118,9 @@ def prompt(quick):
 
 
 SUITES = {"self-check": self_check, "build": build, "static": static, "host": host, "frames": frames, "heap": heap,
-          "authority": authority, "sched": sched, "fuzz": fuzz, "boot": boot, "guest": guest, "soak": soak,
-          "crash": crash, "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench": bench}
+          "authority": authority, "sched": sched, "spaces": spaces, "fuzz": fuzz, "boot": boot, "guest": guest,
+          "soak": soak, "crash": crash, "machine-check": machine_check, "entry": entry, "prompt": prompt, "bench":
+          bench}
 QUICK = ("self-check", "build", "host", "guest", "prompt")
 
 

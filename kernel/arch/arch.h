@@ -29,7 +29,7 @@ static inline unsigned arch_cpu_count(void)
     return __atomic_load_n(&cpus_online, __ATOMIC_ACQUIRE);
 }
 
-/* Spin politely; also answers a TLB flush request that waits for this CPU. */
+/* Spin politely; also answers what others ask of this CPU (mm/tlb.h). */
 void arch_spin_wait(void);
 
 /* Sleep until an interrupt came and was handled. Interrupts are on inside and off again on return. */
@@ -144,13 +144,6 @@ struct arch_translation {
     unsigned flags;     /* MAP_READ ... */
 };
 struct arch_translation arch_translate(paddr_t root, uint64_t virtual);
-
-/* Flush this CPU's translations of user space and, with kernel, of the kernel half too. */
-void arch_flush_local(bool kernel);
-
-/* Flush everything on the other CPUs whose bit is set in the mask of CPU_MAX bits; returns when it is done.
- */
-void arch_flush_remote(const uint64_t *mask);
 
 /* --- user memory ------------------------------------------------------------------------------------------
  */

@@ -13,6 +13,7 @@
 #include "kernel/mm/frame_table.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/mm/window.h"
 #include "kernel/mm/zeroed.h"
 #include "lib/text.h"
@@ -74,9 +75,10 @@ static void start_audits(void)
 /* What is kept for later goes where it is wanted now. */
 static enum frame_gift give_back(unsigned asked)
 {
+    bool retired = asked == 0 && tlb_settle(true); /* others retire all the time */
     bool zeroed = zeroed_give_back();
     enum frame_gift gift = heap_give_back(asked);
-    return zeroed ? FRAME_GIFT_MADE : gift;
+    return zeroed || retired ? FRAME_GIFT_MADE : gift;
 }
 
 /* What the aperture promises, by the page tables. */
@@ -118,6 +120,9 @@ void boot_memory_start(unsigned processors)
     }
     if (handover_option_is("frames", "debug")) {
         frame_debug_start();
+    }
+    if (handover_option_is("tlb", "debug")) {
+        tlb_debug_start();
     }
     start_audits();
     frame_ask_before_refusing(give_back);

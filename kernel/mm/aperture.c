@@ -4,8 +4,8 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/paging.h"
 #include "kernel/debug/panic.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/sched/cpu.h"
-#include "lib/text.h"
 
 #define CHUNK (2 * MIB)
 
@@ -39,10 +39,7 @@ static void leave(pfn_t first, pages_t count)
 /* No CPU may go on with what it remembers. */
 static void left(void)
 {
-    uint64_t everyone[CPU_MAX / 64];
-    memset(everyone, 0xff, sizeof(everyone));
-    arch_flush_remote(everyone);
-    arch_flush_local(true);
+    tlb_flush_kernel_half();
 }
 
 const struct frame_watch aperture_watch = {enter, leave, left};

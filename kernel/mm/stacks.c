@@ -14,9 +14,9 @@
 #include "kernel/mm/charged.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
-#include "lib/text.h"
 
 #define SLOT_SIZE   (2 * (uint64_t)STACK_SIZE)
 #define PAGES       (STACK_SIZE / PAGE_SIZE)
@@ -164,7 +164,6 @@ static void pool_shrink(void)
 {
     uint64_t tops[BATCH];
     pfn_t frames[BATCH * PAGES];
-    uint64_t everyone[CPU_MAX / 64];
     spin_lock(&stacks_lock);
     bool many = pool_count > POOL_MOST; /* another CPU may be here too */
     for (unsigned i = 0; many && i < BATCH; i++) {
@@ -175,9 +174,7 @@ static void pool_shrink(void)
     if (!many) {
         return;
     }
-    memset(everyone, 0xff, sizeof(everyone));
-    arch_flush_remote(everyone);
-    arch_flush_local(true);
+    tlb_flush_kernel_half();
     for (unsigned i = 0; i < BATCH * PAGES; i++) {
         frame_release(frames[i], 0);
     }

@@ -12,6 +12,7 @@
 #include "kernel/mm/contents.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/slab.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
@@ -447,6 +448,7 @@ void zeroed_count_frames(struct frame_counts *out)
 {
     uint64_t frames_kept, stamp, end = arch_clock() + PATIENCE;
     enum error over = ERR_NONE;
+    tlb_settle(true);
     while (!count_with(out, &frames_kept) && over == ERR_NONE) {
         arch_spin_wait();
         over = arch_clock() < end ? thread_preemption_point() : ERR_TIMED_OUT;

@@ -51,7 +51,8 @@ struct zeroed_counts {
 void zeroed_count(struct zeroed_counts *out);
 
 /*
- * As frame_count, with what is kept here counted as free, which it is for everybody who asks. Exact, unless
+ * As frame_count, with what is kept here counted as free, which it is for everybody who asks, and after the
+ * quarantine was emptied. Exact, unless
  * others go on taking and keeping frames for a second, or the thread is killed. Lets interrupts in and others
  * run: the caller holds no lock.
  */

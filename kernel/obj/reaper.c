@@ -29,6 +29,7 @@ static void reap(void *unused)
 {
     (void)unused;
     for (;;) {
+        objects_bury(); /* what it has dropped itself, as when a thread ended before it on this CPU */
         spin_lock(&lock);
         if (dead == NULL) {
             enum error error = wait_on(&asleep, &lock, "the dead", DEADLINE_NEVER, 0);
@@ -38,7 +39,6 @@ static void reap(void *unused)
         thread_current()->dying = dead;
         dead = NULL;
         spin_unlock(&lock);
-        objects_bury();
     }
 }
 

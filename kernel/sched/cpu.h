@@ -9,6 +9,7 @@
 #include "kernel/lib/leftist.h"
 #include "kernel/lib/list.h"
 #include "kernel/mm/slack.h"
+#include "kernel/mm/tlb_cpu.h"
 #include "kernel/sched/cpu_mask.h"
 #include "kernel/sched/lock_types.h"
 #include "kernel/sched/run_queue.h"
@@ -96,6 +97,7 @@ struct cpu {
     struct lock_figures lock_figures[LOCK_RANKS];
 
     struct slack slack; /* guarded by its lock */
+    struct tlb_cpu tlb;
 
     /* Owning CPU writes, anyone reads: objects made here less those freed here, by type. Their sum is what
      * there is. */

@@ -6,6 +6,7 @@
 #include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/frame_debug.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/mm/zeroed.h"
 #include "kernel/obj/reaper.h"
 
@@ -42,6 +43,7 @@ void sched_idle(struct cpu *cpu)
         while (nothing_asked(cpu) && (zeroed_refill() || frame_tidy())) {
             arch_interrupt_window();
         }
+        tlb_settle(false);
         frame_debug_idle();
         if (nothing_asked(cpu)) {
             arch_idle();

@@ -44,9 +44,6 @@ struct arch_cpu {
     uint32_t bad_count; /* addresses in `bad`, which machine checks named */
     uint64_t bad[8];
 
-    /* Atomic: how often others asked for a flush, and the last request that was answered. */
-    uint32_t flush_wanted;
-    uint32_t flush_done;
     uint32_t stopped; /* atomic: answered the stop of a panic */
 };
 

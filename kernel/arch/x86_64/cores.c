@@ -3,6 +3,7 @@
  */
 #include "kernel/arch/x86_64/cores.h"
 
+#include "arch_tlb.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/machine.h"
 #include "kernel/arch/x86_64/acpi.h"
@@ -18,6 +19,7 @@
 #include "kernel/debug/trace.h"
 #include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/layout.h"
@@ -52,7 +54,7 @@ static void area_discard(uint64_t area, uint64_t bytes)
     for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
         pfn_t frame = paddr_to_pfn(arch_translate(arch_kernel_root(), area + at).physical);
         arch_unmap(arch_kernel_root(), area + at, PAGE_SIZE);
-        arch_flush_local(true); /* nobody else has looked there */
+        arch_tlb_forget_all(); /* nobody else has looked there */
         frame_release(frame, 0);
     }
 }
@@ -289,7 +291,8 @@ void cpu_entry_secondary(struct cpu *cpu)
     cpus[cpus_online] = cpu;
     account_cpu_online(cpu);
     sched_adopt_idle(cpu);
-    __atomic_store_n(&cpus_online, cpus_online + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&cpus_online, cpus_online + 1, __ATOMIC_SEQ_CST);
+    tlb_admit();
     spin_unlock(&online_lock);
     sched_idle(cpu);
 }

@@ -3,6 +3,7 @@
  */
 #include "kernel/arch/x86_64/cpu.h"
 
+#include "arch_tlb.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/machine_check.h"
@@ -153,6 +154,11 @@ static void control_registers_setup(void)
     segments_fsgsbase = feature_used(FEATURE_fsgsbase);
     cr4 |= segments_fsgsbase ? CR4_FSGSBASE : 0;
     cr4 |= feature_used(FEATURE_xsave) ? CR4_OSXSAVE : 0;
+    arch_tlb_tagged = feature_used(FEATURE_pcid);
+    if (arch_tlb_tagged) {
+        cr3_write(cr3_read() & ~(PAGE_SIZE - 1)); /* must be of PCID 0 meanwhile, SDM vol. 3A 4.10.1 */
+        cr4 |= CR4_PCIDE;
+    }
     cr4_write(cr4);
     smap_in_use = feature_used(FEATURE_smap);
     msr_write(MSR_PAT, PAT_VALUE);
@@ -178,5 +184,5 @@ void cpu_setup(struct cpu *cpu)
     syscall_setup();
     vectors_setup();
     machine_check_setup();
-    arch_flush_local(true);
+    arch_tlb_forget_all();
 }

@@ -13,8 +13,8 @@
 #define FEATURES(X)                                                                                          \
     X(pdpe1gb, 0x80000001, 0, edx, 26, true, "1 GiB pages")                                                  \
     X(la57, 7, 0, ecx, 16, false, "five-level page tables")                                                  \
-    X(pcid, 1, 0, ecx, 17, false, "process-context identifiers")                                             \
-    X(invpcid, 7, 0, ebx, 10, false, "INVPCID")                                                              \
+    X(pcid, 1, 0, ecx, 17, true, "process-context identifiers")                                              \
+    X(invpcid, 7, 0, ebx, 10, true, "INVPCID")                                                               \
     X(smep, 7, 0, ebx, 7, true, "no execution of user pages by the kernel")                                  \
     X(smap, 7, 0, ebx, 20, true, "no access to user pages by the kernel")                                    \
     X(umip, 7, 0, ecx, 2, true, "no descriptor tables shown to user mode")                                   \

@@ -16,6 +16,9 @@
 #define CR0_NW (1u << 29)
 #define CR0_CD (1u << 30)
 
+/* Written with CR3: what is remembered with its PCID is kept. Reads as 0. */
+#define CR3_KEEP ((uint64_t)1 << 63)
+
 #define CR4_DE         (1u << 3)
 #define CR4_PAE        (1u << 5)
 #define CR4_LA57       (1u << 12)
@@ -26,6 +29,7 @@
 #define CR4_UMIP       (1u << 11)
 #define CR4_FSGSBASE   (1u << 16)
 #define CR4_OSXSAVE    (1u << 18)
+#define CR4_PCIDE      (1u << 17)
 #define CR4_SMEP       (1u << 20)
 #define CR4_SMAP       (1u << 21)
 

@@ -3,6 +3,7 @@
  */
 #include "kernel/arch/x86_64/smp.h"
 
+#include "arch_tlb.h"
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/apic.h"
 #include "kernel/arch/x86_64/offsets.h"
@@ -12,6 +13,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/mm/frame_platform.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/sched/cpu.h"
 #include "lib/text.h"
 
@@ -69,65 +71,21 @@ void smp_wake(unsigned arrival)
     apic_send_nmi(start_slots[arrival].apic_id);
 }
 
-void arch_flush_local(bool kernel)
+void arch_tlb_interrupt(const struct cpu *cpu)
 {
-    if (kernel) {
-        uint64_t cr4 = cr4_read(); /* changing PGE flushes global entries too, SDM vol. 3A 4.10.4.1 */
-        cr4_write(cr4 & ~(uint64_t)CR4_PGE);
-        cr4_write(cr4);
-    } else {
-        cr3_write(cr3_read());
-    }
-}
-
-void smp_serve_flush(void)
-{
-    struct arch_cpu *arch = &arch_this_cpu()->arch;
-    uint32_t wanted = __atomic_load_n(&arch->flush_wanted, __ATOMIC_ACQUIRE);
-    if (wanted != arch->flush_done) {
-        arch_flush_local(true);
-        __atomic_store_n(&arch->flush_done, wanted, __ATOMIC_RELEASE);
-    }
-}
-
-/* Has the CPU answered all requests up to this one? Numbers wrap. */
-static bool flush_answered(struct cpu *cpu, uint32_t request)
-{
-    return (int32_t)(__atomic_load_n(&cpu->arch.flush_done, __ATOMIC_ACQUIRE) - request) >= 0;
-}
-
-void arch_flush_remote(const uint64_t *mask)
-{
-    uint32_t requests[CPU_MAX];
-    struct cpu *self = arch_this_cpu();
-    unsigned count = arch_cpu_count(); /* one that comes up meanwhile has nothing to flush yet */
-    for (unsigned i = 0; i < count; i++) {
-        if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
-            requests[i] = __atomic_add_fetch(&cpus[i]->arch.flush_wanted, 1, __ATOMIC_ACQ_REL);
-            trace(TRACE_SEND, VECTOR_FLUSH, i, 0);
-            apic_send(cpus[i]->apic_id, VECTOR_FLUSH);
-        }
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (cpus[i] != self && (mask[i / 64] >> (i % 64) & 1) != 0) {
-            while (!flush_answered(cpus[i], requests[i])) {
-                arch_spin_wait();
-            }
-        }
-    }
+    trace(TRACE_SEND, VECTOR_FLUSH, cpu->number, 0);
+    apic_send(cpu->apic_id, VECTOR_FLUSH);
 }
 
 void frame_platform_barrier(void)
 {
-    uint64_t everyone[CPU_MAX / 64];
-    memset(everyone, 0xff, sizeof(everyone));
-    arch_flush_remote(everyone);
+    tlb_barrier();
 }
 
 void arch_spin_wait(void)
 {
     cpu_pause();
-    smp_serve_flush();
+    tlb_serve();
 }
 
 void arch_cpu_kick(struct cpu *cpu)

@@ -1,5 +1,5 @@
 /*
- * The other cores: counting those that the loader brought, releasing them, and asking them to flush or stop.
+ * The other cores: counting those that the loader brought, releasing them, and stopping them.
  */
 #ifndef QUIRE_X86_SMP_H
 #define QUIRE_X86_SMP_H
@@ -23,9 +23,6 @@ void smp_release(unsigned arrival, struct cpu *cpu);
 
 /* Wake it again: the first NMI can come just before it falls asleep. */
 void smp_wake(unsigned arrival);
-
-/* Answer a request to flush, if there is one; on any CPU, at any time. */
-void smp_serve_flush(void);
 
 /* Halt this CPU because another one panics. */
 _Noreturn void smp_stop_here(void);

@@ -14,6 +14,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/mm/frame_table.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/sched.h"
 
@@ -137,7 +138,7 @@ static void interrupt(const struct trap_frame *frame)
         return;
     case VECTOR_FLUSH:
         apic_end_of_interrupt();
-        smp_serve_flush();
+        tlb_serve();
         return;
     case VECTOR_SPURIOUS: /* not in service: no end of interrupt (SDM vol. 3A 10.9) */
         return;
