@@ -1,280 +1,251 @@
 /*
- * Address spaces; see aspace.h.
+ * Address spaces: their beginning and end, and the records of mappings; see aspace.h.
  */
 #include "kernel/mm/aspace.h"
 
-#include "abi/handle.h"
-#include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
-#include "kernel/mm/aperture.h"
-#include "kernel/mm/charged.h"
+#include "kernel/mm/aspace_parts.h"
+#include "kernel/mm/slab.h"
+#include "kernel/sched/thread.h"
 
-/* Where the search for a free place begins, and the gap that it leaves before each mapping. */
-#define SEARCH_START 0x0000100000000000u
-#define SEARCH_GAP   PAGE_SIZE
+/* Tables that are taken out of a space that ends, while nobody else can run. */
+#define DISMANTLE_STEP 64u
 
 static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
 
+/* --- records ---------------------------------------------------------------------------------------------
+ */
+
+enum error mapping_make(struct aspace *space, struct mapping **out)
+{
+    void *memory;
+    enum error error = charged_slab_alloc_zeroed(space->account, &mappings, &memory);
+    if (error == ERR_NONE) {
+        *out = memory;
+        (*out)->space = space;
+        (*out)->view.kind = &aspace_view_kind;
+    }
+    return error;
+}
+
+void mapping_free(struct aspace *space, struct mapping *m)
+{
+    if (m != NULL) {
+        charged_slab_free(space->account, &mappings, m);
+    }
+}
+
+/* Large leaves can be where both the addresses and the pages of the object begin with one. */
+static void derive_large(struct mapping *m)
+{
+    uint64_t start = align_up(mapping_start(m), TABLES_LARGE);
+    uint64_t end = align_down(mapping_end(m), TABLES_LARGE);
+    bool fits = (m->mode & MAP_MODE_SMALL) == 0 && is_aligned(mapping_start(m) - m->offset, TABLES_LARGE);
+    m->large_start = start;
+    m->large_bytes = fits && end > start ? end - start : 0;
+}
+
+void mapping_derive(struct mapping *m)
+{
+    m->access = m->memory == NULL || mapping_is_busy(m) ? 0 : m->mode & MAP_MODE_ACCESS;
+    m->view.first = m->offset >> PAGE_SHIFT;
+    m->view.count = m->bytes >> PAGE_SHIFT;
+    derive_large(m);
+}
+
+/* The same for a mapping that its object knows. */
+static void derive_locked(struct mapping *m, uint64_t start, uint64_t bytes, uint64_t offset)
+{
+    if (m->memory != NULL) {
+        spin_lock(&m->memory->lock);
+    }
+    m->node.key = start;
+    m->bytes = bytes;
+    m->offset = offset;
+    mapping_derive(m);
+    if (m->memory != NULL) {
+        spin_unlock(&m->memory->lock);
+    }
+}
+
+void mapping_insert(struct mapping *m)
+{
+    struct aspace *space = m->space;
+    mapping_derive(m);
+    avl_insert(&space->mappings, &m->node);
+    space->count++;
+    space->mapped_bytes += m->memory != NULL ? m->bytes : 0;
+    if (m->memory != NULL) {
+        memory_view_add(m->memory, &m->view);
+    }
+}
+
+void mapping_remove(struct mapping *m)
+{
+    struct aspace *space = m->space;
+    if (m->memory != NULL) {
+        memory_view_remove(m->memory, &m->view);
+    }
+    avl_remove(&space->mappings, &m->node);
+    space->count--;
+    space->mapped_bytes -= m->memory != NULL ? m->bytes : 0;
+    if (space->last == m) {
+        space->last = NULL;
+    }
+}
+
+void mapping_cut(struct mapping *m, uint64_t address, struct mapping *spare)
+{
+    uint64_t low = address - mapping_start(m);
+    ASSERT(low > 0 && low < m->bytes);
+    spare->memory = m->memory;
+    spare->mode = m->mode;
+    spare->node.key = address;
+    spare->bytes = m->bytes - low;
+    spare->offset = m->offset + low;
+    if (m->memory != NULL) {
+        memory_retain(m->memory);
+        m->space->mapped_bytes -= spare->bytes;
+    }
+    mapping_insert(spare); /* for a moment both show it: whoever hides pages hides them twice */
+    derive_locked(m, mapping_start(m), low, m->offset);
+}
+
+/* Does the second mapping go on where the first one ends, in all respects? */
+static bool continues(const struct mapping *m, const struct mapping *next)
+{
+    return next->node.key == mapping_end(m) && next->memory == m->memory && next->mode == m->mode &&
+           (m->memory == NULL || next->offset == m->offset + m->bytes) &&
+           (m->mode & (MAP_MODE_GROWS | MAPPING_BUSY)) == 0;
+}
+
+void mapping_merge_next(struct mapping *m)
+{
+    struct aspace *space = m->space;
+    struct mapping *next = mapping_of(avl_next(&m->node));
+    if (next == NULL || !continues(m, next)) {
+        return;
+    }
+    uint64_t bytes = next->bytes;
+    derive_locked(m, mapping_start(m), m->bytes + bytes, m->offset);
+    mapping_remove(next);
+    if (m->memory != NULL) {
+        space->mapped_bytes += bytes;
+        memory_release(next->memory);
+    }
+    mapping_free(space, next);
+}
+
+void mapping_merge(struct mapping *m)
+{
+    struct mapping *previous = mapping_of(avl_previous(&m->node));
+    mapping_merge_next(m);
+    if (previous != NULL) {
+        mapping_merge_next(previous);
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------------------
+ */
+
 void aspace_init(struct aspace *space, struct account *account)
 {
-    space->account = account;
-    spin_init(&space->lock, "address space", LOCK_ASPACE);
-    list_init(&space->mappings);
+    *space = (struct aspace){.account = account, .closed = true};
+    rw_init(&space->lock, "address space", LOCK_ASPACE);
+    spin_init(&space->tables_lock, "page tables", LOCK_TABLES);
+    tlb_init(&space->tlb);
 }
 
 enum error aspace_open(struct aspace *space)
 {
     pfn_t root;
     enum error error = charged_frame(space->account, FRAME_PAGE_TABLE, &root);
-    if (error == ERR_NONE) {
-        arch_space_create(pfn_to_paddr(root));
-        space->root = pfn_to_paddr(root);
-    }
-    return error;
-}
-
-/* The mapping before which one at this address belongs, or the head of the list. */
-static struct list *place_for(struct aspace *space, uint64_t address)
-{
-    struct list *node = space->mappings.next;
-    while (node != &space->mappings && LIST_ENTRY(node, struct mapping, node)->start < address) {
-        node = node->next;
-    }
-    return node;
-}
-
-static bool is_free(struct aspace *space, uint64_t address, uint64_t bytes, struct list *place)
-{
-    if (place != &space->mappings && LIST_ENTRY(place, struct mapping, node)->start < address + bytes) {
-        return false;
-    }
-    if (place->previous == &space->mappings) {
-        return true;
-    }
-    struct mapping *before = LIST_ENTRY(place->previous, struct mapping, node);
-    return before->start + before->bytes <= address;
-}
-
-/* The lowest free place at or above SEARCH_START; 0 when there is none. */
-static uint64_t find_place(struct aspace *space, uint64_t bytes)
-{
-    uint64_t candidate = SEARCH_START;
-    LIST_FOR_EACH(node, &space->mappings)
-    {
-        struct mapping *m = LIST_ENTRY(node, struct mapping, node);
-        if (m->start + m->bytes <= candidate) {
-            continue;
-        }
-        if (m->start >= candidate + bytes + SEARCH_GAP) {
-            break;
-        }
-        candidate = m->start + m->bytes + SEARCH_GAP;
-    }
-    return candidate + bytes <= USER_HIGHEST ? candidate : 0;
-}
-
-static unsigned map_flags(uint32_t access)
-{
-    unsigned flags = MAP_READ | MAP_USER;
-    flags |= (access & ACCESS_WRITE) != 0 ? MAP_WRITE : 0;
-    flags |= (access & ACCESS_EXECUTE) != 0 ? MAP_EXECUTE : 0;
-    return flags;
-}
-
-/* Enter the pages of a mapping into the tables; frames in a row go in together. */
-static void tables_fill(struct aspace *space, const struct mapping *m, struct table_stock *stock)
-{
-    uint64_t done = 0;
-    while (done < m->bytes) {
-        uint64_t page = (m->offset + done) >> PAGE_SHIFT;
-        pfn_t first = memory_frame(m->memory, page);
-        uint64_t run = 1;
-        while (done + (run << PAGE_SHIFT) < m->bytes &&
-               memory_frame(m->memory, page + run).value == first.value + run) {
-            run++;
-        }
-        arch_map_stocked(space->root, m->start + done, pfn_to_paddr(first), run << PAGE_SHIFT,
-                         map_flags(m->access), stock);
-        done += run << PAGE_SHIFT;
-    }
-}
-
-static void stock_give_back(struct account *account, struct table_stock *stock)
-{
-    while (stock->count > 0) {
-        paddr_t table = stock->first;
-        stock->first = *(paddr_t *)aperture_at(table);
-        stock->count--;
-        charged_frame_free(account, paddr_to_pfn(table));
-    }
-}
-
-static enum error stock_take(struct account *account, struct table_stock *stock, uint64_t count)
-{
-    *stock = (struct table_stock){0};
-    while (stock->count < count) {
-        pfn_t frame;
-        enum error error = charged_frame(account, FRAME_PAGE_TABLE, &frame);
-        if (error != ERR_NONE) {
-            stock_give_back(account, stock);
-            return error;
-        }
-        void *table = aperture_at(pfn_to_paddr(frame));
-        arch_zero_pages(table, 1);
-        *(paddr_t *)table = stock->first;
-        stock->first = pfn_to_paddr(frame);
-        stock->count++;
-    }
-    return ERR_NONE;
-}
-
-/* No translation of this space survives anywhere. */
-static void flush_everywhere(struct aspace *space)
-{
-    uint64_t mask[CPU_MAX / 64];
-    for (unsigned i = 0; i < CPU_MAX / 64; i++) {
-        mask[i] = __atomic_load_n(&space->loaded[i], __ATOMIC_SEQ_CST);
-    }
-    arch_flush_remote(mask);
-    if (arch_this_cpu()->space == space) {
-        arch_flush_local(false);
-    }
-}
-
-/* Find a place and take the tables that it needs. The space is locked. */
-static enum error place_find(struct map_plan *plan, uint64_t address)
-{
-    struct aspace *space = plan->space;
-    struct mapping *m = plan->mapping;
-    if (space->closed) {
-        return ERR_DEAD;
-    }
-    m->start = address != 0 ? address : find_place(space, m->bytes);
-    if (m->start == 0) {
-        return ERR_NO_MEMORY;
-    }
-    if (!is_free(space, m->start, m->bytes, place_for(space, m->start))) {
-        return ERR_EXISTS;
-    }
-    return stock_take(space->account, &plan->tables, arch_map_tables(space->root, m->start, m->bytes));
-}
-
-enum error aspace_map_prepare(struct aspace *space, const struct map_request *request, struct map_plan *plan)
-{
-    void *memory;
-    enum error error = charged_slab_alloc_zeroed(space->account, &mappings, &memory);
     if (error != ERR_NONE) {
         return error;
     }
-    struct mapping *m = memory;
-    m->bytes = request->bytes;
-    m->offset = request->offset;
-    m->access = request->access;
-    m->memory = request->memory;
-    *plan = (struct map_plan){.space = space, .mapping = m};
-    spin_lock(&space->lock);
-    error = place_find(plan, request->address);
-    if (error != ERR_NONE) {
-        spin_unlock(&space->lock);
-        charged_slab_free(space->account, &mappings, m);
-    }
-    return error;
-}
-
-uint64_t aspace_map_commit(struct map_plan *plan)
-{
-    struct aspace *space = plan->space;
-    struct mapping *m = plan->mapping;
-    uint64_t start = m->start;
-    memory_retain(m->memory);
-    tables_fill(space, m, &plan->tables);
-    list_insert_before(place_for(space, start), &m->node);
-    space->mapped_bytes += m->bytes;
-    spin_unlock(&space->lock);
-    return start;
-}
-
-enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, struct mapping **out)
-{
-    spin_lock(&space->lock);
-    struct list *place = place_for(space, address);
-    bool found = place != &space->mappings && LIST_ENTRY(place, struct mapping, node)->start == address;
-    if (space->closed || !found) {
-        enum error error = space->closed ? ERR_DEAD : ERR_NOT_FOUND;
-        spin_unlock(&space->lock);
-        return error;
-    }
-    *out = LIST_ENTRY(place, struct mapping, node);
+    arch_space_create(pfn_to_paddr(root));
+    space->root = pfn_to_paddr(root);
+    space->random = arch_random_seed();
+    space->closed = false;
     return ERR_NONE;
 }
 
-void aspace_unmap_commit(struct aspace *space, struct mapping *m)
+/* Take some mappings out of a space that is closed: what they refer to is put into `out`. */
+static unsigned take_some(struct aspace *space, struct mapping *out[ASPACE_STEP_MAPPINGS])
 {
-    list_remove(&m->node);
-    space->mapped_bytes -= m->bytes;
-    arch_unmap(space->root, m->start, m->bytes);
-    flush_everywhere(space);
-    spin_unlock(&space->lock);
-    memory_release(m->memory);
-    charged_slab_free(space->account, &mappings, m);
+    unsigned count = 0;
+    struct avl_node *node;
+    rw_lock_write(&space->lock);
+    while (count < ASPACE_STEP_MAPPINGS && (node = avl_first(&space->mappings)) != NULL) {
+        out[count] = mapping_of(node);
+        mapping_remove(out[count++]);
+    }
+    rw_unlock_write(&space->lock);
+    return count;
 }
 
-/* Threads that ended on other CPUs are about to switch away; they take no lock that the caller holds. */
-static void wait_until_unloaded(struct aspace *space)
+static void pause(void)
 {
-    for (unsigned i = 0; i < CPU_MAX / 64; i++) {
-        while (__atomic_load_n(&space->loaded[i], __ATOMIC_SEQ_CST) != 0) {
-            arch_spin_wait();
+    enum error killed = thread_preemption_point();
+    (void)killed; /* giving back goes on to the end in any case */
+}
+
+static void close_mappings(struct aspace *space)
+{
+    struct mapping *gone[ASPACE_STEP_MAPPINGS];
+    unsigned count;
+    while ((count = take_some(space, gone)) > 0) {
+        for (unsigned i = 0; i < count; i++) {
+            if (gone[i]->memory != NULL) {
+                memory_release(gone[i]->memory);
+            }
+            mapping_free(space, gone[i]);
+        }
+        if (count == ASPACE_STEP_MAPPINGS) {
+            pause();
         }
     }
+}
+
+static void close_tables(struct aspace *space)
+{
+    bool done = false;
+    while (!done) {
+        struct table_gather gather = {0};
+        done = tables_dismantle(space->root, DISMANTLE_STEP, &gather);
+        gather_free(space, &gather);
+        if (!done) {
+            pause();
+        }
+    }
+    charged_frame_free(space->account, paddr_to_pfn(space->root));
+    space->root = paddr(0);
 }
 
 void aspace_close(struct aspace *space)
 {
-    spin_lock(&space->lock);
+    rw_lock_write(&space->lock);
     space->closed = true;
-    paddr_t root = space->root;
-    __atomic_store_n(&space->root.value, 0, __ATOMIC_SEQ_CST);
-    space->mapped_bytes = 0;
-    spin_unlock(&space->lock);
+    rw_unlock_write(&space->lock);
     if (arch_this_cpu()->space == space) {
         aspace_load(NULL);
     }
-    wait_until_unloaded(space);
-    if (root.value != 0) {
-        account_refund(space->account, RESOURCE_FRAMES, arch_space_destroy(root));
+    if (space->root.value == 0) {
+        return;
     }
-    while (!list_empty(&space->mappings)) {
-        struct mapping *m = LIST_ENTRY(space->mappings.next, struct mapping, node);
-        list_remove(&m->node);
-        memory_release(m->memory);
-        charged_slab_free(space->account, &mappings, m);
-    }
+    tlb_close(&space->tlb); /* no CPU translates through any of it from here on, so views can go */
+    close_mappings(space);
+    close_tables(space);
 }
 
 void aspace_load(struct aspace *space)
 {
     struct cpu *cpu = arch_this_cpu();
-    struct aspace *old = cpu->space;
-    uint64_t bit = (uint64_t)1 << cpu->number % 64;
-    if (space != NULL && __atomic_load_n(&space->root.value, __ATOMIC_ACQUIRE) == 0) {
-        space = NULL;
-    }
-    if (space == old) {
+    if (space != NULL && tlb_load(&space->tlb, space->root)) {
+        cpu->space = space;
         return;
     }
-    if (space != NULL) {
-        /* Before the load, so that a flush after it finds this CPU; and whoever closes the space looks at
-         * this after he has taken the root away, so that one of the two sees the other. */
-        __atomic_fetch_or(&space->loaded[cpu->number / 64], bit, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&space->root.value, __ATOMIC_SEQ_CST) == 0) {
-            __atomic_fetch_and(&space->loaded[cpu->number / 64], ~bit, __ATOMIC_SEQ_CST);
-            space = NULL;
-        }
-    }
-    cpu->space = space;
-    arch_space_load(space != NULL ? space->root : arch_kernel_root());
-    if (old != NULL) {
-        __atomic_fetch_and(&old->loaded[cpu->number / 64], ~bit, __ATOMIC_SEQ_CST);
-    }
+    bool loaded = tlb_load(NULL, arch_kernel_root());
+    ASSERT(loaded);
+    cpu->space = NULL;
 }

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "kernel/sched/lock_types.h"
+#include "kernel/sched/spinlock.h"
 
 #define RW_WRITER  0x80000000u /* a writer holds it */
 #define RW_WAITING 0x40000000u /* a writer waits */
@@ -23,6 +23,37 @@ void rw_unlock_read(struct rwlock *lock);
 
 void rw_lock_write(struct rwlock *lock);
 void rw_unlock_write(struct rwlock *lock);
+
+/*
+ * For a lock whose rank is known where it is taken, and that seldom has a writer. A reader counts itself
+ * before it looks; where there is a writer it takes that back, and waits.
+ */
+static inline void rw_lock_read_ranked(struct rwlock *lock, uint32_t rank)
+{
+    uint64_t held = arch_locks_held();
+    if (__builtin_expect(held >> rank != 0, 0)) {
+        rw_lock_read(lock); /* finds what is wrong, or that lock=debug is on */
+        return;
+    }
+    if (__builtin_expect(
+            (__atomic_fetch_add(&lock->state, 1, __ATOMIC_ACQUIRE) & (RW_WRITER | RW_WAITING)) != 0, 0)) {
+        __atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELAXED);
+        rw_lock_read(lock);
+        return;
+    }
+    arch_set_locks_held(held | (uint64_t)1 << rank);
+}
+
+static inline void rw_unlock_read_ranked(struct rwlock *lock, uint32_t rank)
+{
+    uint64_t held = arch_locks_held() & ~((uint64_t)1 << rank);
+    if (__builtin_expect((int64_t)held < 0, 0)) {
+        rw_unlock_read(lock);
+        return;
+    }
+    arch_set_locks_held(held);
+    __atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELEASE);
+}
 
 /* A writer becomes a reader, with nobody in between. */
 void rw_downgrade(struct rwlock *lock);

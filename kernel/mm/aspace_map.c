@@ -1,0 +1,154 @@
+/*
+ * Making a mapping; see aspace.h. With MAP_MODE_POPULATE the pages of the object that are there go into the
+ * tables at once: while that is done in steps, the mapping is marked as coming, and nobody else touches it.
+ */
+#include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/thread.h"
+
+/* Up to this size the missing tables are counted; for more, as many are taken as there can be at most. */
+#define COUNTED_BYTES (32 * MIB)
+
+/* What is populated at most: pages beyond it come when they are touched. */
+#define POPULATE_MOST GIB
+
+static uint64_t populated_bytes(const struct mapping *m)
+{
+    bool none = (m->mode & MAP_MODE_POPULATE) == 0 || m->memory == NULL;
+    return none ? 0 : m->bytes < POPULATE_MOST ? m->bytes : POPULATE_MOST;
+}
+
+/* A large mapping takes its tables before the space is locked, and lets others run. */
+static enum error take_most(struct aspace *space, uint64_t bytes, struct table_stock *stock)
+{
+    uint64_t most = bytes / TABLES_LARGE + 2 + bytes / TABLES_HUGE + 2 + TABLE_LEVELS_MOST;
+    enum error error = ERR_NONE;
+    for (uint64_t count = 0; error == ERR_NONE && count < most;) {
+        count = count + 64 < most ? count + 64 : most;
+        error = stock_take(space, stock, count);
+        if (error == ERR_NONE && (error = thread_preemption_point()) != ERR_NONE) {
+            stock_give_back(space, stock);
+        }
+    }
+    return error;
+}
+
+static enum error take_missing(struct aspace *space, const struct mapping *m, uint64_t bytes,
+                               struct table_stock *stock)
+{
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    uint64_t missing = tables_missing(space->root, mapping_start(m), bytes, PAGE_SIZE);
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return stock_take(space, stock, missing);
+}
+
+enum error aspace_map_prepare(struct aspace *space, const struct map_request *request, struct map_plan *plan)
+{
+    struct mapping *m;
+    enum error error = mapping_make(space, &m);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    m->node.key = request->address;
+    m->bytes = request->bytes;
+    m->offset = request->offset;
+    m->mode = request->mode;
+    m->memory = request->memory;
+    *plan = (struct map_plan){.space = space, .mapping = m};
+    uint64_t populated = populated_bytes(m);
+    if (UNLIKELY(populated > COUNTED_BYTES)) {
+        error = take_most(space, populated, &plan->tables);
+    }
+    if (error == ERR_NONE) {
+        error = place_find(space, m);
+        if (error == ERR_NONE && populated > 0 && populated <= COUNTED_BYTES) {
+            error = take_missing(space, m, populated, &plan->tables);
+            if (error != ERR_NONE) {
+                rw_unlock_write(&space->lock);
+            }
+        }
+    }
+    if (error != ERR_NONE) {
+        stock_give_back(space, &plan->tables);
+        mapping_free(space, m);
+    }
+    return error;
+}
+
+/* Enter pages in a row from `done` on into tables where there is nothing yet; returns how many bytes that
+ * were, or are to be passed. Both the object and the tables are locked. */
+static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
+{
+    struct mapping *m = plan->mapping;
+    struct aspace *space = plan->space;
+    pfn_t frame;
+    bool writable = true;
+    uint64_t page = (m->offset + done) >> PAGE_SHIFT, at = mapping_start(m) + done;
+    uint64_t run = memory_run(m->memory, page, (end - done) >> PAGE_SHIFT, &frame, &writable);
+    if (run == 0) {
+        return PAGE_SIZE;
+    }
+    uint64_t bytes = run << PAGE_SHIFT;
+    unsigned flags = mapping_flags(m) & ~(writable ? 0 : MAP_WRITE);
+    uint64_t leaf = (m->mode & MAP_MODE_SMALL) != 0  ? PAGE_SIZE
+                    : (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE
+                                                     : TABLES_LARGE;
+    /* Others that take pages of neighbours away can have taken a table away since it was counted. */
+    if (tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
+        tables_map(space->root, at, pfn_to_paddr(frame), bytes, leaf, flags, &plan->tables);
+    }
+    return bytes;
+}
+
+/* Populate up to a step; returns where to go on. The space is locked. */
+static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
+{
+    struct mapping *m = plan->mapping;
+    uint64_t stop = end - done > ASPACE_STEP_BYTES / 4 ? done + ASPACE_STEP_BYTES / 4 : end;
+    spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
+    spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
+    while (done < stop) {
+        done += fill_run(plan, done, stop);
+    }
+    spin_unlock_ranked(&plan->space->tables_lock, LOCK_TABLES);
+    spin_unlock_ranked(&m->memory->lock, LOCK_MEMORY);
+    return done;
+}
+
+/* The space is locked, and still is on return, if it is not closed. */
+static void populate(struct map_plan *plan, uint64_t bytes)
+{
+    struct aspace *space = plan->space;
+    uint64_t done = fill_step(plan, 0, bytes);
+    while (done < bytes && !space->closed) {
+        rw_unlock_write(&space->lock);
+        enum error killed = thread_preemption_point();
+        (void)killed; /* there is no harm in going on */
+        rw_lock_write(&space->lock);
+        if (!space->closed) { /* else whoever closes it has the mapping */
+            done = fill_step(plan, done, bytes);
+        }
+    }
+}
+
+uint64_t aspace_map_commit(struct map_plan *plan)
+{
+    struct aspace *space = plan->space;
+    struct mapping *m = plan->mapping;
+    uint64_t start = mapping_start(m), bytes = populated_bytes(m);
+    m->mode = (m->mode & ~MAP_MODE_POPULATE) | (bytes > 0 ? MAPPING_COMING : 0);
+    if (m->memory != NULL) {
+        memory_retain(m->memory);
+    }
+    mapping_insert(m);
+    if (bytes > 0) {
+        populate(plan, bytes);
+    }
+    if (!space->closed) {
+        m->mode &= ~MAPPING_COMING;
+        mapping_derive(m);
+        mapping_merge(m);
+    }
+    rw_unlock_write(&space->lock);
+    stock_give_back(space, &plan->tables);
+    return start;
+}
