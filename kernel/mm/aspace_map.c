@@ -8,6 +8,9 @@
 /* Up to this size the missing tables are counted; for more, as many are taken as there can be at most. */
 #define COUNTED_BYTES (32 * MIB)
 
+/* And so much at once, if not with huge pages. */
+#define FILL_BYTES (8 * MIB)
+
 /* What is populated at most: pages beyond it come when they are touched. */
 #define POPULATE_MOST GIB
 
@@ -51,7 +54,7 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
     m->node.key = request->address;
     m->bytes = request->bytes;
     m->offset = request->offset;
-    m->mode = request->mode;
+    m->mode = request->mode | MAP_MODE_MAY(request->mode & MAP_MODE_ACCESS);
     m->memory = request->memory;
     *plan = (struct map_plan){.space = space, .mapping = m};
     uint64_t populated = populated_bytes(m);
@@ -103,7 +106,8 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
 static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
-    uint64_t stop = end - done > ASPACE_STEP_BYTES / 4 ? done + ASPACE_STEP_BYTES / 4 : end;
+    uint64_t most = (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE : FILL_BYTES;
+    uint64_t stop = end - done > most ? done + most : end;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     while (done < stop) {
@@ -145,7 +149,7 @@ uint64_t aspace_map_commit(struct map_plan *plan)
     }
     if (!space->closed) {
         m->mode &= ~MAPPING_COMING;
-        mapping_derive(m);
+        m->access = m->memory == NULL ? 0 : m->mode & MAP_MODE_ACCESS;
         mapping_merge(m);
     }
     rw_unlock_write(&space->lock);

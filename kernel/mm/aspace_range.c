@@ -1,0 +1,226 @@
+/*
+ * Cutting mappings at the ends of a range, and removing what is in one; see aspace.h.
+ *
+ * Removal goes in steps. First all mappings of the range are marked as going and their tables emptied; from
+ * then on nothing is there for faults and for other calls, but their places are taken. Then all CPUs forget
+ * the range, at once, whatever its size. Only then the records go: a view stays with its object as long as a
+ * CPU can see its pages. If the space is closed in between, whoever closes it has the records.
+ */
+#include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/thread.h"
+
+/* The mapping that an end of a range cuts, or NULL. */
+static struct mapping *cut_by(const struct aspace *space, uint64_t address)
+{
+    struct mapping *m = mapping_of(avl_at_or_below(&space->mappings, address));
+    bool cut = m != NULL && mapping_start(m) < address && mapping_end(m) > address && !mapping_is_busy(m);
+    return cut ? m : NULL;
+}
+
+enum error range_take(struct range_plan *plan)
+{
+    struct aspace *space = plan->space;
+    const uint64_t ends[2] = {plan->start, plan->end};
+    uint64_t tables = 0;
+    enum error error = ERR_NONE;
+    for (unsigned i = 0; error == ERR_NONE && i < 2; i++) {
+        const struct mapping *m = cut_by(space, ends[i]);
+        if (m != NULL) {
+            error = mapping_make(space, &plan->spare[i]);
+        }
+        if (m != NULL && m->memory != NULL) { /* no leaf reaches over the end of a mapping */
+            spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+            tables += tables_split_cost(space->root, ends[i]);
+            spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        }
+    }
+    if (error == ERR_NONE) {
+        error = stock_take(space, &plan->tables, tables);
+    }
+    if (error != ERR_NONE) {
+        range_give_back(plan);
+    }
+    return error;
+}
+
+void range_cut(struct range_plan *plan)
+{
+    struct aspace *space = plan->space;
+    const uint64_t ends[2] = {plan->start, plan->end};
+    for (unsigned i = 0; i < 2; i++) {
+        if (plan->spare[i] == NULL) {
+            continue;
+        }
+        if (plan->tables.count > 0) {
+            spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+            if (tables_split_cost(space->root, ends[i]) <= plan->tables.count) {
+                tables_split(space->root, ends[i], &plan->tables);
+            }
+            spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        }
+        mapping_cut(cut_by(space, ends[i]), ends[i], plan->spare[i]);
+        plan->spare[i] = NULL;
+    }
+}
+
+void range_give_back(struct range_plan *plan)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        mapping_free(plan->space, plan->spare[i]);
+        plan->spare[i] = NULL;
+    }
+    stock_give_back(plan->space, &plan->tables);
+}
+
+/* --- removing --------------------------------------------------------------------------------------------
+ */
+
+enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, uint64_t bytes,
+                                struct range_plan *plan)
+{
+    rw_lock_write(&space->lock);
+    enum error error = space->closed ? ERR_DEAD : ERR_NONE;
+    if (error == ERR_NONE) {
+        const struct mapping *m = mapping_from(space, address);
+        bool begins = m != NULL && mapping_start(m) == address;
+        bool found = bytes == 0 ? begins : m != NULL && mapping_start(m) < address + bytes;
+        while (found && mapping_is_busy(m)) {
+            m = mapping_from(space, mapping_end(m));
+            found = bytes != 0 && m != NULL && mapping_start(m) < address + bytes;
+        }
+        error = found ? ERR_NONE : ERR_NOT_FOUND;
+        *plan = (struct range_plan){.space = space, .start = address, .end = address + bytes};
+        if (found && bytes == 0) {
+            plan->end = mapping_end(m);
+        }
+    }
+    if (error == ERR_NONE) {
+        error = range_take(plan);
+    }
+    if (error != ERR_NONE) {
+        rw_unlock_write(&space->lock);
+    }
+    return error;
+}
+
+/* How far a removal has come. */
+struct removal {
+    uint64_t at, end;
+    struct mapping *current;              /* whose tables are being emptied */
+    struct mapping *first, **last;        /* those that are going */
+    struct table_gather gather;
+};
+
+/* The next mapping that is wholly in the range: others are new there, or being removed by others. */
+static struct mapping *next_inside(const struct aspace *space, uint64_t at, uint64_t end)
+{
+    struct mapping *m = mapping_from(space, at);
+    while (m != NULL && mapping_end(m) <= end && (mapping_start(m) < at || mapping_is_busy(m))) {
+        m = mapping_of(avl_next(&m->node));
+    }
+    return m != NULL && mapping_end(m) <= end ? m : NULL;
+}
+
+static void mark(struct removal *r, struct mapping *m)
+{
+    m->mode |= MAPPING_GOING;
+    m->access = 0;
+    m->going = NULL;
+    *r->last = m;
+    r->last = &m->going;
+    r->current = m;
+    r->at = mapping_start(m);
+}
+
+uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most)
+{
+    uint64_t end = align_down(at + most, TABLES_LARGE);
+    if ((m->mode & MAP_MODE_HUGE) != 0) {
+        end = align_down(at, TABLES_HUGE) + TABLES_HUGE;
+    }
+    return end < mapping_end(m) && end > at ? end : mapping_end(m);
+}
+
+/* Mark and empty some; false when there is more. The space is locked for writing. */
+static bool empty_some(struct aspace *space, struct removal *r)
+{
+    uint64_t left = ASPACE_STEP_BYTES;
+    for (unsigned i = 0; i < ASPACE_STEP_MAPPINGS && left >= TABLES_LARGE; i++) {
+        if (r->current == NULL) {
+            struct mapping *m = next_inside(space, r->at, r->end);
+            if (m == NULL) {
+                return true;
+            }
+            mark(r, m);
+        }
+        const struct mapping *m = r->current;
+        uint64_t end = mapping_end(m);
+        if (m->memory != NULL) {
+            end = mapping_step_end(m, r->at, left);
+            spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+            tables_unmap(space->root, r->at, end - r->at, &r->gather);
+            spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+            left -= end - r->at < left ? end - r->at : left;
+        }
+        r->at = end;
+        r->current = end < mapping_end(m) ? r->current : NULL;
+    }
+    return r->at >= r->end;
+}
+
+/* Take some records out; false when there is more. The space is locked for writing, and not on return. */
+static bool remove_some(struct aspace *space, struct removal *r)
+{
+    struct mapping *gone = r->first, *m;
+    for (unsigned i = 0; i < ASPACE_STEP_MAPPINGS && r->first != NULL; i++) {
+        m = r->first;
+        r->first = m->going;
+        mapping_remove(m);
+    }
+    rw_unlock_write(&space->lock);
+    while (gone != r->first) {
+        m = gone;
+        gone = m->going;
+        if (m->memory != NULL) {
+            memory_release(m->memory);
+        }
+        mapping_free(space, m);
+    }
+    return r->first == NULL;
+}
+
+/* Let others run. False when the space was closed meanwhile. */
+static bool breathe(struct aspace *space)
+{
+    enum error killed = thread_preemption_point();
+    (void)killed; /* what has begun goes on to the end */
+    rw_lock_write(&space->lock);
+    if (space->closed) {
+        rw_unlock_write(&space->lock);
+        return false;
+    }
+    return true;
+}
+
+void aspace_unmap_commit(struct range_plan *plan)
+{
+    struct aspace *space = plan->space;
+    struct removal r = {.at = plan->start, .end = plan->end};
+    r.last = &r.first;
+    range_cut(plan);
+    __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
+    bool open = true;
+    while (open && !empty_some(space, &r)) {
+        rw_unlock_write(&space->lock);
+        open = breathe(space);
+    }
+    if (r.gather.leaves > 0) {
+        tlb_flush(&space->tlb, plan->start, plan->end - plan->start);
+    }
+    __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
+    gather_retire(space, &r.gather);
+    while (open && !remove_some(space, &r)) {
+        open = breathe(space);
+    }
+    range_give_back(plan);
+}
