@@ -18,7 +18,8 @@
     X(SIGNAL, 6, "set bits in a notification")                                                               \
     X(WAIT, 7, "wait for bits of a notification")                                                            \
     X(TRANSFER, 8, "copy the handle into another task's table")                                              \
-    X(CHARGE, 9, "have things charged to an account")
+    X(CHARGE, 9, "have things charged to an account")                                                        \
+    X(CODE, 10, "make memory of a task writable and executable at once")
 
 #define QUIRE_RIGHT_ENUM(name, bit, about) RIGHT_##name = 1 << (bit),
 enum { QUIRE_RIGHTS(QUIRE_RIGHT_ENUM) };

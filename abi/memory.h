@@ -17,10 +17,19 @@
 #define MAP_MODE_HUGE     128u /* 1 GiB pages too */
 #define MAP_MODE_SHARED   256u /* a clone of the space sees the same object; else a copy */
 #define MAP_MODE_PRIVATE  512u /* a clone of the space does not get it */
-#define MAP_MODE_ALL      1023u
+#define MAP_MODE_ALL      8191u
+
+/* What memory_protect may give later, beside what may be done from the start: the handle needs these rights too. */
+#define MAP_MAY_SHIFT        10
+#define MAP_MODE_MAY(access) ((uint32_t)(access) << MAP_MAY_SHIFT)
 
 /* memory_create. */
 #define MEMORY_CREATE_SPARSE 1u /* pages are charged when they are touched, not at once */
+
+/* memory_device: how the CPU caches it. */
+#define MEMORY_CACHE_BACK     0u /* as RAM */
+#define MEMORY_CACHE_NONE     1u /* for registers of devices */
+#define MEMORY_CACHE_COMBINE  2u /* write-combining, for framebuffers */
 
 /* memory_query: a byte for each page. */
 #define MEMORY_PAGE_PRESENT 1u

@@ -50,6 +50,12 @@ void arch_stop_others(void);
 /* Halt this CPU for good. */
 _Noreturn void arch_halt(void);
 
+/* A number that is hard to guess, as far as the machine knows of one; never the same twice in a row. */
+uint64_t arch_random_seed(void);
+
+/* The first physical address that the machine cannot have. */
+uint64_t arch_physical_end(void);
+
 /* --- time -------------------------------------------------------------------------------------------------
  */
 

@@ -119,6 +119,14 @@ static ASIDE bool fits_huge(const struct mapping *m, uint64_t address, const str
            found->frame.value != 0 && offset + TABLES_HUGE <= m->memory->pages.value << PAGE_SHIFT;
 }
 
+/* The leaf could not be entered, so nothing is to be there: what was may be another page. */
+static ASIDE void hide_old(struct mapping *m, uint64_t address)
+{
+    uint64_t page = (address - mapping_start(m) + m->offset) >> PAGE_SHIFT;
+    m->view.kind->hide(&m->view, page, 1);
+    m->view.kind->flush(&m->view, page, 1);
+}
+
 /* 512 pages are there in a row: make one large page of them, perhaps. */
 static ASIDE void promote(struct aspace *space, struct memory *memory, uint64_t page, bool copy)
 {
@@ -196,6 +204,9 @@ static inline enum error fault_once(struct aspace *space, uint64_t address, uint
     }
     struct leaf leaf = leaf_for(m, address, &found);
     error = enter(space, &leaf);
+    if (UNLIKELY(error != ERR_NONE)) {
+        hide_old(m, address);
+    }
     memory_fault_unlock(memory);
     memory_page_drop(&found);
     if (large) {

@@ -34,7 +34,8 @@ void task_destroy(struct object *object)
     object_free(object);
 }
 
-enum error task_make(struct account *account, const char *name, uint8_t ceiling, struct task **out)
+/* A task with a space that has nothing in it. */
+static enum error make_bare(struct account *account, const char *name, uint8_t ceiling, struct task **out)
 {
     struct object *object;
     if (account_has_ended(account)) {
@@ -57,15 +58,37 @@ enum error task_make(struct account *account, const char *name, uint8_t ceiling,
     if (error == ERR_NONE) {
         error = aspace_open(&task->space);
     }
-    if (error == ERR_NONE) {
-        error = clock_page_map(&task->space);
-    }
     if (error != ERR_NONE) {
         task_release(task);
         return error;
     }
     *out = task;
     return ERR_NONE;
+}
+
+enum error task_make(struct account *account, const char *name, uint8_t ceiling, struct task **out)
+{
+    enum error error = make_bare(account, name, ceiling, out);
+    if (error == ERR_NONE) {
+        error = clock_page_map(&(*out)->space);
+        if (error != ERR_NONE) {
+            task_release(*out);
+        }
+    }
+    return error;
+}
+
+enum error task_clone(struct task *from, struct account *account, const char *name, uint8_t ceiling,
+                      struct task **out)
+{
+    enum error error = make_bare(account, name, ceiling, out);
+    if (error == ERR_NONE) {
+        error = aspace_clone(&from->space, &(*out)->space, account);
+        if (error != ERR_NONE) {
+            task_release(*out);
+        }
+    }
+    return error;
 }
 
 enum error task_start_prepare(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
@@ -236,8 +259,9 @@ void task_fault(struct task *task, const struct task_fault *fault)
     };
     if (task_end_prepare(task) == ERR_NONE) {
         end_with(task, &reason, fault->own_stack);
-        log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx", task->number, task->name,
-                 fault->name, fault->code, fault->address, fault->instruction, fault->stack);
+        log_info("task %u '%s': %s, code %lx, address %lx, at %lx, stack %lx%s%s", task->number, task->name,
+                 fault->name, fault->code, fault->address, fault->instruction, fault->stack,
+                 fault->reason != NULL ? ": " : "", fault->reason != NULL ? fault->reason : "");
     }
 }
 

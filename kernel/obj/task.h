@@ -48,6 +48,7 @@ struct task_fault {
     uint32_t vector;
     uint64_t code, address, instruction, stack;
     const char *name;
+    const char *reason; /* in words, or NULL */
     bool own_stack; /* the handler is on its thread's stack, and may let others run */
 };
 
@@ -60,6 +61,9 @@ static inline uint8_t task_ceiling(const struct task *task)
  * ERR_DEAD when that has ended; ERR_LIMIT, ERR_NO_MEMORY. */
 enum error task_make(struct account *account, const char *name, uint8_t ceiling,
                      struct task **out) MUST_CHECK;
+/* The same with a copy of what is mapped in another task: aspace_clone. */
+enum error task_clone(struct task *from, struct account *account, const char *name, uint8_t ceiling,
+                      struct task **out) MUST_CHECK;
 void task_destroy(struct object *object);
 
 /* Give it its number and let everyone see it in the list of tasks. It ends at once if its account has ended.

@@ -22,6 +22,20 @@ static inline void let_go(unsigned index)
 /* The same with a reference, which the caller gives back. */
 void *hold(uint64_t handle, uint64_t want);
 
+/* The rights that a mapping with this mode needs of its object: for what may be done now, or later. */
+static inline uint32_t access_rights(uint64_t mode)
+{
+    _Static_assert(RIGHT_READ == ACCESS_READ && RIGHT_WRITE == ACCESS_WRITE && RIGHT_EXECUTE == ACCESS_EXECUTE,
+                   "the same bits");
+    return (uint32_t)(mode | mode >> MAP_MAY_SHIFT) & MAP_MODE_ACCESS;
+}
+
+/* And of the task: whether memory is to be writable and executable at once. */
+static inline uint32_t code_right(uint64_t mode)
+{
+    return (mode & ACCESS_WRITE) != 0 && (mode & ACCESS_EXECUTE) != 0 ? RIGHT_CODE : 0;
+}
+
 /* The call has failed. */
 struct syscall_result refused(enum error error);
 

@@ -44,8 +44,27 @@ struct memory_map_plan {
 };
 
 struct memory_unmap_plan {
-    struct aspace *space;
-    struct mapping *mapping;
+    struct range_plan range;
+};
+
+struct memory_protect_plan {
+    struct range_plan range;
+};
+
+struct memory_reserve_plan {
+    struct map_plan map;
+};
+
+struct memory_clone_plan {
+    struct creation made;
+};
+
+struct memory_device_plan {
+    struct creation made;
+};
+
+struct task_clone_plan {
+    struct creation made;
 };
 
 struct task_create_plan {

@@ -65,8 +65,12 @@ def prototypes(calls):
 
 
 def right_expression(call, right):
-    """A right by name, or @VALUE: the bits of that value, which are those of the rights read, write, execute."""
-    return f"(uint32_t)word[{call.slot_of(right[1:])}]" if right.startswith("@") else f"RIGHT_{right.upper()}"
+    """A right by name, or what @VALUE and +VALUE stand for."""
+    if right.startswith("@"):
+        return f"access_rights(word[{call.slot_of(right[1:])}])"
+    if right.startswith("+"):
+        return f"code_right(word[{call.slot_of(right[1:])}])"
+    return f"RIGHT_{right.upper()}"
 
 
 def range_checks(call):

@@ -34,11 +34,15 @@ class Argument:
 
     def fixed_rights(self):
         """Those that the call always needs."""
-        return [right for right in self.rights if not right.startswith("@")]
+        return [right for right in self.rights if right[0] not in "@+"]
 
     def by_access(self):
         """The value whose bits are further rights, or None."""
         return next((right[1:] for right in self.rights if right.startswith("@")), None)
+
+    def by_code(self):
+        """The value that can ask for memory to be writable and executable, or None."""
+        return next((right[1:] for right in self.rights if right.startswith("+")), None)
 
 
 @dataclass
@@ -74,8 +78,10 @@ class Call:
         return [(slot, argument) for slot, argument in self.placed() if argument.kind == "handle"]
 
     def holds(self, argument):
-        """Does it have a reference to the object instead of a hazard slot? Where others may run meanwhile, it must."""
-        return argument.held or not argument.brief and (self.blocks == "yes" or self.preempts == "yes")
+        """Does it have a reference to the object instead of a hazard slot? Where others may run meanwhile, it must: that
+        is also where user memory is copied, of which a page may have to be waited for."""
+        copies = any(other.kind in ("in", "out") for other in self.arguments)
+        return argument.held or not argument.brief and (self.blocks == "yes" or self.preempts == "yes" or copies)
 
 
 @dataclass
@@ -115,7 +121,7 @@ class Reader:
 
     def known_rights(self, words, where):
         rights = [] if words == "none" else words.split(",")
-        unknown = [right for right in rights if not right.startswith("@") and right not in self.rights]
+        unknown = [right for right in rights if right[:1] not in ("@", "+") and right not in self.rights]
         if unknown:
             fail(where, f"there is no right '{unknown[0]}'")
         return rights
@@ -211,8 +217,8 @@ class Reader:
         for _, argument in call.placed():
             if argument.brief and (call.blocks != "yes" or argument.held):
                 fail(call.where, f"{call.name}: only a call that waits can be brief with {argument.name}")
-            if argument.by_access():
-                call.slot_of(argument.by_access())
+            for value in filter(None, (argument.by_access(), argument.by_code())):
+                call.slot_of(value)
 
 
 def read_list(path, pattern):

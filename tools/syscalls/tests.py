@@ -22,7 +22,8 @@ struct grammar_argument {
     uint8_t slot;         /* of the first register; memory has two, address and length */
     uint8_t unit;         /* of a value */
     uint8_t type;         /* of a handle: enum object_type, OBJECT_NONE for any */
-    uint8_t access;       /* of a handle: the slot of a value whose bits are further rights, or GRAMMAR_NO_SLOT */
+    uint8_t access;       /* of a handle: the slot of a value whose access needs further rights, or GRAMMAR_NO_SLOT */
+    uint8_t code;         /* the same of one that needs RIGHT_CODE when it has write and execute */
     bool optional;        /* 0 stands for something */
     uint32_t rights;      /* of a handle: what it needs */
     uint64_t low, high;   /* of a value, or of the length of memory */
@@ -45,7 +46,8 @@ def rights_mask(argument):
 
 def row(call, slot, argument):
     access = f"{call.slot_of(argument.by_access())}" if argument.by_access() else "GRAMMAR_NO_SLOT"
-    fields = {"kind": f"GRAMMAR_{argument.kind.upper()}", "slot": slot, "access": access,
+    code = f"{call.slot_of(argument.by_code())}" if argument.by_code() else "GRAMMAR_NO_SLOT"
+    fields = {"kind": f"GRAMMAR_{argument.kind.upper()}", "slot": slot, "access": access, "code": code,
               "unit": f"UNIT_{(argument.unit or 'none').upper()}",
               "type": f"OBJECT_{(argument.type or 'none').upper()}",
               "optional": "true" if argument.optional else "false", "rights": rights_mask(argument),

@@ -12,7 +12,7 @@ enum error pages_take(uint64_t bytes, void **pages)
         return ERR_BAD_ARGUMENT;
     }
     uint32_t memory;
-    enum error error = sys_memory_create(0, whole, &memory);
+    enum error error = sys_memory_create(0, whole, 0, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -25,5 +25,5 @@ enum error pages_take(uint64_t bytes, void **pages)
 
 void pages_give(void *pages)
 {
-    sys_memory_unmap(startup->self, (uint64_t)pages);
+    sys_memory_unmap(startup->self, (uint64_t)pages, 0);
 }

@@ -21,7 +21,7 @@ struct parcel {
 static enum error parcel_open(struct parcel *parcel, uint32_t account, uint64_t bytes)
 {
     parcel->bytes = bytes;
-    enum error error = sys_memory_create(account, bytes, &parcel->memory);
+    enum error error = sys_memory_create(account, bytes, 0, &parcel->memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -39,7 +39,7 @@ static enum error parcel_open(struct parcel *parcel, uint32_t account, uint64_t 
 static enum error parcel_send(struct parcel *parcel, uint32_t task, uint64_t where, uint64_t access)
 {
     uint64_t mapped;
-    sys_memory_unmap(startup->self, (uint64_t)parcel->here);
+    sys_memory_unmap(startup->self, (uint64_t)parcel->here, 0);
     enum error error = sys_memory_map(task, parcel->memory, 0, where, parcel->bytes, access, &mapped);
     sys_handle_close(parcel->memory);
     return error;
@@ -79,7 +79,7 @@ static enum error segments_load(uint32_t task, uint32_t account, const struct el
 static enum error stack_give(uint32_t task, uint32_t account)
 {
     uint32_t memory;
-    enum error error = sys_memory_create(account, PROCESS_STACK_BYTES, &memory);
+    enum error error = sys_memory_create(account, PROCESS_STACK_BYTES, 0, &memory);
     if (error != ERR_NONE) {
         return error;
     }

@@ -58,7 +58,7 @@ static uint64_t slot_address(uint32_t slot)
 static enum error stack_map(uint32_t slot)
 {
     uint32_t memory;
-    enum error error = sys_memory_create(0, THREAD_STACK_BYTES, &memory);
+    enum error error = sys_memory_create(0, THREAD_STACK_BYTES, 0, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -97,7 +97,7 @@ static void stack_give(uint32_t slot)
             return;
         }
     }
-    sys_memory_unmap(startup->self, slot_address(slot));
+    sys_memory_unmap(startup->self, slot_address(slot), 0);
     slot_give(slot);
 }
 

@@ -28,7 +28,7 @@
     X(tscadjust, 7, 0, ebx, 1, true, "time stamp counter that can be corrected")                             \
     X(invtsc, 0x80000007, 0, edx, 8, true, "time stamp counter of constant rate")                            \
     X(pku, 7, 0, ecx, 3, false, "protection keys")                                                           \
-    X(rdrand, 1, 0, ecx, 30, false, "random numbers")                                                        \
+    X(rdrand, 1, 0, ecx, 30, true, "random numbers")                                                         \
     X(rdseed, 7, 0, ebx, 18, false, "random seeds")                                                          \
     X(erms, 7, 0, ebx, 9, false, "fast REP MOVSB and STOSB")
 

@@ -39,6 +39,23 @@ void arch_halt(void)
     }
 }
 
+/* RDRAND may have nothing for a moment (SDM vol. 1 7.3.17); the time stamp then has to do. */
+uint64_t arch_random_seed(void)
+{
+    uint64_t number = 0;
+    bool there = false;
+    for (unsigned i = 0; feature_used(FEATURE_rdrand) && !there && i < 10; i++) {
+        __asm__ volatile("rdrand %0" : "=r"(number), "=@ccc"(there));
+    }
+    return number ^ rdtsc();
+}
+
+/* SDM vol. 2A, CPUID leaf 80000008: the number of bits. */
+uint64_t arch_physical_end(void)
+{
+    return (uint64_t)1 << (cpuid(0x80000008, 0).eax & 0xff);
+}
+
 void arch_zero_pages(void *start, uint64_t pages)
 {
     uint64_t words = pages * (PAGE_SIZE / 8);

@@ -48,11 +48,16 @@ void trap_set_handler(unsigned vector, void (*handler)(void))
     device_handlers[vector] = handler;
 }
 
-bool trap_recover_user_copy(struct trap_frame *frame)
+static bool in_user_copy(const struct trap_frame *frame)
 {
     uint64_t start = (uint64_t)(uintptr_t)user_copy_start;
     uint64_t end = (uint64_t)(uintptr_t)user_copy_end;
-    bool inside = frame->rip >= start && frame->rip < end;
+    return frame->rip >= start && frame->rip < end;
+}
+
+bool trap_recover_user_copy(struct trap_frame *frame)
+{
+    bool inside = in_user_copy(frame);
     bool memory = frame->vector == VECTOR_PAGE_FAULT || frame->vector == 12 || frame->vector == 13 ||
                   frame->vector == VECTOR_MACHINE_CHECK;
     if (!inside || !memory) {
@@ -63,15 +68,44 @@ bool trap_recover_user_copy(struct trap_frame *frame)
     return true;
 }
 
-static void user_fault(const struct trap_frame *frame)
+/* What aspace_fault has found, for the log. */
+static const char *reason_for(enum error error)
+{
+    return error == ERR_BAD_ADDRESS ? "nothing is mapped there"
+           : error == ERR_NO_RIGHT  ? "mapped without that access"
+           : error == ERR_LIMIT     ? "the account has no more memory"
+           : error == ERR_NO_MEMORY ? "there is no more memory"
+                                    : "the page cannot be had";
+}
+
+/* SDM vol. 3A 4.7. */
+#define FAULT_WRITE    2u
+#define FAULT_RESERVED 8u
+#define FAULT_EXECUTE  16u
+
+/* A fault at an address of user space, in user mode or in a copy: make the page be there. */
+static inline enum error make_present(const struct trap_frame *frame, uint64_t address)
+{
+    struct task *task = thread_current()->task;
+    uint32_t access = (frame->code & FAULT_EXECUTE) != 0 ? ACCESS_EXECUTE
+                      : (frame->code & FAULT_WRITE) != 0 ? ACCESS_WRITE
+                                                         : ACCESS_READ;
+    if (__builtin_expect(task == NULL || (frame->code & FAULT_RESERVED) != 0, 0)) {
+        return ERR_BAD_ADDRESS;
+    }
+    return aspace_fault(&task->space, address, access);
+}
+
+static void user_fault(const struct trap_frame *frame, uint64_t address, const char *reason)
 {
     struct task_fault fault = {
         .vector = (uint32_t)frame->vector,
         .code = frame->code,
-        .address = frame->vector == VECTOR_PAGE_FAULT ? cr2_read() : 0,
+        .address = address,
         .instruction = frame->rip,
         .stack = frame->rsp,
         .name = trap_name(frame->vector),
+        .reason = reason,
         .own_stack = frame->vector != VECTOR_MACHINE_CHECK,
     };
     task_fault(thread_current()->task, &fault);
@@ -96,7 +130,7 @@ static void exception(struct trap_frame *frame)
     }
     if (frame->vector == VECTOR_MACHINE_CHECK) {
         if (machine_check_handle(frame)) {
-            user_fault(frame); /* it was in user mode, where this CPU holds no lock */
+            user_fault(frame, 0, NULL); /* it was in user mode, where this CPU holds no lock */
         }
         return;
     }
@@ -104,14 +138,39 @@ static void exception(struct trap_frame *frame)
         panic_trap(frame);
     }
     if (trap_from_user(frame)) {
-        user_fault(frame);
-        return;
-    }
-    if (frame->vector == VECTOR_PAGE_FAULT && frame_table_touch(cr2_read())) {
+        user_fault(frame, 0, NULL);
         return;
     }
     if (!trap_recover_user_copy(frame)) {
         panic_trap(frame);
+    }
+}
+
+/* In the kernel: a table of its own that grows by being touched, or a copy. */
+static bool kernel_page_fault(const struct trap_frame *frame, uint64_t address)
+{
+    if (frame_table_touch(address)) {
+        return true;
+    }
+    return in_user_copy(frame) && address < USER_HIGHEST && make_present(frame, address) == ERR_NONE;
+}
+
+static void page_fault(struct trap_frame *frame)
+{
+    uint64_t address = cr2_read(); /* now: others may run before it is dealt with */
+    enum error error;
+    if (__builtin_expect(trap_hook != NULL, 0) && trap_hook(frame)) {
+        return;
+    }
+    if (__builtin_expect(!trap_from_user(frame), 0)) {
+        if (!kernel_page_fault(frame, address) && !trap_recover_user_copy(frame)) {
+            panic_trap(frame);
+        }
+        return;
+    }
+    error = make_present(frame, address);
+    if (__builtin_expect(error != ERR_NONE && error != ERR_CANCELLED, 0)) {
+        user_fault(frame, address, reason_for(error));
     }
 }
 
@@ -191,7 +250,11 @@ bool trap_dispatch(struct trap_frame *frame)
         if (!nested) {
             trace(TRACE_FAULT, (uint16_t)frame->vector, frame->rip, cr2_read());
         }
-        exception(frame);
+        if (__builtin_expect(frame->vector == VECTOR_PAGE_FAULT, 1)) {
+            page_fault(frame);
+        } else {
+            exception(frame);
+        }
     }
     if (trap_from_user(frame) && !nested && arch_this_cpu()->pending != 0) {
         thread_before_user();

@@ -20,7 +20,7 @@ struct range {
 static bool create(void *context)
 {
     struct range *range = context;
-    return sys_memory_create(0, range->pages * PAGE_SIZE, &range->memory) == ERR_NONE;
+    return sys_memory_create(0, range->pages * PAGE_SIZE, 0, &range->memory) == ERR_NONE;
 }
 
 static bool destroy(void *context)
@@ -38,7 +38,7 @@ static bool map(void *context)
 
 static bool unmap(void *context)
 {
-    return sys_memory_unmap(startup->self, ((const struct range *)context)->at) == ERR_NONE;
+    return sys_memory_unmap(startup->self, ((const struct range *)context)->at, 0) == ERR_NONE;
 }
 
 static bool map_unmap(void *context)

@@ -49,7 +49,7 @@ void area_authority(void)
 {
     uint32_t memory;
     uint32_t notification;
-    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+    if (sys_memory_create(0, PAGE_SIZE, 0, &memory) != ERR_NONE ||
         sys_notification_create(0, &notification) != ERR_NONE) {
         program_fail("authority: no memory for its objects");
     }

@@ -176,7 +176,7 @@ static void measure_yield_in_crowd(void)
 {
     uint32_t memory;
     uint64_t where;
-    if (sys_memory_create(0, READY_SIZE, &memory) != ERR_NONE ||
+    if (sys_memory_create(0, READY_SIZE, 0, &memory) != ERR_NONE ||
         sys_memory_map(startup->self, memory, 0, 0, READY_SIZE, ACCESS_READ | ACCESS_WRITE, &where) !=
             ERR_NONE) {
         program_fail("cpus: no memory for a stack");
@@ -194,7 +194,7 @@ static void measure_yield_in_crowd(void)
     measure_yield("cpus.thread-yield-10000-ready");
     sys_task_kill(task, 0);
     sys_handle_close(task);
-    sys_memory_unmap(startup->self, where);
+    sys_memory_unmap(startup->self, where, 0);
     sys_handle_close(memory);
 }
 
@@ -285,7 +285,7 @@ static void measure_yield_to_task(void)
     static const char *const argv[] = {"bench", "yield"};
     struct bundle bundle;
     struct bundle_member program;
-    if (sys_memory_create(0, 4096, &memory) != ERR_NONE || bundle_map(&bundle) != ERR_NONE ||
+    if (sys_memory_create(0, 4096, 0, &memory) != ERR_NONE || bundle_map(&bundle) != ERR_NONE ||
         bundle_find(&bundle, "bin/bench", 9, &program) != ERR_NONE) {
         program_fail("cpus: no program for a second task");
     }
@@ -305,7 +305,7 @@ static void measure_yield_to_task(void)
         "cpus.task-yield",
         &(struct measure){.operation = yield_to_task, .context = (void *)here, .tries = TRIES, .batch = 2});
     process_discard(&process);
-    sys_memory_unmap(startup->self, here);
+    sys_memory_unmap(startup->self, here, 0);
     sys_handle_close(memory);
 }
 

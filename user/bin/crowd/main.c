@@ -51,7 +51,7 @@ static uint64_t stacks_make(uint64_t count)
 {
     uint32_t memory;
     uint64_t where = 0;
-    enum error error = sys_memory_create(0, count * STACK_BYTES, &memory);
+    enum error error = sys_memory_create(0, count * STACK_BYTES, 0, &memory);
     if (error == ERR_NONE) {
         error = sys_memory_map(startup->self, memory, 0, 0, count * STACK_BYTES, ACCESS_READ | ACCESS_WRITE,
                                &where);

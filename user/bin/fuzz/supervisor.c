@@ -174,7 +174,7 @@ static void open(struct fuzzer *fuzzer, uint64_t seed, uint64_t calls, uint64_t 
     must(bundle_find(&bundle, "bin/fuzz", strlen("bin/fuzz"), &fuzzer->image), "finding bin/fuzz");
     must(system_record(TOPIC_BOOT, 0, &boot, sizeof boot), "counting the CPUs");
     must(sys_notification_create(0, &fuzzer->ended), "making a notification");
-    must(sys_memory_create(0, SHARED_BYTES, &fuzzer->shared_memory), "making the shared page");
+    must(sys_memory_create(0, SHARED_BYTES, 0, &fuzzer->shared_memory), "making the shared page");
     must(sys_memory_map(startup->self, fuzzer->shared_memory, 0, FUZZ_SHARED_AT, SHARED_BYTES,
                         ACCESS_READ | ACCESS_WRITE, &where),
          "mapping the shared page");

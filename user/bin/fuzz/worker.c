@@ -328,14 +328,14 @@ static bool page_at(uint64_t place, char byte, uint64_t access)
 {
     uint32_t memory;
     uint64_t where;
-    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+    if (sys_memory_create(0, PAGE_SIZE, 0, &memory) != ERR_NONE ||
         sys_memory_map(startup->self, memory, 0, place, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &where) !=
             ERR_NONE) {
         return false;
     }
     memset((void *)place, byte, PAGE_SIZE);
     if (access == ACCESS_READ) {
-        sys_memory_unmap(startup->self, place);
+        sys_memory_unmap(startup->self, place, 0);
         if (sys_memory_map(startup->self, memory, 0, place, PAGE_SIZE, access, &where) != ERR_NONE) {
             return false;
         }

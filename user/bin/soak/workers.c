@@ -148,7 +148,7 @@ void soak_maps(struct worker *worker)
     uint32_t memory;
     uint64_t where;
     uint64_t bytes = (1 + soak_random(worker, 16)) * PAGE_SIZE;
-    if (sys_memory_create(0, bytes, &memory) != ERR_NONE) {
+    if (sys_memory_create(0, bytes, 0, &memory) != ERR_NONE) {
         soak_wrong(worker, "no memory");
         return;
     }
@@ -160,7 +160,7 @@ void soak_maps(struct worker *worker)
             }
             *word = where;
         }
-        must(worker, sys_memory_unmap(startup->self, where), "an unmapping fails");
+        must(worker, sys_memory_unmap(startup->self, where, 0), "an unmapping fails");
     } else {
         soak_wrong(worker, "a mapping fails");
     }

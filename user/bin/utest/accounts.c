@@ -81,9 +81,9 @@ static bool the_limit_is_exact_and_the_error_says_what_is_missing(void)
     char text[80];
     CHECK_OK(make(10, 100000, &account));
     struct account_info info = read_account(account);
-    CHECK_OK(sys_memory_create(account, 10 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(account, 10 * PAGE_SIZE, 0, &memory));
     CHECK_EQUAL(used(account, FRAMES), 10);
-    CHECK_ERROR(sys_memory_create(account, 3 * PAGE_SIZE, &more), ERR_LIMIT);
+    CHECK_ERROR(sys_memory_create(account, 3 * PAGE_SIZE, 0, &more), ERR_LIMIT);
     CHECK_EQUAL(lack_account(syscall_lack), info.number);
     CHECK_EQUAL(lack_resource(syscall_lack), FRAMES);
     CHECK_EQUAL(lack_amount(syscall_lack), 3);
@@ -95,7 +95,7 @@ static bool the_limit_is_exact_and_the_error_says_what_is_missing(void)
     CHECK_OK(sys_handle_close(memory));
     CHECK_EQUAL(used(account, FRAMES), 0);
     CHECK_EQUAL(used(account, BYTES), 0);
-    CHECK_OK(sys_memory_create(account, 10 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(account, 10 * PAGE_SIZE, 0, &memory));
     CHECK_EQUAL(read_account(account).resources[FRAMES].peak, 10);
     CHECK_OK(sys_handle_close(memory));
     CHECK_OK(sys_handle_close(account));
@@ -108,7 +108,7 @@ static bool limits_change_as_far_as_there_is_room(void)
     struct account_info before = read_account(startup->account);
     uint64_t rest = before.resources[FRAMES].limit - before.resources[FRAMES].lent;
     CHECK_OK(make(20, 20000, &account));
-    CHECK_OK(sys_memory_create(account, 8 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(account, 8 * PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_account_create(account, 5, 1000, "below", 5, &below));
     CHECK_ERROR(sys_account_limit(startup->account, account, 12, 20000), ERR_LIMIT);
     CHECK_EQUAL(lack_account(syscall_lack), read_account(account).number);
@@ -135,7 +135,7 @@ static bool a_closed_account_stays_until_all_that_it_paid_for_is_gone(void)
     struct account_info before = read_account(startup->account);
     CHECK_OK(make(20, 20000, &account));
     CHECK_OK(sys_account_create(account, 4, 8000, "below", 5, &below));
-    CHECK_OK(sys_memory_create(below, 4 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(below, 4 * PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_handle_close(account));
     CHECK_OK(sys_handle_close(below));
     CHECK_EQUAL(read_account(startup->account).resources[FRAMES].lent, before.resources[FRAMES].lent + 20);
@@ -161,11 +161,11 @@ static bool everything_is_paid_for_and_given_back(void)
     struct account_info before = read_account(startup->account);
     CHECK_OK(sys_notification_create(0, &notification));
     CHECK(used(startup->account, BYTES) > before.resources[BYTES].used);
-    CHECK_OK(sys_memory_create(0, 5 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 5 * PAGE_SIZE, 0, &memory));
     CHECK_EQUAL(used(startup->account, FRAMES), before.resources[FRAMES].used + 5);
     CHECK_OK(sys_memory_map(startup->self, memory, 0, PLACE, PAGE_SIZE, ACCESS_READ, &where));
     CHECK(used(startup->account, FRAMES) <= before.resources[FRAMES].used + 5 + 3); /* and tables */
-    CHECK_OK(sys_memory_unmap(startup->self, PLACE));
+    CHECK_OK(sys_memory_unmap(startup->self, PLACE, 0));
     CHECK_OK(sys_task_create(0, "paid", 4, &task));
     uint64_t empty = used(startup->account, FRAMES) - before.resources[FRAMES].used - 5;
     CHECK(empty == 4 || empty == 5); /* its tables, one of each level: they lead to the clock page */
@@ -281,7 +281,7 @@ static bool promises_never_exceed_what_there_is(void)
     uint64_t rest = frames->limit - frames->lent - frames->used;
     CHECK_OK(make(rest - 8, 1000, &account));
     CHECK_ERROR(make(9, 1000, &more), ERR_LIMIT);
-    CHECK_ERROR(sys_memory_create(0, 9 * PAGE_SIZE, &more), ERR_LIMIT);
+    CHECK_ERROR(sys_memory_create(0, 9 * PAGE_SIZE, 0, &more), ERR_LIMIT);
     CHECK_ERROR(make(~0ull, 1000, &more), ERR_LIMIT);
     CHECK_ERROR(make(1, ~0ull, &more), ERR_LIMIT);
     CHECK_OK(sys_handle_close(account));

@@ -107,7 +107,7 @@ static bool memory_that_ends_too_early_is_refused(void)
 {
     uint32_t memory;
     uint64_t at;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_memory_map(startup->self, memory, 0, NOWHERE, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &at));
     CHECK_EQUAL(at, NOWHERE);
     for (size_t i = 0; i < sizeof user_calls / sizeof user_calls[0]; i++) {
@@ -115,7 +115,7 @@ static bool memory_that_ends_too_early_is_refused(void)
             return false;
         }
     }
-    CHECK_OK(sys_memory_unmap(startup->self, NOWHERE));
+    CHECK_OK(sys_memory_unmap(startup->self, NOWHERE, 0));
     CHECK_OK(sys_handle_close(memory));
     return true;
 }

@@ -141,7 +141,7 @@ static bool refuses_other_types(struct scene *scene, const struct grammar_argume
     if (argument->kind != GRAMMAR_HANDLE) {
         return true;
     }
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &of_type[OBJECT_MEMORY]));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &of_type[OBJECT_MEMORY]));
     CHECK_OK(sys_notification_create(0, &of_type[OBJECT_NOTIFICATION]));
     CHECK_OK(sys_thread_self(&of_type[OBJECT_THREAD]));
     for (unsigned type = 1; type < OBJECT_TYPES; type++) {

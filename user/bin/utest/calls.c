@@ -42,9 +42,9 @@ static bool values_outside_their_range_are_refused(void)
     CHECK_OK(sys_notification_create(0, &notification));
     CHECK_ERROR(sys_task_exit(0x100000000), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_exit(~0ull), ERR_BAD_ARGUMENT);
-    CHECK_ERROR(sys_memory_create(0, 0, &handle), ERR_BAD_ARGUMENT);
-    CHECK_ERROR(sys_memory_create(0, 0x10000000001, &handle), ERR_BAD_ARGUMENT);
-    CHECK_ERROR(sys_memory_create(0, ~0ull, &handle), ERR_BAD_ARGUMENT);
+    CHECK_ERROR(sys_memory_create(0, 0, 0, &handle), ERR_BAD_ARGUMENT);
+    CHECK_ERROR(sys_memory_create(0, 0x10000000001, 0, &handle), ERR_BAD_ARGUMENT);
+    CHECK_ERROR(sys_memory_create(0, ~0ull, 0, &handle), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_kill(startup->self, 0x100000000), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_create(0, buffer, 33, &handle), ERR_BAD_ARGUMENT);
     CHECK_ERROR(sys_task_create(0, buffer, ~0ull, &handle), ERR_BAD_ARGUMENT);

@@ -129,10 +129,10 @@ static int mode_edge(const char *argument)
     uint32_t memory;
     uint64_t here, there;
     (void)argument;
-    if (sys_memory_create(0, PAGE_SIZE, &memory) != ERR_NONE ||
+    if (sys_memory_create(0, PAGE_SIZE, 0, &memory) != ERR_NONE ||
         sys_memory_map(startup->self, memory, 0, 0, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &here) !=
             ERR_NONE ||
-        sys_memory_unmap(startup->self, CLOCK_PAGE_AT) != ERR_NONE || /* which is there */
+        sys_memory_unmap(startup->self, CLOCK_PAGE_AT, 0) != ERR_NONE || /* which is there */
         sys_memory_map(startup->self, memory, 0, USER_HIGHEST - PAGE_SIZE, PAGE_SIZE,
                        ACCESS_READ | ACCESS_EXECUTE, &there) != ERR_NONE) {
         return 2;
@@ -175,12 +175,12 @@ static int mode_fill(const char *argument)
         first = first == 0 ? last : first;
         count++;
     }
-    bool refused = error == ERR_LIMIT && sys_memory_create(0, PAGE_SIZE, &last) == ERR_LIMIT &&
+    bool refused = error == ERR_LIMIT && sys_memory_create(0, PAGE_SIZE, 0, &last) == ERR_LIMIT &&
                    sys_notification_create(0, &last) == ERR_LIMIT &&
                    sys_task_create(0, "full", 4, &last) == ERR_LIMIT;
     bool most = count <= HANDLES_MOST && (count > HANDLES_MOST - 8 || syscall_lack != 0);
     return refused && most && sys_handle_close(first) == ERR_NONE &&
-                   sys_memory_create(0, PAGE_SIZE, &last) == ERR_NONE
+                   sys_memory_create(0, PAGE_SIZE, 0, &last) == ERR_NONE
                ? 0
                : 1;
 }
@@ -215,7 +215,7 @@ static enum error take_one(const char *kind)
                    ? ERR_NONE
                    : ERR_LIMIT;
     }
-    enum error error = sys_memory_create(0, 8 * PAGE_SIZE, &handle);
+    enum error error = sys_memory_create(0, 8 * PAGE_SIZE, 0, &handle);
     return error == ERR_NONE && text_equal(kind, "mappings")
                ? sys_memory_map(startup->self, handle, 0, 0, PAGE_SIZE, ACCESS_READ, &where)
                : error;

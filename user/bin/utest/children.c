@@ -23,7 +23,7 @@ static enum error share_page(struct child *child, uint32_t account)
     uint32_t memory;
     uint64_t here;
     uint64_t there;
-    enum error error = sys_memory_create(account, PAGE_SIZE, &memory);
+    enum error error = sys_memory_create(account, PAGE_SIZE, 0, &memory);
     if (error != ERR_NONE) {
         return error;
     }
@@ -105,7 +105,7 @@ void child_discard(struct child *child)
         sys_handle_close(child->ended);
     }
     if (child->shared != NULL) {
-        sys_memory_unmap(startup->self, (uint64_t)child->shared);
+        sys_memory_unmap(startup->self, (uint64_t)child->shared, 0);
     }
     *child = (struct child){0};
 }

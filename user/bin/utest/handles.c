@@ -15,11 +15,11 @@ static bool a_closed_handle_names_nothing_even_when_its_slot_is_used_again(void)
     uint32_t first;
     uint32_t second;
     uint64_t bytes;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &first));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &first));
     CHECK_OK(sys_handle_close(first));
     CHECK_ERROR(sys_handle_close(first), ERR_BAD_HANDLE);
     for (unsigned i = 0; i < 1000; i++) {
-        CHECK_OK(sys_memory_create(0, PAGE_SIZE, &second));
+        CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &second));
         CHECK(second != first);
         CHECK_ERROR(sys_memory_size(first, &bytes), ERR_BAD_HANDLE);
         CHECK_OK(sys_handle_close(second));

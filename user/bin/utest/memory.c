@@ -22,7 +22,7 @@ static enum error map(uint32_t memory, uint64_t offset, uint64_t where, uint64_t
 
 static enum error unmap(uint64_t where)
 {
-    return sys_memory_unmap(startup->self, where);
+    return sys_memory_unmap(startup->self, where, 0);
 }
 
 static volatile uint64_t *word_at(uint64_t address)
@@ -35,7 +35,7 @@ static bool memory_is_zero_also_when_it_was_used_before(void)
     const uint64_t bytes = 64 * PAGE_SIZE;
     for (unsigned round = 0; round < 20; round++) {
         uint32_t memory;
-        CHECK_OK(sys_memory_create(0, bytes, &memory));
+        CHECK_OK(sys_memory_create(0, bytes, 0, &memory));
         CHECK_OK(map(memory, 0, PLACE, bytes, READ | WRITE));
         for (uint64_t at = 0; at < bytes; at += sizeof(uint64_t)) {
             CHECK_EQUAL(*word_at(PLACE + at), 0);
@@ -51,7 +51,7 @@ static bool an_object_says_its_size(void)
 {
     uint32_t memory;
     uint64_t bytes;
-    CHECK_OK(sys_memory_create(0, 3 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 3 * PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_memory_size(memory, &bytes));
     CHECK_EQUAL(bytes, 3 * PAGE_SIZE);
     CHECK_OK(sys_handle_close(memory));
@@ -61,7 +61,7 @@ static bool an_object_says_its_size(void)
 static bool two_mappings_of_an_object_show_the_same_bytes(void)
 {
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, 0, &memory));
     CHECK_OK(map(memory, 0, PLACE, 4 * PAGE_SIZE, READ | WRITE));
     CHECK_OK(map(memory, 2 * PAGE_SIZE, PLACE + 16 * PAGE_SIZE, PAGE_SIZE, READ));
     *word_at(PLACE + 2 * PAGE_SIZE + 8) = 0x1234;
@@ -77,11 +77,11 @@ static bool a_mapping_outlives_the_handle(void)
 {
     uint32_t memory;
     uint32_t other;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_OK(map(memory, 0, PLACE, PAGE_SIZE, READ | WRITE));
     CHECK_OK(sys_handle_close(memory));
     *word_at(PLACE) = 77;
-    CHECK_OK(sys_memory_create(0, 16 * PAGE_SIZE, &other));
+    CHECK_OK(sys_memory_create(0, 16 * PAGE_SIZE, 0, &other));
     CHECK_EQUAL(*word_at(PLACE), 77);
     CHECK_OK(sys_handle_close(other));
     CHECK_OK(unmap(PLACE));
@@ -93,7 +93,7 @@ static bool the_kernel_chooses_a_free_place(void)
     uint32_t memory;
     uint64_t first;
     uint64_t second;
-    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_memory_map(startup->self, memory, 0, 0, 2 * PAGE_SIZE, READ | WRITE, &first));
     CHECK_OK(sys_memory_map(startup->self, memory, 0, 0, 2 * PAGE_SIZE, READ | WRITE, &second));
     CHECK(first != second && first % PAGE_SIZE == 0 && second % PAGE_SIZE == 0);
@@ -110,7 +110,7 @@ static bool the_kernel_chooses_a_free_place(void)
 static bool what_is_not_whole_pages_of_the_object_is_refused(void)
 {
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, 0, &memory));
     CHECK_ERROR(map(memory, 0, PLACE + 1, PAGE_SIZE, READ), ERR_BAD_ARGUMENT);
     CHECK_ERROR(map(memory, 8, PLACE, PAGE_SIZE, READ), ERR_BAD_ARGUMENT);
     CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE - 1, READ), ERR_BAD_ARGUMENT);
@@ -140,7 +140,7 @@ static bool places_outside_the_user_half_are_refused(void)
                                       0 - 2 * PAGE_SIZE,
                                       0xffffffffffe00000ull};
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, 0, &memory));
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         CHECK_ERROR(map(memory, 0, places[i], 2 * PAGE_SIZE, READ), ERR_BAD_ADDRESS);
     }
@@ -151,7 +151,7 @@ static bool places_outside_the_user_half_are_refused(void)
 static bool mappings_do_not_overlap(void)
 {
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, 0, &memory));
     CHECK_OK(map(memory, 0, PLACE + PAGE_SIZE, 2 * PAGE_SIZE, READ));
     CHECK_ERROR(map(memory, 0, PLACE, 2 * PAGE_SIZE, READ), ERR_EXISTS);
     CHECK_ERROR(map(memory, 0, PLACE, 4 * PAGE_SIZE, READ), ERR_EXISTS);
@@ -169,7 +169,7 @@ static bool mappings_do_not_overlap(void)
 static bool only_a_whole_mapping_is_removed_and_only_once(void)
 {
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 2 * PAGE_SIZE, 0, &memory));
     CHECK_OK(map(memory, 0, PLACE, 2 * PAGE_SIZE, READ));
     CHECK_ERROR(unmap(PLACE + PAGE_SIZE), ERR_NOT_FOUND);
     CHECK_ERROR(unmap(PLACE + 1), ERR_NOT_FOUND);
@@ -183,7 +183,7 @@ static bool only_a_whole_mapping_is_removed_and_only_once(void)
 static bool nothing_is_writable_and_executable(void)
 {
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, WRITE | EXECUTE), ERR_BAD_ARGUMENT);
     CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, WRITE), ERR_BAD_ARGUMENT);
     CHECK_ERROR(map(memory, 0, PLACE, PAGE_SIZE, EXECUTE), ERR_BAD_ARGUMENT);
@@ -197,7 +197,7 @@ static bool code_runs_from_an_executable_mapping(void)
 {
     static const uint8_t code[] = {0xb8, 0x2a, 0x00, 0x00, 0x00, 0xc3}; /* mov $42, %eax; ret */
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_OK(map(memory, 0, PLACE, PAGE_SIZE, READ | WRITE));
     memcpy((void *)PLACE, code, sizeof code);
     CHECK_OK(map(memory, 0, PLACE + 16 * PAGE_SIZE, PAGE_SIZE, READ | EXECUTE));
@@ -214,7 +214,7 @@ static bool a_mapping_needs_the_rights_of_its_access(void)
     static const uint64_t access[] = {READ, READ | WRITE, READ | EXECUTE};
     uint32_t memory;
     uint32_t weak;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     for (unsigned i = 0; i < 3; i++) {
         CHECK_OK(sys_handle_duplicate(memory, RIGHT_ALL & ~rights[i], &weak));
         CHECK_ERROR(map(weak, 0, PLACE, PAGE_SIZE, access[i]), ERR_NO_RIGHT);
@@ -238,7 +238,7 @@ static bool a_read_only_mapping_cannot_be_written(void)
     uint32_t memory;
     uint64_t mapped;
     CHECK_OK(child_create(&child, "utest", "write", ""));
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_memory_map(child.process.task, memory, 0, PLACE, PAGE_SIZE, READ, &mapped));
     child.shared->word = PLACE + 64;
     CHECK_OK(child_run(&child));
@@ -259,9 +259,9 @@ static bool memory_that_was_unmapped_is_gone(void)
     struct task_status status = {0};
     uint64_t mapped;
     CHECK_OK(child_create(&child, "utest", "write", ""));
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_memory_map(child.process.task, memory, 0, PLACE, PAGE_SIZE, READ | WRITE, &mapped));
-    CHECK_OK(sys_memory_unmap(child.process.task, PLACE));
+    CHECK_OK(sys_memory_unmap(child.process.task, PLACE, 0));
     child.shared->word = PLACE;
     CHECK_OK(child_run(&child));
     CHECK_OK(child_wait(&child, &status));
@@ -294,7 +294,7 @@ static bool more_memory_than_there_is_is_refused(void)
     uint32_t memory;
     CHECK_OK(system_record(TOPIC_MEMORY, 0, &before, sizeof before));
     uint64_t bytes = before.free + MIB;
-    CHECK_ERROR(sys_memory_create(0, bytes, &memory), bytes > most ? ERR_BAD_ARGUMENT : ERR_LIMIT);
+    CHECK_ERROR(sys_memory_create(0, bytes, 0, &memory), bytes > most ? ERR_BAD_ARGUMENT : ERR_LIMIT);
     CHECK_OK(system_record(TOPIC_MEMORY, 0, &after, sizeof after));
     CHECK_EQUAL(after.user, before.user);
     return true;

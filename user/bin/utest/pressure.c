@@ -110,12 +110,12 @@ static bool map_and_unmap(void)
 {
     uint32_t memory;
     uint64_t where;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     for (uint64_t i = 1; i < 8; i++) {
         CHECK_OK(sys_memory_map(startup->self, memory, 0, PLACE + i * GIB, PAGE_SIZE, ACCESS_READ, &where));
     }
     for (uint64_t i = 1; i < 8; i++) {
-        CHECK_OK(sys_memory_unmap(startup->self, PLACE + i * GIB));
+        CHECK_OK(sys_memory_unmap(startup->self, PLACE + i * GIB, 0));
     }
     CHECK_OK(sys_handle_close(memory));
     return true;
@@ -164,10 +164,10 @@ static bool siege_begin(struct siege *siege)
 {
     *siege = (struct siege){0};
     for (; siege->spares < SPARE; siege->spares++) {
-        CHECK_OK(sys_memory_create(0, PAGE_SIZE, &siege->spare[siege->spares]));
+        CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &siege->spare[siege->spares]));
     }
     for (uint64_t bytes = EXHAUSTIBLE; bytes >= PAGE_SIZE && siege->count < HOGS;) {
-        enum error error = sys_memory_create(0, bytes, &siege->hogs[siege->count]);
+        enum error error = sys_memory_create(0, bytes, 0, &siege->hogs[siege->count]);
         if (error == ERR_NONE) {
             siege->count++;
         } else {
@@ -197,7 +197,7 @@ static bool take_all_and_give_back(void)
     if (!siege_begin(&siege)) {
         return false;
     }
-    CHECK_ERROR(sys_memory_create(0, PAGE_SIZE, &memory), ERR_LIMIT);
+    CHECK_ERROR(sys_memory_create(0, PAGE_SIZE, 0, &memory), ERR_LIMIT);
     return siege_end(&siege);
 }
 

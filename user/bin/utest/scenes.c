@@ -70,7 +70,7 @@ static bool new_notification(struct scene *scene, unsigned slot)
 static bool new_memory(struct scene *scene, unsigned slot)
 {
     uint32_t handle;
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &handle));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &handle));
     return keep(scene, handle, slot);
 }
 

@@ -116,10 +116,10 @@ static bool nothing_can_be_added_to_a_task_that_has_ended(void)
     uint32_t handle;
     uint64_t value;
     CHECK_OK(sys_task_create(0, "ended", 5, &task));
-    CHECK_OK(sys_memory_create(0, PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_task_kill(task, 1));
     CHECK_ERROR(sys_memory_map(task, memory, 0, PLACE, PAGE_SIZE, ACCESS_READ, &value), ERR_DEAD);
-    CHECK_ERROR(sys_memory_unmap(task, PLACE), ERR_DEAD);
+    CHECK_ERROR(sys_memory_unmap(task, PLACE, 0), ERR_DEAD);
     CHECK_ERROR(sys_thread_start(task, PLACE, PLACE, 0, &value), ERR_DEAD);
     CHECK_ERROR(sys_task_kill(task, 1), ERR_DEAD);
     CHECK(sys_handle_copy(task, memory, RIGHT_READ, &handle) != ERR_NONE);
@@ -234,7 +234,7 @@ static bool the_list_of_tasks_has_the_name_number_and_memory(void)
     uint32_t memory;
     uint64_t where;
     CHECK_OK(sys_task_create(0, name, 32, &task));
-    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, &memory));
+    CHECK_OK(sys_memory_create(0, 4 * PAGE_SIZE, 0, &memory));
     CHECK_OK(sys_memory_map(task, memory, 0, PLACE, 4 * PAGE_SIZE, ACCESS_READ, &where));
     CHECK_OK(sys_task_status(task, &status, sizeof status));
     CHECK(find_task(status.number, &record));

@@ -144,7 +144,7 @@ static bool the_clock_page_cannot_be_changed(void)
 {
     uint64_t where;
     uint32_t memory;
-    CHECK_OK(sys_memory_create(0, 4096, &memory));
+    CHECK_OK(sys_memory_create(0, 4096, 0, &memory));
     CHECK_ERROR(
         sys_memory_map(startup->self, memory, 0, CLOCK_PAGE_AT, 4096, ACCESS_READ | ACCESS_WRITE, &where),
         ERR_EXISTS);
