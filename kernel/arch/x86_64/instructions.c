@@ -47,7 +47,7 @@ uint64_t arch_random_seed(void)
     for (unsigned i = 0; feature_used(FEATURE_rdrand) && !there && i < 10; i++) {
         __asm__ volatile("rdrand %0" : "=r"(number), "=@ccc"(there));
     }
-    return number ^ rdtsc();
+    return number ^ tsc_read();
 }
 
 /* SDM vol. 2A, CPUID leaf 80000008: the number of bits. */

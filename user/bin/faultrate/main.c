@@ -176,7 +176,7 @@ int main(int argc, char **argv)
     static struct rounds kinds[3];
     static const char *const names[] = {"one thread", "two in one space", "two in two spaces"};
     struct bundle bundle;
-    if (argc == 5 && strcmp(argv[1], "child") == 0) {
+    if (argc == 5 && text_equal(argv[1], "child")) {
         return child(argv);
     }
     uint64_t rounds = argc < 2 ? 9 : program_number("ROUNDS", argv[1], 1, ROUNDS_MOST);

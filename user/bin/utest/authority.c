@@ -2,6 +2,7 @@
  * The authority audit: what the table of system calls says that a call needs is tried out for each call, each
  * argument and each right. The call is refused with the right error, and nothing has happened.
  */
+#include "abi/memory.h"
 #include "lib/units.h"
 #include "syscalls.h"
 #include "user/bin/utest/books.h"
@@ -168,7 +169,8 @@ static bool refuses_missing_rights(struct scene *scene, const struct grammar_arg
     }
     uint32_t needed = argument->rights;
     if (argument->access != GRAMMAR_NO_SLOT) {
-        needed |= (uint32_t)scene->words[argument->access];
+        uint64_t mode = scene->words[argument->access];
+        needed |= (uint32_t)(mode | mode >> MAP_MAY_SHIFT) & MAP_MODE_ACCESS;
     }
     for (unsigned bit = 0; bit < RIGHT_BITS; bit++) {
         uint32_t right = 1u << bit;

@@ -2,6 +2,7 @@
 #include "user/bin/utest/scenes.h"
 
 #include "abi/account.h"
+#include "abi/memory.h"
 #include "abi/system.h"
 #include "lib/text.h"
 #include "lib/units.h"
@@ -174,6 +175,118 @@ static bool set_memory_unmap(struct scene *scene)
     scene->words[1] = PLACE;
     CHECK_OK(sys_memory_map(scene->kept[0], scene->kept[1], 0, PLACE, PAGE_SIZE, ACCESS_READ, &where));
     return true;
+}
+
+static bool set_memory_clone(struct scene *scene)
+{
+    scene->words[1] = startup->account;
+    scene->result_is_ours = true;
+    return new_memory(scene, 0);
+}
+
+static bool set_memory_resize(struct scene *scene)
+{
+    scene->words[1] = 600 * PAGE_SIZE;
+    return new_memory(scene, 0);
+}
+
+static bool set_memory_commit(struct scene *scene)
+{
+    scene->words[2] = PAGE_SIZE;
+    return new_memory(scene, 0);
+}
+
+static bool set_memory_decommit(struct scene *scene)
+{
+    return set_memory_commit(scene);
+}
+
+static bool set_memory_query(struct scene *scene)
+{
+    memory(scene, 2, buffer, 1);
+    return new_memory(scene, 0);
+}
+
+static bool set_memory_pin(struct scene *scene)
+{
+    scene->words[1] = startup->system;
+    memory(scene, 3, buffer, sizeof(uint64_t));
+    return new_memory(scene, 0);
+}
+
+static bool set_memory_unpin(struct scene *scene)
+{
+    uint64_t frame;
+    scene->words[1] = startup->system;
+    scene->words[3] = PAGE_SIZE;
+    if (!new_memory(scene, 0)) {
+        return false;
+    }
+    CHECK_OK(sys_memory_pin(scene->kept[0], startup->system, 0, &frame, sizeof frame));
+    return true;
+}
+
+/* One page in the midst of others. */
+static bool set_memory_protect(struct scene *scene)
+{
+    uint64_t where;
+    uint32_t memory_handle;
+    if (!new_task(scene, 0)) {
+        return false;
+    }
+    CHECK_OK(sys_memory_create(0, 3 * PAGE_SIZE, 0, &memory_handle));
+    keep(scene, memory_handle, SCENE_WORDS);
+    CHECK_OK(sys_memory_map(scene->kept[0], memory_handle, 0, PLACE, 3 * PAGE_SIZE, ACCESS_READ | ACCESS_WRITE,
+                            &where));
+    scene->words[1] = PLACE + PAGE_SIZE;
+    scene->words[2] = PAGE_SIZE;
+    scene->words[3] = ACCESS_READ;
+    return true;
+}
+
+static bool set_memory_reserve(struct scene *scene)
+{
+    scene->words[1] = PLACE;
+    scene->words[2] = GIB;
+    return new_task(scene, 0);
+}
+
+static bool set_memory_device(struct scene *scene)
+{
+    scene->words[0] = startup->system;
+    scene->words[1] = startup->account;
+    scene->words[2] = 0xfed00000; /* the timer that every machine has there, or nothing: it is not touched */
+    scene->words[3] = PAGE_SIZE;
+    scene->words[4] = MEMORY_CACHE_NONE;
+    scene->result_is_ours = true;
+    return true;
+}
+
+static bool set_task_clone(struct scene *scene)
+{
+    uint64_t where;
+    scene->words[1] = startup->account;
+    memory(scene, 2, "scene", 5);
+    scene->result_is_ours = true;
+    if (!new_task(scene, 0) || !new_memory(scene, SCENE_WORDS)) {
+        return false;
+    }
+    CHECK_OK(sys_memory_map(scene->kept[0], scene->kept[1], 0, PLACE, PAGE_SIZE, ACCESS_READ, &where));
+    return true;
+}
+
+static bool set_task_mappings(struct scene *scene)
+{
+    memory(scene, 2, buffer, sizeof(struct memory_mapping));
+    return new_task(scene, 0);
+}
+
+static bool set_task_translate(struct scene *scene)
+{
+    scene->words[1] = startup->system;
+    scene->words[2] = PLACE;
+    memory(scene, 3, buffer, 5 * sizeof(struct memory_step));
+    return new_task(scene, 0);
 }
 
 static bool set_task_create(struct scene *scene)
