@@ -146,8 +146,8 @@ static void answer(struct worker *worker)
     }
 }
 
-/* A lower thread spins on this CPU. One that is bound to it, and higher, is woken, and has to come at once: in
- * the best of some tries, since the host takes time away. The end of a slice would come later. */
+/* A lower thread spins on this CPU. One that is bound to it, and higher, is woken, and has to come at once:
+ * in the best of some tries, since the host takes time away. The end of a slice would come later. */
 static const char *preempts_on(unsigned cpu_number)
 {
     struct worker hog, waiter, self = {0};
@@ -183,7 +183,7 @@ SELFTEST(preempts, "scheduler: a wake-up pre-empts a lower thread at once, on th
     return wrong;
 }
 
-/* All other CPUs are busy with something higher, and one of them becomes free: it takes who waits elsewhere. */
+/* All other CPUs are busy with something higher. One of them becomes free: it takes who waits elsewhere. */
 SELFTEST(steals, "scheduler: a CPU that has nothing higher any more takes a thread that waits on another one")
 {
     static struct worker hogs[8];

@@ -173,8 +173,8 @@ static void sleep_to(void *argument)
     sys_thread_sleep(*(const uint64_t *)argument);
 }
 
-/* Two on one CPU, whose times lie near each other, and the earlier one has slack: both wake with the later one,
- * by one interrupt. Something else may wake the CPU in between, so not in each try. */
+/* Two on one CPU, whose times lie near each other, and the earlier one has slack: both wake with the later
+ * one, by one interrupt. Something else may wake the CPU in between, so not in each try. */
 static bool sleeps_that_may_be_late_wait_for_each_other(void)
 {
     unsigned together = 0;
