@@ -35,8 +35,13 @@ static void reap(void *unused)
             ASSERT(error == ERR_NONE); /* nobody kills it */
             continue;
         }
-        thread_current()->dying = dead;
-        dead = NULL;
+        /* It may have a thread to destroy already: one that ended and left it the CPU. */
+        struct object *mine = dead, *next;
+        for (dead = NULL; mine != NULL; mine = next) {
+            next = mine->next_dying;
+            mine->next_dying = thread_current()->dying;
+            thread_current()->dying = mine;
+        }
         spin_unlock(&lock);
         objects_bury();
     }
