@@ -130,7 +130,8 @@ class Inversions(unittest.TestCase):
         """Events are (cpu, milliseconds, kind, a, b, x)."""
         numbers = {name: number for number, name in self.KINDS.items()}
         checker = timeline.check_events([
-            timeline.Event((cpu, int(ms * 1e6), numbers[kind], x, a, b), self.KINDS) for cpu, ms, kind, a, b, x in events])
+            timeline.Event((cpu, int(ms * 1e6), numbers[kind], x, a, b), self.KINDS)
+            for cpu, ms, kind, a, b, x in events])
         return len(checker.wrong)
 
     def runs(self, cpu, ms, thread, rank, before=0, state=3):

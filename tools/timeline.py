@@ -179,8 +179,8 @@ class Checker:
             if event.kind == "INTERRUPT" and event.a in TELLING:
                 suspect.told = True
             elif event.kind == "CALL" and suspect.told and self.ready[thread][1] == cpu:
-                self.wrong.append(f"CPU {cpu} went back to user mode, where it called at {event.time / 1e6:.3f} ms, with "
-                                  f"thread {thread} ready since {suspect.since / 1e6:.3f} ms, which is higher")
+                self.wrong.append(f"CPU {cpu} went back to user mode, where it called at {event.time / 1e6:.3f} ms, "
+                                  f"with thread {thread} ready since {suspect.since / 1e6:.3f} ms, which is higher")
 
     def add(self, event):
         self.look(event)

@@ -19,8 +19,7 @@
 struct cpu;
 struct thread;
 
-/* --- processors -------------------------------------------------------------------------------------------
- */
+/* --- processors --- */
 
 /* Number of CPUs that came up. Grows while they do. */
 extern unsigned cpus_online; /* atomic */
@@ -56,16 +55,14 @@ uint64_t arch_random_seed(void);
 /* The first physical address that the machine cannot have. */
 uint64_t arch_physical_end(void);
 
-/* --- time -------------------------------------------------------------------------------------------------
- */
+/* --- time --- */
 
 /* arch_clock.h gives arch_clock(): monotonic nanoseconds since the kernel was entered. */
 
 /* Ask for one timer interrupt on this CPU at this time (at once if it has passed); ~0 asks for none. */
 void arch_timer_set(uint64_t deadline);
 
-/* --- threads ----------------------------------------------------------------------------------------------
- */
+/* --- threads --- */
 
 /* Prepare the stack so that the first switch to the thread calls start(argument) with interrupts off. */
 void arch_thread_prepare(struct thread *thread, void (*start)(void *), void *argument);
@@ -82,8 +79,7 @@ void arch_thread_set_base(bool gs, uint64_t base);
 /* Leave the kernel for the first time, with all registers clean but the argument in the first one. */
 _Noreturn void arch_enter_user(uint64_t entry, uint64_t stack, uint64_t argument);
 
-/* --- address translation ----------------------------------------------------------------------------------
- */
+/* --- address translation --- */
 
 #define MAP_READ     1u
 #define MAP_WRITE    2u
@@ -151,15 +147,13 @@ struct arch_translation {
 };
 struct arch_translation arch_translate(paddr_t root, uint64_t virtual);
 
-/* --- user memory ------------------------------------------------------------------------------------------
- */
+/* --- user memory --- */
 
 /* Copy between kernel memory and user addresses that were checked for range; false when one is not mapped. */
 bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes) MUST_CHECK;
 bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes) MUST_CHECK;
 
-/* --- memory ------------------------------------------------------------------------------------------------
- */
+/* --- memory --- */
 
 /* Fill whole pages with zeros; copy one. */
 void arch_zero_pages(void *start, uint64_t pages);
@@ -167,8 +161,7 @@ void arch_zero_pages(void *start, uint64_t pages);
 void arch_zero_pages_past_cache(void *start, uint64_t pages);
 void arch_copy_page(void *to, const void *from);
 
-/* --- devices of the platform ------------------------------------------------------------------------------
- */
+/* --- devices of the platform --- */
 
 void arch_serial_write(const char *text, uint64_t bytes);
 

@@ -66,14 +66,14 @@ static void mark(unsigned row)
     dirty[row / 64] |= (uint64_t)1 << row % 64;
 }
 
-/* 32 at a time, with a store for two: a boot waits for this. */
+/* 128 at a time, with a store for two: a boot waits for this. */
 static void fill(volatile uint32_t *pixels, uint32_t count, uint32_t paper)
 {
     uint64_t pair = (uint64_t)paper << 32 | paper;
-    for (; count >= 32; count -= 32, pixels += 32) {
+    for (; count >= 128; count -= 128, pixels += 128) {
         volatile uint64_t *two = (volatile uint64_t *)(volatile void *)pixels;
 #pragma clang loop unroll(full)
-        for (unsigned i = 0; i < 16; i++) {
+        for (unsigned i = 0; i < 64; i++) {
             two[i] = pair;
         }
     }

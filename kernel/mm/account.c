@@ -46,8 +46,7 @@ void account_cpu_online(const struct cpu *cpu)
     spin_unlock(&accounts_lock);
 }
 
-/* --- the slack of one CPU, whose lock is held -------------------------------------------------------------
- */
+/* --- the slack of one CPU, whose lock is held --- */
 
 static void note_peak(struct account_side *side)
 {
@@ -109,8 +108,7 @@ static bool charge_here(struct slack *slack, struct account *account, enum resou
     return enough;
 }
 
-/* --- all CPUs; accounts_lock is held ---------------------------------------------------------------------
- */
+/* --- all CPUs; accounts_lock is held --- */
 
 static void freeze(void)
 {
@@ -233,8 +231,7 @@ void account_refund_slowly(struct account *account, enum resource resource, uint
     }
 }
 
-/* --- lending ----------------------------------------------------------------------------------------------
- */
+/* --- lending --- */
 
 /* Can the child's limit of the resource become this? Both are collected. */
 static enum error may_become(const struct account *parent, const struct account *child, enum resource r,

@@ -308,6 +308,16 @@ static uint64_t first_chunk(uint64_t frame)
     return ((low << SECTION_ORDER) + (frame > begin ? frame - begin : 0)) / CHUNK_FRAMES;
 }
 
+unsigned frame_chunk_free_run(uint64_t index)
+{
+    uint64_t word =
+        __atomic_load_n(&frames.map[index / CHUNK_FRAMES][index % CHUNK_FRAMES / 64], __ATOMIC_RELAXED);
+    unsigned most = 64 - (unsigned)(index % 64);
+    uint64_t held = ~(word >> index % 64); /* what is shifted in counts as held */
+    unsigned run = held != 0 ? (unsigned)__builtin_ctzll(held) : 64;
+    return run < most ? run : most;
+}
+
 /* Take a block of the order in the part of the chunk that lies in [low, high), frame numbers. */
 static bool take_in_part(uint64_t c, unsigned order, uint64_t low, uint64_t high, uint64_t *index)
 {
@@ -354,12 +364,16 @@ static bool take_in_whole(uint64_t frame, unsigned order, unsigned group, uint64
 bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index)
 {
     refresh(CHUNK_ORDER, group, UINT64_MAX);
-    for (unsigned set = 0; set < CHUNK_SETS * GROUPS; set++) {
-        unsigned g = (group + set / CHUNK_SETS) % GROUPS, s = set % CHUNK_SETS; /* its own group first */
-        if (s % CHUNK_ORDER >= order && frames.nonempty[g][s / SETS_WORD] >> s % SETS_WORD & 1 &&
-            (g == group || frame_groups_mix(g, group)) &&
-            take_in_set(chunk_set(g, s), order, low, high, index))
-            return true;
+    for (unsigned n = 0; n < NONEMPTY * GROUPS; n++) {
+        unsigned g = (group + n / NONEMPTY) % GROUPS; /* its own group first */
+        uint64_t sets = frames.nonempty[g][n % NONEMPTY] & order_sets(order);
+        if (sets == 0 || (g != group && !frame_groups_mix(g, group)))
+            continue;
+        for (; sets != 0; sets &= sets - 1) {
+            unsigned set = n % NONEMPTY * SETS_WORD + (unsigned)__builtin_ctzll(sets);
+            if (take_in_set(chunk_set(g, set), order, low, high, index))
+                return true;
+        }
     }
     uint64_t frame;
     if (frame_whole_take_within(CHUNK_ORDER, group, low, high, &frame)) {

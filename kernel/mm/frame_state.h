@@ -428,6 +428,8 @@ int frame_blocks_order_at(uint64_t frame);
 bool frame_chunk_take(unsigned order, unsigned group, bool thorough, uint64_t *index);
 /* A block from a new chunk, out of the blocks of whole chunks. */
 bool frame_chunk_open(unsigned order, unsigned group, uint64_t *index);
+/* How many frames from this one on are free one by one, and are no CPU's; at most up to the next 64. */
+unsigned frame_chunk_free_run(uint64_t index);
 /* The lowest block of the order in [low, high), frame numbers below the last RAM, in any chunk. */
 bool frame_chunk_take_within(unsigned order, unsigned group, uint64_t low, uint64_t high, uint64_t *index);
 /* All free frames of the fullest chunk of the group, and the index of the chunk's first frame. Returns how

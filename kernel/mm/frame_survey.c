@@ -20,6 +20,11 @@ static enum frame_class piece_at(uint64_t at, uint64_t end, uint64_t *next)
         *next = align_down(at, (uint64_t)1 << order) + ((uint64_t)1 << order);
         return FRAME_FREE;
     }
+    unsigned run = frame_chunk_free_run(index);
+    if (run != 0) {
+        *next = at + run;
+        return frame_is_apart(frame_group_at(index)) ? FRAME_SPARE : FRAME_FREE;
+    }
     uint8_t record = frame_record(index);
     if (record_shape(record) == SHAPE_OUT)
         return record_class(record);

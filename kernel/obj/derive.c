@@ -14,7 +14,7 @@
 /* Handles to move or cut before others get the lock, and the CPU. */
 #define STEP 64
 
-/* --- links; the tree is locked -------------------------------------------------------------------------- */
+/* --- links; the tree is locked --- */
 
 static bool names_something(const struct handle_slot *slot)
 {
@@ -65,8 +65,7 @@ static void raise_children(struct handle_slot *slot, unsigned count)
     }
 }
 
-/* --- close -----------------------------------------------------------------------------------------------
- */
+/* --- close --- */
 
 void handle_leave_children(struct handle_slot *slot, struct object *object)
 {
@@ -100,8 +99,7 @@ void handle_close_index(struct handle_table *table, uint32_t index)
     }
 }
 
-/* --- copy ------------------------------------------------------------------------------------------------
- */
+/* --- copy --- */
 
 void handle_may_copy(const struct handle_slot *source, enum error *error)
 {
@@ -120,8 +118,7 @@ void handle_may_copy(const struct handle_slot *source, enum error *error)
     }
 }
 
-/* --- revoke ----------------------------------------------------------------------------------------------
- */
+/* --- revoke --- */
 
 /* Cut some more. True when all is cut, by this thread or by another one. The tree is locked. */
 static bool revoke_step(const struct handle_found *found)

@@ -149,8 +149,8 @@ enum error thread_create(const char *name, void (*start)(void *), void *argument
 enum error thread_create_user(struct task *task, uint64_t entry, uint64_t stack, uint64_t argument,
                               struct thread **out) MUST_CHECK;
 
-/* Give back what a thread needs to run: of one that was never started, or has ended and left its stack. Nothing is
- * locked. Lets nobody run in between. */
+/* Give back what a thread needs to run: of one that was never started, or has ended and left its stack.
+ * Nothing is locked. Lets nobody run in between. */
 void thread_discard(struct thread *thread);
 
 /* Let a new thread run, on the CPU that suits it best. Takes over a reference, which its end gives back. */

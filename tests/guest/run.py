@@ -53,9 +53,10 @@ class Kind:
 # Far more memory than the host has; QEMU puts what is above 1 TiB behind a hole, so that this reaches beyond 2 TiB.
 HUGE = {"cpu": "max,phys-bits=46", "program": "hello"}
 
-# Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: about the least
-# memory in which the firmware leaves room for the kernel and all programs of the test image, huge memory with and without
-# 1 GiB pages, two NUMA nodes, all RAM in the aperture, frames filled and checked, APIC ids with gaps, many CPUs.
+# Every pair of a number of CPUs, a size of memory and a processor model is there once; then the odd ones: about the
+# least memory in which the firmware leaves room for the kernel and all programs of the test image, huge memory with
+# and without 1 GiB pages, two NUMA nodes, all RAM in the aperture, frames filled and checked, APIC ids with gaps,
+# many CPUs.
 MACHINES = [
     Kind("1", "56M", config=("badmem=0x2000000,0x3000",)),
     Kind("1", "64M"),

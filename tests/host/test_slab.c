@@ -321,8 +321,7 @@ static void every_shape_of_cache_works(void **state)
     model_check();
 }
 
-/* --- misuse ------------------------------------------------------------------------------------------------
- */
+/* --- misuse --- */
 
 static void twice_at_once(void)
 {

@@ -188,9 +188,11 @@ static bool aml_integer(const uint8_t *code, uint32_t length, uint32_t *at, uint
 void acpi_parse_s5(const uint8_t *table, uint32_t length, struct acpi_machine *machine)
 {
     for (uint32_t i = ACPI_HEADER + 1; i + 8 < length; i++) {
-        bool named = text_matches((const char *)table + i, 4, "_S5_");
+        if (table[i] != '_' || !text_matches((const char *)table + i, 4, "_S5_")) {
+            continue;
+        }
         bool root = table[i - 1] == AML_NAME || (table[i - 1] == '\\' && table[i - 2] == AML_NAME);
-        if (!named || !root || table[i + 4] != AML_PACKAGE) {
+        if (!root || table[i + 4] != AML_PACKAGE) {
             continue;
         }
         uint32_t at = i + 5;

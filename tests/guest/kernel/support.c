@@ -39,9 +39,11 @@ const char *test_on_all_cpus(unsigned per_cpu, const char *(*body)(unsigned numb
         thread_start(thread);
     }
     EXPECT(notification_wait(crowd.done, 1, DEADLINE_NEVER, &bits) == ERR_NONE);
-    while (object_count(OBJECT_THREAD) > records_before) { /* they have returned, but are being given back */
-        thread_yield();
-        EXPECT(thread_preemption_point() == ERR_NONE);
+    /* They have returned, but are being given back: by this thread, or by other CPUs and the reaper. */
+    objects_bury();
+    while (object_count(OBJECT_THREAD) > records_before) {
+        EXPECT(wait_until(arch_clock() + 100000, 0) == ERR_NONE);
+        objects_bury();
     }
     notification_release(crowd.done);
     objects_bury();

@@ -5,6 +5,7 @@
 
 #include "kernel/ipc/notification.h"
 #include "kernel/mm/account.h"
+#include "kernel/obj/reaper.h"
 
 static uint64_t seen[CPU_MAX];
 
@@ -147,4 +148,35 @@ SELFTEST(deadlines,
          "notifications: hundreds of short deadlines on every CPU all come, also those already past")
 {
     return test_on_all_cpus(4, race_deadline);
+}
+
+/* Leaves an object to the reaper, and then its CPU and, by that, itself. */
+static void leave_all(void *unused)
+{
+    (void)unused;
+    struct notification *n;
+    if (notification_make(&kernel_account, &n) == ERR_NONE) {
+        notification_release(n);
+    }
+    reaper_leave();
+    thread_exit();
+}
+
+SELFTEST(reaped,
+         "reaper: a thread that ends as it makes room for the reaper is destroyed, and what it left too")
+{
+    uint64_t threads = object_count(OBJECT_THREAD), notifications = object_count(OBJECT_NOTIFICATION);
+    for (unsigned i = 0; i < 20; i++) {
+        struct thread *thread;
+        EXPECT(thread_create("leaver", leave_all, NULL, arch_this_cpu()->number, &thread) == ERR_NONE);
+        thread_start(thread);
+        uint64_t deadline = arch_clock() + 5000000000u;
+        do {
+            EXPECT(wait_until(arch_clock() + 1000000, 0) == ERR_NONE);
+        } while (arch_clock() < deadline && (object_count(OBJECT_THREAD) != threads ||
+                                             object_count(OBJECT_NOTIFICATION) != notifications));
+        EXPECT(object_count(OBJECT_THREAD) == threads);
+        EXPECT(object_count(OBJECT_NOTIFICATION) == notifications);
+    }
+    return NULL;
 }

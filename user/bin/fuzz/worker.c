@@ -42,8 +42,7 @@ static void learn(uint64_t *state, uint32_t handle, uint32_t type)
     }
 }
 
-/* --- arguments -------------------------------------------------------------------------------------------
- */
+/* --- arguments --- */
 
 static uint64_t any_number(uint64_t *state)
 {
@@ -186,8 +185,7 @@ static void fill(uint64_t *state, const struct grammar_call *call, uint64_t word
     }
 }
 
-/* --- calls -----------------------------------------------------------------------------------------------
- */
+/* --- calls --- */
 
 /* Is this call to be made? Those that end the worker, or that only make noise, seldom. */
 static bool wanted(uint64_t *state, const struct grammar_call *call, const uint64_t words[6])

@@ -105,6 +105,20 @@ static bool many_sleepers_each_wake_at_their_own_time(void)
     return true;
 }
 
+/* The clock, and the time stamp counter before and after it was read, between which the host may stop us. */
+struct both_clocks {
+    uint64_t counter, clock, counter_after;
+};
+
+static struct both_clocks both_clocks_now(void)
+{
+    struct both_clocks now;
+    now.counter = __builtin_ia32_rdtsc();
+    now.clock = clock_now();
+    now.counter_after = __builtin_ia32_rdtsc();
+    return now;
+}
+
 /* The scale of the clock against the time stamp counter, whose frequency the kernel says. */
 static bool the_clock_runs_with_the_time_stamp_counter(void)
 {
@@ -112,15 +126,13 @@ static bool the_clock_runs_with_the_time_stamp_counter(void)
     CHECK_OK(system_record(TOPIC_BOOT, 0, &boot, sizeof boot));
     CHECK(boot.clock_hz > 0);
     CHECK_OK(sys_thread_affinity(0));
-    uint64_t clock_start = clock_now();
-    uint64_t counter_start = __builtin_ia32_rdtsc();
+    struct both_clocks start = both_clocks_now();
     CHECK_OK(sys_thread_sleep(clock_after(200 * MILLISECOND)));
-    uint64_t clock_time = clock_now() - clock_start;
-    uint64_t counter = __builtin_ia32_rdtsc() - counter_start;
+    struct both_clocks end = both_clocks_now();
     CHECK_OK(sys_thread_affinity(~0ull));
-    uint64_t counter_time = counter * 1000000 / (boot.clock_hz / 1000);
-    uint64_t apart = clock_time > counter_time ? clock_time - counter_time : counter_time - clock_time;
-    CHECK(apart < clock_time / 100);
+    uint64_t time = end.clock - start.clock, khz = boot.clock_hz / 1000;
+    CHECK((end.counter_after - start.counter) * 1000000 / khz > time - time / 100);
+    CHECK((end.counter - start.counter_after) * 1000000 / khz < time + time / 100);
     return true;
 }
 
@@ -173,8 +185,8 @@ static void sleep_to(void *argument)
     sys_thread_sleep(*(const uint64_t *)argument);
 }
 
-/* Two on one CPU, whose times lie near each other, and the earlier one has slack: both wake with the later one,
- * by one interrupt. Something else may wake the CPU in between, so not in each try. */
+/* Two on one CPU, whose times lie near each other, and the earlier one has slack: both wake with the later
+ * one, by one interrupt. Something else may wake the CPU in between, so not in each try. */
 static bool sleeps_that_may_be_late_wait_for_each_other(void)
 {
     unsigned together = 0;
