@@ -7,6 +7,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/mm/aspace.h"
+#include "kernel/obj/reaper.h"
 #include "kernel/obj/task.h"
 
 struct cpu *cpus[CPU_MAX];
@@ -30,6 +31,9 @@ static __attribute__((noinline)) void after_switch(struct thread *from, uint32_t
     }
     if ((after & AFTER_FREE) != 0) {
         thread_discard(from);
+        if (arch_this_cpu()->current->task == NULL) {
+            reaper_leave(); /* it never goes out to user mode, and may wait for long */
+        }
     }
 }
 

@@ -180,3 +180,54 @@ SELFTEST(reaped,
     }
     return NULL;
 }
+
+/* Waits, and waits again, until it is told to end. */
+static struct notification *sitter_bell;
+
+static void sit(void *unused)
+{
+    (void)unused;
+    uint64_t bits;
+    do {
+        if (notification_wait(sitter_bell, 3, DEADLINE_NEVER, &bits) != ERR_NONE) {
+            break;
+        }
+    } while ((bits & 2) == 0);
+    thread_exit();
+}
+
+/* Ends in such a way that the sitter comes next on its CPU. */
+static void end_before_the_sitter(void *unused)
+{
+    (void)unused;
+    notification_signal(sitter_bell, 1);
+    thread_exit();
+}
+
+SELFTEST(not_kept,
+         "reaper: a thread of the kernel that waits keeps none that ended before it from being destroyed")
+{
+    EXPECT(notification_make(&kernel_account, &sitter_bell) == ERR_NONE);
+    uint64_t threads = object_count(OBJECT_THREAD);
+    struct thread *sitter, *ender;
+    EXPECT(thread_create("sitter", sit, NULL, arch_this_cpu()->number, &sitter) == ERR_NONE);
+    thread_start(sitter);
+    bool kept = false;
+    for (unsigned i = 0; i < 20 && !kept; i++) {
+        EXPECT(thread_create("ender", end_before_the_sitter, NULL, arch_this_cpu()->number, &ender) ==
+               ERR_NONE);
+        thread_start(ender);
+        uint64_t deadline = arch_clock() + 5000000000u;
+        do {
+            EXPECT(wait_until(arch_clock() + 1000000, 0) == ERR_NONE);
+            kept = object_count(OBJECT_THREAD) != threads + 1;
+        } while (kept && arch_clock() < deadline);
+    }
+    notification_signal(sitter_bell, 2);
+    for (unsigned i = 0; i < 5000 && object_count(OBJECT_THREAD) != threads; i++) {
+        EXPECT(wait_until(arch_clock() + 1000000, 0) == ERR_NONE);
+    }
+    notification_release(sitter_bell);
+    EXPECT(!kept);
+    return NULL;
+}
