@@ -1,6 +1,7 @@
 /* Whole pages from the kernel; see pages.h. */
 #include "user/libq/pages.h"
 
+#include "abi/memory.h"
 #include "lib/units.h"
 #include "syscalls.h"
 #include "user/libq/program.h"
@@ -16,11 +17,18 @@ enum error pages_take(uint64_t bytes, void **pages)
     if (error != ERR_NONE) {
         return error;
     }
-    uint64_t where = 0;
-    error = sys_memory_map(startup->self, memory, 0, 0, whole, ACCESS_READ | ACCESS_WRITE, &where);
+    error = pages_map(startup->self, memory, 0, whole, (uint64_t *)pages);
     sys_handle_close(memory);
-    *pages = (void *)where;
     return error;
+}
+
+enum error pages_map(uint32_t task, uint32_t memory, uint64_t address, uint64_t bytes, uint64_t *where)
+{
+    enum error error = sys_memory_commit(memory, 0, bytes);
+    *where = 0;
+    return error != ERR_NONE ? error
+                             : sys_memory_map(task, memory, 0, address, bytes,
+                                              ACCESS_READ | ACCESS_WRITE | MAP_MODE_POPULATE, where);
 }
 
 void pages_give(void *pages)

@@ -3,11 +3,13 @@
 
 #include "abi/clock.h"
 #include "abi/handle.h"
+#include "abi/memory.h"
 #include "abi/system.h"
 #include "lib/elf64.h"
 #include "lib/text.h"
 #include "lib/units.h"
 #include "syscalls.h"
+#include "user/libq/pages.h"
 #include "user/libq/program.h"
 #include "user/libq/startup_block.h"
 
@@ -26,7 +28,7 @@ static enum error parcel_open(struct parcel *parcel, uint32_t account, uint64_t 
         return error;
     }
     uint64_t where;
-    error = sys_memory_map(startup->self, parcel->memory, 0, 0, bytes, ACCESS_READ | ACCESS_WRITE, &where);
+    error = pages_map(startup->self, parcel->memory, 0, bytes, &where);
     if (error != ERR_NONE) {
         sys_handle_close(parcel->memory);
         return error;
@@ -40,7 +42,8 @@ static enum error parcel_send(struct parcel *parcel, uint32_t task, uint64_t whe
 {
     uint64_t mapped;
     sys_memory_unmap(startup->self, (uint64_t)parcel->here, 0);
-    enum error error = sys_memory_map(task, parcel->memory, 0, where, parcel->bytes, access, &mapped);
+    enum error error = sys_memory_map(task, parcel->memory, 0, where, parcel->bytes, access | MAP_MODE_POPULATE,
+                                      &mapped);
     sys_handle_close(parcel->memory);
     return error;
 }
@@ -84,8 +87,7 @@ static enum error stack_give(uint32_t task, uint32_t account)
         return error;
     }
     uint64_t where;
-    error = sys_memory_map(task, memory, 0, PROCESS_STACK_TOP - PROCESS_STACK_BYTES, PROCESS_STACK_BYTES,
-                           ACCESS_READ | ACCESS_WRITE, &where);
+    error = pages_map(task, memory, PROCESS_STACK_TOP - PROCESS_STACK_BYTES, PROCESS_STACK_BYTES, &where);
     sys_handle_close(memory);
     return error;
 }
@@ -98,7 +100,7 @@ static enum error grant_pass(uint32_t task, struct grant grant, uint32_t *there)
 
 static enum error handles_give(uint32_t task, const struct process_request *request, struct startup *head)
 {
-    enum error error = sys_handle_copy(task, task, RIGHT_ALL, &head->self);
+    enum error error = sys_handle_copy(task, task, RIGHT_ALL & ~RIGHT_CODE, &head->self);
     if (error == ERR_NONE) {
         error = grant_pass(task, request->account, &head->account);
     }

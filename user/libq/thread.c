@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "syscalls.h"
+#include "user/libq/pages.h"
 #include "user/libq/program.h"
 
 #define STACKS_AT    0x0000700000000000ull
@@ -63,8 +64,7 @@ static enum error stack_map(uint32_t slot)
         return error;
     }
     uint64_t where;
-    error = sys_memory_map(startup->self, memory, 0, slot_address(slot), THREAD_STACK_BYTES,
-                           ACCESS_READ | ACCESS_WRITE, &where);
+    error = pages_map(startup->self, memory, slot_address(slot), THREAD_STACK_BYTES, &where);
     sys_handle_close(memory);
     return error;
 }

@@ -8,6 +8,7 @@
 #include "user/libq/bundle_map.h"
 #include "user/libq/clock.h"
 #include "user/libq/errors.h"
+#include "user/libq/pages.h"
 #include "user/libq/print.h"
 #include "user/libq/process.h"
 #include "user/libq/program.h"
@@ -70,8 +71,7 @@ static bool books_equal(const struct books *a, const struct books *b)
 static enum error share(struct fuzzer *fuzzer, uint32_t task)
 {
     uint64_t where;
-    return sys_memory_map(task, fuzzer->shared_memory, 0, FUZZ_SHARED_AT, SHARED_BYTES,
-                          ACCESS_READ | ACCESS_WRITE, &where);
+    return pages_map(task, fuzzer->shared_memory, FUZZ_SHARED_AT, SHARED_BYTES, &where);
 }
 
 /* What a worker gets beside its own: everything but the right to end the machine. */
@@ -175,8 +175,7 @@ static void open(struct fuzzer *fuzzer, uint64_t seed, uint64_t calls, uint64_t 
     must(system_record(TOPIC_BOOT, 0, &boot, sizeof boot), "counting the CPUs");
     must(sys_notification_create(0, &fuzzer->ended), "making a notification");
     must(sys_memory_create(0, SHARED_BYTES, 0, &fuzzer->shared_memory), "making the shared page");
-    must(sys_memory_map(startup->self, fuzzer->shared_memory, 0, FUZZ_SHARED_AT, SHARED_BYTES,
-                        ACCESS_READ | ACCESS_WRITE, &where),
+    must(pages_map(startup->self, fuzzer->shared_memory, FUZZ_SHARED_AT, SHARED_BYTES, &where),
          "mapping the shared page");
     fuzzer->shared = (struct fuzz_shared *)where;
     fuzzer->shared->most = seconds != 0 ? ~0ull : calls;

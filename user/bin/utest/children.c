@@ -6,6 +6,7 @@
 #include "syscalls.h"
 #include "user/libq/bundle_map.h"
 #include "user/libq/clock.h"
+#include "user/libq/pages.h"
 #include "user/libq/program.h"
 
 #define WAIT_MOST (60 * SECOND) /* a machine of many CPUs may be emulated on few */
@@ -27,11 +28,10 @@ static enum error share_page(struct child *child, uint32_t account)
     if (error != ERR_NONE) {
         return error;
     }
-    error = sys_memory_map(startup->self, memory, 0, 0, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, &here);
+    error = pages_map(startup->self, memory, 0, PAGE_SIZE, &here);
     if (error == ERR_NONE) {
         child->shared = (struct shared *)here;
-        error = sys_memory_map(child->process.task, memory, 0, SHARED_AT, PAGE_SIZE,
-                               ACCESS_READ | ACCESS_WRITE, &there);
+        error = pages_map(child->process.task, memory, SHARED_AT, PAGE_SIZE, &there);
     }
     sys_handle_close(memory);
     return error;

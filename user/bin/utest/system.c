@@ -33,6 +33,7 @@ static bool the_memory_figures_follow_what_is_taken(void)
     uint32_t memory;
     CHECK_OK(system_record(TOPIC_MEMORY, 0, &before, sizeof before));
     CHECK_OK(sys_memory_create(0, MIB, 0, &memory));
+    CHECK_OK(sys_memory_commit(memory, 0, MIB));
     CHECK_OK(system_record(TOPIC_MEMORY, 0, &after, sizeof after));
     CHECK_EQUAL(after.user - before.user, MIB);
     CHECK(before.free - after.free >= MIB);
