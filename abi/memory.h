@@ -10,16 +10,18 @@
 
 /* The mode of a mapping. The lowest bits are what may be done there: ACCESS_*. */
 #define MAP_MODE_ACCESS   7u
-#define MAP_MODE_POPULATE 8u  /* pages of the object that are there go into the tables at once */
-#define MAP_MODE_GROWS    16u /* a touch of the page below the mapping makes it one longer there, as long as there is room */
-#define MAP_MODE_SMALL    32u /* never large pages */
-#define MAP_MODE_LARGE    64u /* large pages also where that takes copying (promotion by copying) */
-#define MAP_MODE_HUGE     128u /* 1 GiB pages too */
-#define MAP_MODE_SHARED   256u /* a clone of the space sees the same object; else a copy */
-#define MAP_MODE_PRIVATE  512u /* a clone of the space does not get it */
-#define MAP_MODE_ALL      8191u
+#define MAP_MODE_POPULATE 8u /* pages of the object that are there go into the tables at once */
+#define MAP_MODE_GROWS                                                                                       \
+    16u /* a touch of the page below the mapping makes it one longer there, as long as there is room */
+#define MAP_MODE_SMALL   32u  /* never large pages */
+#define MAP_MODE_LARGE   64u  /* large pages also where that takes copying (promotion by copying) */
+#define MAP_MODE_HUGE    128u /* 1 GiB pages too */
+#define MAP_MODE_SHARED  256u /* a clone of the space sees the same object; else a copy */
+#define MAP_MODE_PRIVATE 512u /* a clone of the space does not get it */
+#define MAP_MODE_ALL     8191u
 
-/* What memory_protect may give later, beside what may be done from the start: the handle needs these rights too. */
+/* What memory_protect may give later, beside what may be done from the start: the handle needs these rights
+ * too. */
 #define MAP_MAY_SHIFT        10
 #define MAP_MODE_MAY(access) ((uint32_t)(access) << MAP_MAY_SHIFT)
 
@@ -27,9 +29,9 @@
 #define MEMORY_CREATE_SPARSE 1u /* pages are charged when they are touched, not at once */
 
 /* memory_device: how the CPU caches it. */
-#define MEMORY_CACHE_BACK     0u /* as RAM */
-#define MEMORY_CACHE_NONE     1u /* for registers of devices */
-#define MEMORY_CACHE_COMBINE  2u /* write-combining, for framebuffers */
+#define MEMORY_CACHE_BACK    0u /* as RAM */
+#define MEMORY_CACHE_NONE    1u /* for registers of devices */
+#define MEMORY_CACHE_COMBINE 2u /* write-combining, for framebuffers */
 
 /* memory_query: a byte for each page. */
 #define MEMORY_PAGE_PRESENT 1u

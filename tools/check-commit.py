@@ -50,6 +50,9 @@ INDIRECT = {
     "objects_bury": [],
     "memory_destroy": [],  # the release of a pager: there is none in the product
     "tables_free": ["give_table"],
+    "views_hide": ["view_hide"],
+    "views_restrict": ["view_restrict"],
+    "views_flush": ["view_flush"],
     "run_queue_find_movable": ["fits_cpu"],
 }
 

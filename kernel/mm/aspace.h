@@ -1,6 +1,7 @@
 /*
  * Address spaces: which ranges of memory objects a task sees where. Mappings lie in a tree by address; pages
- * come into the page tables when they are touched, or at once with MAP_MODE_POPULATE. docs/memory.md draws it.
+ * come into the page tables when they are touched, or at once with MAP_MODE_POPULATE. docs/memory.md draws
+ * it.
  *
  * Locks, outermost first: the space's (readers: faults), the object's, that of the space's page tables. What
  * takes long goes in steps, with no lock held in between; what a step has left half done is marked, so that

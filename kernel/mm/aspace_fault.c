@@ -1,6 +1,6 @@
 /*
- * Page faults; see aspace.h. The way that most take is written down straight: the mapping of the fault before,
- * the page from the object, the leaf into the tables. What is seldom is apart.
+ * Page faults; see aspace.h. The way that most take is written down straight: the mapping of the fault
+ * before, the page from the object, the leaf into the tables. What is seldom is apart.
  */
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/sched/thread.h"
@@ -158,7 +158,8 @@ static inline struct leaf leaf_for(const struct mapping *m, uint64_t address, co
     if (UNLIKELY((m->mode & MAP_MODE_HUGE) != 0) && fits_huge(m, address, found)) {
         leaf.size = TABLES_HUGE;
         leaf.at = align_down(address, TABLES_HUGE);
-        leaf.physical = paddr((m->memory->first.value << PAGE_SHIFT) + leaf.at - mapping_start(m) + m->offset);
+        leaf.physical =
+            paddr((m->memory->first.value << PAGE_SHIFT) + leaf.at - mapping_start(m) + m->offset);
     }
     return leaf;
 }

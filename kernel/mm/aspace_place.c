@@ -70,8 +70,7 @@ static uint64_t try_places(struct aspace *space, const struct mapping *m)
 {
     uint64_t at = space->cursor != 0 ? try_cursor(space, m) : 0;
     for (unsigned i = 0; at == 0 && i < PLACES; i++) {
-        space->cursor =
-            CHOOSE_LOW + align_down(aspace_random(space) % (CHOOSE_HIGH - CHOOSE_LOW), PAGE_SIZE);
+        space->cursor = CHOOSE_LOW + align_down(aspace_random(space) % (CHOOSE_HIGH - CHOOSE_LOW), PAGE_SIZE);
         at = try_cursor(space, m);
     }
     return at;

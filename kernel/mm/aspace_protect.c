@@ -29,8 +29,7 @@ enum error aspace_protect_prepare(struct aspace *space, uint64_t address, uint64
                                   struct range_plan *plan)
 {
     uint64_t at = address;
-    *plan = (struct range_plan){
-        .space = space, .start = address, .end = address + bytes, .access = access};
+    *plan = (struct range_plan){.space = space, .start = address, .end = address + bytes, .access = access};
     for (;;) {
         rw_lock_write(&space->lock);
         enum error error = space->closed ? ERR_DEAD : check_some(plan, &at);

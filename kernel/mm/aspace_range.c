@@ -106,8 +106,8 @@ enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, uint64_t
 /* How far a removal has come. */
 struct removal {
     uint64_t at, end;
-    struct mapping *current;              /* whose tables are being emptied */
-    struct mapping *first, **last;        /* those that are going */
+    struct mapping *current;       /* whose tables are being emptied */
+    struct mapping *first, **last; /* those that are going */
     struct table_gather gather;
 };
 

@@ -28,7 +28,7 @@ static void widen(const struct aspace *space, uint64_t *start, uint64_t *end)
     }
 }
 
-static void hide(struct memory_view *view, uint64_t first, uint64_t count)
+static void view_hide(struct memory_view *view, uint64_t first, uint64_t count)
 {
     struct mapping *m = mapping_of_view(view);
     struct aspace *space = m->space;
@@ -46,7 +46,7 @@ static void hide(struct memory_view *view, uint64_t first, uint64_t count)
     }
 }
 
-static void restrict_(struct memory_view *view, uint64_t first, uint64_t count)
+static void view_restrict(struct memory_view *view, uint64_t first, uint64_t count)
 {
     struct mapping *m = mapping_of_view(view);
     struct aspace *space = m->space;
@@ -59,7 +59,7 @@ static void restrict_(struct memory_view *view, uint64_t first, uint64_t count)
 
 /* Faults flush before they let go of the object, so there is nothing else that may be remembered, but what a
  * call in the space has changed and not flushed yet. */
-static void flush(struct memory_view *view, uint64_t first, uint64_t count)
+static void view_flush(struct memory_view *view, uint64_t first, uint64_t count)
 {
     struct mapping *m = mapping_of_view(view);
     if (m->stale || __atomic_load_n(&m->space->unflushed, __ATOMIC_ACQUIRE) != 0) {
@@ -68,4 +68,4 @@ static void flush(struct memory_view *view, uint64_t first, uint64_t count)
     }
 }
 
-const struct memory_view_kind aspace_view_kind = {hide, restrict_, flush};
+const struct memory_view_kind aspace_view_kind = {view_hide, view_restrict, view_flush};

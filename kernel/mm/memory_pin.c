@@ -137,7 +137,7 @@ enum error memory_unpin(struct memory *memory, uint64_t first, uint64_t count)
  */
 
 /* The frame of a page that is there, and whether it may be written; false when it is not there. */
-static bool look(struct memory *memory, uint64_t page, pfn_t *frame, bool *writable)
+static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool *writable)
 {
     uint64_t index = page & (MEMORY_LEAF_PAGES - 1), link = link_at(memory, page);
     if (link == 0) {
@@ -171,7 +171,7 @@ uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *
     for (; count < most; count++) {
         pfn_t at;
         bool may;
-        if (!look(memory, page + count, &at, &may)) {
+        if (!find_there(memory, page + count, &at, &may)) {
             break;
         }
         if (count == 0) {
@@ -195,7 +195,7 @@ static uint8_t query(struct memory *memory, uint64_t page)
     if (memory->kind == MEMORY_PHYSICAL) {
         return MEMORY_PAGE_PRESENT;
     }
-    if (!look(memory, page, &frame, &writable)) {
+    if (!find_there(memory, page, &frame, &writable)) {
         return 0;
     }
     uint64_t link = link_at(memory, page);

@@ -49,7 +49,7 @@ struct task_fault {
     uint64_t code, address, instruction, stack;
     const char *name;
     const char *reason; /* in words, or NULL */
-    bool own_stack; /* the handler is on its thread's stack, and may let others run */
+    bool own_stack;     /* the handler is on its thread's stack, and may let others run */
 };
 
 static inline uint8_t task_ceiling(const struct task *task)

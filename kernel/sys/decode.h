@@ -25,7 +25,8 @@ void *hold(uint64_t handle, uint64_t want);
 /* The rights that a mapping with this mode needs of its object: for what may be done now, or later. */
 static inline uint32_t access_rights(uint64_t mode)
 {
-    _Static_assert(RIGHT_READ == ACCESS_READ && RIGHT_WRITE == ACCESS_WRITE && RIGHT_EXECUTE == ACCESS_EXECUTE,
+    _Static_assert(RIGHT_READ == ACCESS_READ && RIGHT_WRITE == ACCESS_WRITE &&
+                       RIGHT_EXECUTE == ACCESS_EXECUTE,
                    "the same bits");
     return (uint32_t)(mode | mode >> MAP_MAY_SHIFT) & MAP_MODE_ACCESS;
 }

@@ -155,8 +155,8 @@ enum error prepare_memory_query(struct memory *memory, uint64_t offset, uaddr_t 
     return ERR_NONE;
 }
 
-enum error prepare_memory_pin(struct memory *memory, struct system *system, uint64_t offset,
-                              uaddr_t frames, uint64_t frames_length)
+enum error prepare_memory_pin(struct memory *memory, struct system *system, uint64_t offset, uaddr_t frames,
+                              uint64_t frames_length)
 {
     struct page_range range;
     void *addresses;
@@ -187,8 +187,7 @@ enum error prepare_memory_pin(struct memory *memory, struct system *system, uint
     return error;
 }
 
-enum error prepare_memory_unpin(struct memory *memory, struct system *system, uint64_t offset,
-                                uint64_t bytes)
+enum error prepare_memory_unpin(struct memory *memory, struct system *system, uint64_t offset, uint64_t bytes)
 {
     struct page_range range;
     (void)system;

@@ -67,8 +67,7 @@ enum error prepare_memory_unmap(struct task *task, uaddr_t where, uint64_t bytes
                                 struct memory_unmap_plan *plan)
 {
     enum error error = check_range(where, bytes, false);
-    return error != ERR_NONE ? error
-                             : aspace_unmap_prepare(&task->space, where.value, bytes, &plan->range);
+    return error != ERR_NONE ? error : aspace_unmap_prepare(&task->space, where.value, bytes, &plan->range);
 }
 
 void commit_memory_unmap(struct memory_unmap_plan *plan)
@@ -83,9 +82,9 @@ enum error prepare_memory_protect(struct task *task, uaddr_t where, uint64_t byt
     if (error == ERR_NONE && (access & ACCESS_READ) == 0) {
         error = ERR_BAD_ARGUMENT;
     }
-    return error != ERR_NONE ? error
-                             : aspace_protect_prepare(&task->space, where.value, bytes, (uint32_t)access,
-                                                      &plan->range);
+    return error != ERR_NONE
+               ? error
+               : aspace_protect_prepare(&task->space, where.value, bytes, (uint32_t)access, &plan->range);
 }
 
 void commit_memory_protect(struct memory_protect_plan *plan)
@@ -147,8 +146,8 @@ static struct memory_step step_record(const struct table_step *step)
     };
 }
 
-enum error prepare_task_translate(struct task *task, struct system *system, uaddr_t where,
-                                  uaddr_t steps, uint64_t steps_length, uint64_t *result)
+enum error prepare_task_translate(struct task *task, struct system *system, uaddr_t where, uaddr_t steps,
+                                  uint64_t steps_length, uint64_t *result)
 {
     struct table_step found[TABLE_LEVELS_MOST];
     struct memory_step records[TABLE_LEVELS_MOST];

@@ -78,8 +78,8 @@ class Call:
         return [(slot, argument) for slot, argument in self.placed() if argument.kind == "handle"]
 
     def holds(self, argument):
-        """Does it have a reference to the object instead of a hazard slot? Where others may run meanwhile, it must: that
-        is also where user memory is copied, of which a page may have to be waited for."""
+        """Does it have a reference to the object instead of a hazard slot? Where others may run meanwhile, it must:
+        that is also where user memory is copied, of which a page may have to be waited for."""
         copies = any(other.kind in ("in", "out") for other in self.arguments)
         return argument.held or not argument.brief and (self.blocks == "yes" or self.preempts == "yes" or copies)
 

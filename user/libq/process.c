@@ -42,8 +42,8 @@ static enum error parcel_send(struct parcel *parcel, uint32_t task, uint64_t whe
 {
     uint64_t mapped;
     sys_memory_unmap(startup->self, (uint64_t)parcel->here, 0);
-    enum error error = sys_memory_map(task, parcel->memory, 0, where, parcel->bytes, access | MAP_MODE_POPULATE,
-                                      &mapped);
+    enum error error =
+        sys_memory_map(task, parcel->memory, 0, where, parcel->bytes, access | MAP_MODE_POPULATE, &mapped);
     sys_handle_close(parcel->memory);
     return error;
 }

@@ -1,9 +1,10 @@
 /*
- * faultrate [ROUNDS]: how page faults scale over two CPUs. The same pages are touched for the first time by one thread,
- * by two in one space, and by two in spaces of their own; these take turns, and the medians of all rounds are told,
- * with the ratio of faults in a time to one thread's.
+ * faultrate [ROUNDS]: how page faults scale over two CPUs. The same pages are touched for the first time by
+ * one thread, by two in one space, and by two in spaces of their own; these take turns, and the medians of
+ * all rounds are told, with the ratio of faults in a time to one thread's.
  *
- * faultrate child CPU THREADS START: does one of it, from the time START on, and exits with the microseconds it took.
+ * faultrate child CPU THREADS START: does one of it, from the time START on, and exits with the microseconds
+ * it took.
  */
 #include <stdatomic.h>
 
@@ -31,7 +32,8 @@ static void must(enum error error, const char *what)
     }
 }
 
-/* --- the child --------------------------------------------------------------------------------------------- */
+/* --- the child ---------------------------------------------------------------------------------------------
+ */
 
 struct toucher {
     struct thread thread;
@@ -61,7 +63,8 @@ static int child(char **argv)
     uint64_t where, bytes = count * PAGES * PAGE_SIZE, end = 0;
     uint32_t memory;
     must(sys_memory_create(0, bytes, 0, &memory), "making the memory");
-    must(sys_memory_map(startup->self, memory, 0, 0, bytes, ACCESS_READ | ACCESS_WRITE | MAP_MODE_SMALL, &where),
+    must(sys_memory_map(startup->self, memory, 0, 0, bytes, ACCESS_READ | ACCESS_WRITE | MAP_MODE_SMALL,
+                        &where),
          "mapping it");
     for (uint64_t i = 0; i < count; i++) {
         touchers[i].cpu = cpu ^ i;
@@ -76,7 +79,8 @@ static int child(char **argv)
     program_exit((uint32_t)((end - start) / MICROSECOND));
 }
 
-/* --- the parent -------------------------------------------------------------------------------------------- */
+/* --- the parent --------------------------------------------------------------------------------------------
+ */
 
 struct rounds {
     uint64_t times[ROUNDS_MOST];
@@ -188,10 +192,10 @@ int main(int argc, char **argv)
     }
     uint64_t alone = median(&kinds[0]);
     for (unsigned i = 0; i < 3; i++) {
-        uint64_t time = median(&kinds[i]), faults = (i == 0 ? 1 : 2) * PAGES;
+        uint64_t time = median(&kinds[i]), faults = (i == 0 ? 1u : 2u) * (uint64_t)PAGES;
         uint64_t ratio = (i == 0 ? 100 : 200) * alone / time;
-        print("%s: %lu faults in %lu us, %lu.%02lu times one thread's rate\n", names[i], faults, time, ratio / 100,
-              ratio % 100);
+        print("%s: %lu faults in %lu us, %lu.%02lu times one thread's rate\n", names[i], faults, time,
+              ratio / 100, ratio % 100);
     }
     return 0;
 }

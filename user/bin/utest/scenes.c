@@ -236,8 +236,8 @@ static bool set_memory_protect(struct scene *scene)
     }
     CHECK_OK(sys_memory_create(0, 3 * PAGE_SIZE, 0, &memory_handle));
     keep(scene, memory_handle, SCENE_WORDS);
-    CHECK_OK(sys_memory_map(scene->kept[0], memory_handle, 0, PLACE, 3 * PAGE_SIZE, ACCESS_READ | ACCESS_WRITE,
-                            &where));
+    CHECK_OK(sys_memory_map(scene->kept[0], memory_handle, 0, PLACE, 3 * PAGE_SIZE,
+                            ACCESS_READ | ACCESS_WRITE, &where));
     scene->words[1] = PLACE + PAGE_SIZE;
     scene->words[2] = PAGE_SIZE;
     scene->words[3] = ACCESS_READ;
