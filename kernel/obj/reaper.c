@@ -29,21 +29,17 @@ static void reap(void *unused)
 {
     (void)unused;
     for (;;) {
+        objects_bury(); /* also what it dropped itself, so that nothing of its own is left */
         spin_lock(&lock);
         if (dead == NULL) {
             enum error error = wait_on(&asleep, &lock, "the dead", DEADLINE_NEVER, 0);
             ASSERT(error == ERR_NONE); /* nobody kills it */
             continue;
         }
-        /* It may have a thread to destroy already: one that ended and left it the CPU. */
-        struct object *mine = dead, *next;
-        for (dead = NULL; mine != NULL; mine = next) {
-            next = mine->next_dying;
-            mine->next_dying = thread_current()->dying;
-            thread_current()->dying = mine;
-        }
+        ASSERT(thread_current()->dying == NULL);
+        thread_current()->dying = dead;
+        dead = NULL;
         spin_unlock(&lock);
-        objects_bury();
     }
 }
 
