@@ -50,7 +50,7 @@ class Windows:
 
 
 def interrupts(machine):
-    """Of each CPU but the boot processor, which has the devices: all, and kicks; and the CPU that ran the root server."""
+    """Of each CPU but the boot processor, which has the devices: all, and kicks; and where the root server ran."""
     rows = [line.split() for line in command(machine, "cpus")]
     heads = next(row for row in rows if "interrupts" in row)
     count, kicks, task = (heads.index(name) - len(heads) for name in ("interrupts", "kicks", "task"))
