@@ -98,6 +98,7 @@ struct system_books {
     uint64_t objects[16]; /* by type: OBJECT_* in abi/handle.h */
     uint64_t handles;     /* in the tables of all tasks */
     uint64_t threads;     /* idle ones apart */
+    uint64_t going;       /* threads that end, and objects that nobody refers to: gone in a moment */
 };
 
 #define SLAB_NAME 24

@@ -47,6 +47,7 @@ void object_dies(struct object *object)
     struct cpu *cpu = arch_this_cpu();
     object->next_dying = cpu->current->dying;
     cpu->current->dying = object;
+    cpu->going++;
     __atomic_fetch_or(&cpu->pending, PENDING_DYING, __ATOMIC_RELAXED);
 }
 
@@ -99,7 +100,17 @@ void objects_bury(void)
             continue;
         }
         object_kinds[object->type].destroy(object);
+        arch_this_cpu()->going--;
     }
+}
+
+uint64_t objects_going(void)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        sum += __atomic_load_n(&cpus[i]->going, __ATOMIC_RELAXED);
+    }
+    return sum > 0 ? (uint64_t)sum : 0;
 }
 
 uint64_t object_count(enum object_type type)

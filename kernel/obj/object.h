@@ -88,6 +88,9 @@ uint64_t object_identity(struct object *object);
 /* Objects of the type that were made by object_create and are there now. */
 uint64_t object_count(enum object_type type);
 
+/* Objects that have lost their last reference and are yet to be destroyed, and threads that end just now. */
+uint64_t objects_going(void);
+
 #define OBJECT_WRAPPERS(type)                                                                                \
     static inline void type##_retain(struct type *object)                                                    \
     {                                                                                                        \

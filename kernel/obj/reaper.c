@@ -29,13 +29,14 @@ static void reap(void *unused)
 {
     (void)unused;
     for (;;) {
-        objects_bury(); /* what it has dropped itself, as when a thread ended before it on this CPU */
+        objects_bury(); /* also what it dropped itself, so that nothing of its own is left */
         spin_lock(&lock);
         if (dead == NULL) {
             enum error error = wait_on(&asleep, &lock, "the dead", DEADLINE_NEVER, 0);
             ASSERT(error == ERR_NONE); /* nobody kills it */
             continue;
         }
+        ASSERT(thread_current()->dying == NULL);
         thread_current()->dying = dead;
         dead = NULL;
         spin_unlock(&lock);

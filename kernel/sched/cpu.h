@@ -102,6 +102,8 @@ struct cpu {
     /* Owning CPU writes, anyone reads: objects made here less those freed here, by type. Their sum is what
      * there is. */
     int64_t objects[OBJECT_TYPES];
+    /* The same of what is on its way out: objects without a reference, and threads that end. */
+    int64_t going;
 
     struct arch_cpu arch;
 };

@@ -31,6 +31,7 @@ static __attribute__((noinline)) void after_switch(struct thread *from, uint32_t
     }
     if ((after & AFTER_FREE) != 0) {
         thread_discard(from);
+        arch_this_cpu()->going--;
         if (arch_this_cpu()->current->task == NULL) {
             reaper_leave(); /* it never goes out to user mode, and may wait for long */
         }

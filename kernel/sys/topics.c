@@ -230,7 +230,8 @@ static bool read_books(uint64_t *index, union topic_record *out)
     if (*index != 0) {
         return false;
     }
-    out->books = (struct system_books){.handles = task_count_handles(), .threads = thread_count()};
+    out->books = (struct system_books){
+        .handles = task_count_handles(), .threads = thread_count(), .going = objects_going()};
     _Static_assert(OBJECT_TYPES <= sizeof(out->books.objects) / sizeof(out->books.objects[0]), "system.h");
     for (unsigned type = 0; type < OBJECT_TYPES; type++) {
         out->books.objects[type] = object_count(type);

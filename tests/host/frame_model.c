@@ -76,6 +76,22 @@ void model_give(struct frame_model *model, struct held_block block)
     model->free += (uint64_t)1 << block.order;
 }
 
+void model_survey(uint64_t frames)
+{
+    for (uint64_t first = 0, count = 1; first < frames; first += count, count = count * 3 % 1021 + 1) {
+        uint64_t classes[FRAME_CLASSES], surveyed[FRAME_CLASSES] = {0};
+        count = count < frames - first ? count : frames - first;
+        memset(classes, 0, sizeof classes);
+        for (uint64_t i = first; i < first + count; i++)
+            classes[frame_class_of(pfn(i))]++;
+        frame_survey(pfn(first), (pages_t){count}, surveyed);
+        for (unsigned class = 0; class < FRAME_CLASSES; class ++)
+            if (surveyed[class] != classes[class])
+                fail_msg("%lu of the %lu frames from 0x%lx are of class %u, not %lu", classes[class], count,
+                         first, class, surveyed[class]);
+    }
+}
+
 void model_compare(const struct frame_model *model)
 {
     const char *what;
@@ -99,4 +115,5 @@ void model_compare(const struct frame_model *model)
     for (unsigned order = 0; order < FRAME_ORDERS; order++)
         in_blocks += counts.free_blocks[order] << order;
     assert_int_equal(in_blocks, counts.free);
+    model_survey(model->frames);
 }

@@ -34,6 +34,9 @@ void model_give(struct frame_model *model, struct held_block block);
 /* Fails the test when the allocator's classes of all frames, its counts or its own audit disagree. */
 void model_compare(const struct frame_model *model);
 
+/* Fails the test when surveys of ranges, of no round size, disagree with the classes of the single frames. */
+void model_survey(uint64_t frames);
+
 /* Zeroed, page-aligned memory for frame_init's metadata, and frame_init itself. Ends with model_end. */
 void model_boot(struct frame_model *model, uint64_t frames, const struct memory_range *ram, size_t count,
                 unsigned cpus);

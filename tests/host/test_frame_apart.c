@@ -119,6 +119,7 @@ static void check(void)
     assert_int_equal(counts.free, model.free);
     assert_int_equal(counts.classes[FRAME_SPARE], spare);
     assert_int_equal(counts.classes[FRAME_FREE], model.free - spare);
+    model_survey(FRAMES);
 }
 
 static void take(struct random *random)

@@ -173,8 +173,8 @@ SELFTEST(reaped,
         uint64_t deadline = arch_clock() + 5000000000u;
         do {
             EXPECT(wait_until(arch_clock() + 1000000, 0) == ERR_NONE);
-        } while (arch_clock() < deadline && (object_count(OBJECT_THREAD) != threads ||
-                                             object_count(OBJECT_NOTIFICATION) != notifications));
+        } while (arch_clock() < deadline && objects_going() != 0);
+        EXPECT(objects_going() == 0);
         EXPECT(object_count(OBJECT_THREAD) == threads);
         EXPECT(object_count(OBJECT_NOTIFICATION) == notifications);
     }

@@ -9,8 +9,6 @@
 
 #define SETTLE (10 * SECOND)
 
-#define RECORDS_GO (200 * MILLISECOND)
-
 bool books_take(struct books *books)
 {
     *books = (struct books){0};
@@ -43,27 +41,15 @@ static const char *difference(const struct books *a, const struct books *b, uint
     return NULL;
 }
 
-/*
- * A thread that has been joined has given all back but its record, which the CPU that it left destroys in a
- * moment, or later if the host stops that CPU. What is still there after a while is there because somebody
- * has a handle to it.
+/* Nothing changes for a while, and nothing is on its way out, such as the record of a thread that was joined.
  */
-static bool records_go(const struct books *books, uint64_t patience)
-{
-    static uint64_t held;
-    uint64_t ended = books->things.objects[OBJECT_THREAD] - books->things.threads;
-    if (ended < held || clock_now() >= patience) {
-        held = ended;
-    }
-    return ended > held;
-}
-
 bool books_at_rest(struct books *books)
 {
     struct books earlier;
     uint64_t was, is;
-    uint64_t deadline = clock_after(SETTLE), patience = clock_after(RECORDS_GO);
-    do {
+    uint64_t deadline = clock_after(SETTLE);
+    bool rest = false;
+    while (!rest && clock_now() < deadline) {
         if (!books_take(&earlier)) {
             return false;
         }
@@ -71,9 +57,9 @@ bool books_at_rest(struct books *books)
         if (!books_take(books)) {
             return false;
         }
-    } while ((records_go(books, patience) || difference(&earlier, books, &was, &is) != NULL) &&
-             clock_now() < deadline);
-    CHECK(difference(&earlier, books, &was, &is) == NULL);
+        rest = books->things.going == 0 && difference(&earlier, books, &was, &is) == NULL;
+    }
+    CHECK(rest);
     return true;
 }
 
