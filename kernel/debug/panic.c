@@ -48,11 +48,16 @@ static void print_location(unsigned index, uint64_t address, void (*print)(const
 }
 
 /* Frame pointers lead from frame to frame; each must lie higher, and be mapped. */
-void backtrace_print(uint64_t instruction, uint64_t frame, void (*print)(const char *format, ...))
+void backtrace_print(uint64_t instruction, uint64_t caller, uint64_t frame,
+                     void (*print)(const char *format, ...))
 {
+    unsigned i = 0;
     print("backtrace:");
-    print_location(0, instruction, print);
-    for (unsigned i = 1; i < FRAMES_MAX && frame != 0 && frame % 8 == 0; i++) {
+    print_location(i++, instruction, print);
+    if (caller != 0) {
+        print_location(i++, caller, print);
+    }
+    for (; i < FRAMES_MAX && frame != 0 && frame % 8 == 0; i++) {
         struct arch_translation low = arch_translate(arch_kernel_root(), frame);
         struct arch_translation high = arch_translate(arch_kernel_root(), frame + 8);
         if (!low.present || !high.present) {
@@ -70,9 +75,9 @@ void backtrace_print(uint64_t instruction, uint64_t frame, void (*print)(const c
     }
 }
 
-void panic_backtrace(uint64_t instruction, uint64_t frame)
+void panic_backtrace(uint64_t instruction, uint64_t caller, uint64_t frame)
 {
-    backtrace_print(instruction, frame, panic_print);
+    backtrace_print(instruction, caller, frame, panic_print);
 }
 
 /* One CPU panics; a second one stops, and a panic inside a panic halts at once. */
@@ -119,7 +124,7 @@ void panic(const char *format, ...)
     va_end(arguments);
     panic_print("\n\033[91mKERNEL PANIC: %s\033[0m", text);
     print_where();
-    panic_backtrace((uint64_t)(uintptr_t)__builtin_return_address(0),
+    panic_backtrace((uint64_t)(uintptr_t)__builtin_return_address(0), 0,
                     *(const uint64_t *)__builtin_frame_address(0));
     finish();
 }

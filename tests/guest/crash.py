@@ -23,6 +23,10 @@ KINDS = {
     "text": [r"PANIC: page fault writing ffffffffffe02000, not allowed", r"translation of", r"page table .* leaf",
              r"backtrace:", r"selftest_run\+0x", "the system is stopped"],
     "stack": [r"PANIC: double fault", r"backtrace:", r"crash_overflow_stack\+0x", "the system is stopped"],
+    "first": [r"PANIC: invalid instruction", r"#0 .* crash_at_first\+0x0", r"#1 .* crash_without_frame\+0x",
+              r"#2 .* crash\+0x", r"selftest_run\+0x", "the system is stopped"],
+    "push": [r"PANIC: invalid instruction", r"#0 .* crash_after_push\+0x1", r"#1 .* crash_without_frame\+0x",
+             r"#2 .* crash\+0x", r"selftest_run\+0x", "the system is stopped"],
     "frame": [r"PANIC: frame [0-9a-f]+ was written to after it was given back as 'user' of account 7: 1234 at "
               r"offset 320",
               r"backtrace:", r"frame_alloc\+0x|take\w*\+0x", "the system is stopped"],

@@ -1,15 +1,23 @@
 /*
- * An exception that ends the kernel, in words and registers. Page fault error code: SDM vol. 3A 4.7.
+ * An exception that ends the kernel, in words and registers. Page fault error code: SDM vol. 3A 4.7. Opcodes
+ * of the first and last instructions of a function: SDM vol. 2, PUSH, POP, RET, JMP.
  */
 #include "kernel/debug/panic_arch.h"
 
+#include "kernel/arch/arch.h"
 #include "kernel/arch/paging.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "kernel/arch/x86_64/trap.h"
+#include "kernel/debug/symbols.h"
 
 #define FAULT_PRESENT 1u
 #define FAULT_WRITE   2u
 #define FAULT_FETCH   16u
+
+#define PUSH_RBP 0x55u
+#define POP_RBP  0x5du
+#define RET      0xc3u
+#define JMP      0xe9u
 
 void panic_arch_describe(const struct trap_frame *frame)
 {
@@ -36,5 +44,33 @@ void panic_arch_registers(const struct trap_frame *f)
         panic_print("translation of %016lx:", cr2_read());
         paging_explain(paging_loaded(), cr2_read(), panic_print);
     }
-    panic_backtrace(f->rip, f->rbp);
+    panic_backtrace(f->rip, panic_arch_caller(f), f->rbp);
+}
+
+static bool readable(uint64_t address)
+{
+    return arch_translate(arch_kernel_root(), address).present;
+}
+
+/*
+ * Where rbp is the frame of the caller, as before the first instruction is done and after the last pop, the
+ * chain from rbp on begins with the caller's caller. The caller itself is on top of the stack.
+ */
+uint64_t panic_arch_caller(const struct trap_frame *f)
+{
+    uint64_t offset;
+    if (symbol_find(f->rip, &offset) == NULL || !readable(f->rip) || !readable(f->rip - 1)) {
+        return 0;
+    }
+    const uint8_t *code = (const uint8_t *)(uintptr_t)f->rip;
+    uint64_t place = f->rsp;
+    if (offset == 1 && code[-1] == PUSH_RBP) {
+        place += sizeof(uint64_t);
+    } else if (offset != 0 && code[0] != RET && !(code[0] == JMP && code[-1] == POP_RBP)) {
+        return 0;
+    }
+    if (place % 8 != 0 || !readable(place)) {
+        return 0;
+    }
+    return *(const uint64_t *)(uintptr_t)place;
 }

@@ -41,7 +41,7 @@ static void tell(const struct trap_frame *frame)
     const struct cpu *cpu = arch_this_cpu();
     log_past_locks("\ncpu %u hangs: no interrupt for %lu s, thread '%s'", cpu->number, period,
                    cpu->current->name);
-    backtrace_print(frame->rip, frame->rbp, log_past_locks);
+    backtrace_print(frame->rip, panic_arch_caller(frame), frame->rbp, log_past_locks);
 }
 
 /* An interrupt that reached it, or another thread that ran, is a sign of life. */

@@ -102,6 +102,27 @@ static const char *crash_hang_on(unsigned number)
     return error == ERR_NONE ? "nobody reported it" : "the wait was cancelled";
 }
 
+/* It has no frame when it crashes: not yet, and (behind its push and pop) no more. */
+static __attribute__((naked, noinline)) void crash_at_first(void)
+{
+    __asm__ volatile("ud2");
+}
+
+static __attribute__((naked, noinline)) void crash_after_push(void)
+{
+    __asm__ volatile("push %rbp\n\tud2");
+}
+
+static __attribute__((noinline)) void crash_without_frame(bool push)
+{
+    if (push) {
+        crash_after_push();
+    } else {
+        crash_at_first();
+    }
+    __asm__ volatile(""); /* no tail call: its own frame is there */
+}
+
 /* For frames=debug: nobody may write to what he has given back. */
 static __attribute__((noinline)) void crash_write_free_frame(void)
 {
@@ -132,6 +153,8 @@ SELFTEST(crash, "panic: nothing crashes that is not asked to")
         crash_write_text();
     } else if (handover_option_is("crash", "stack")) {
         return crash_overflow_stack(1000000) == 1 ? "the stack has no end" : NULL;
+    } else if (handover_option_is("crash", "first") || handover_option_is("crash", "push")) {
+        crash_without_frame(handover_option_is("crash", "push"));
     } else if (handover_option_is("crash", "lock")) {
         crash_lock_order();
     } else if (handover_option_is("crash", "lock-twice")) {

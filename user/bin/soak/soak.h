@@ -17,7 +17,9 @@ struct worker {
     uint64_t random;
     struct worker *partner;
     uint32_t notification;
-    uint32_t self; /* handle of its own thread, where a partner needs one */
+    uint32_t self;   /* handle of its own thread, where a partner needs one */
+    uint64_t before; /* when its last round ended */
+    uint64_t pause;  /* its longest round, in ns */
     _Atomic uint64_t rounds;
     _Atomic uint64_t answered;
 };
