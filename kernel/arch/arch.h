@@ -134,9 +134,13 @@ enum error arch_leaf_find(paddr_t root, uint64_t virtual, uint64_t leaf_size,
 /* Point an entry that is empty somewhere: it takes effect at once, on all CPUs. */
 void arch_leaf_set(struct arch_leaf *leaf, paddr_t physical, uint64_t leaf_size, unsigned flags);
 
+/* The same for neighbours of 4 KiB in one table, each to its frame. */
+void arch_leaves_set(struct arch_leaf *leaves, unsigned count, const pfn_t *frames, unsigned flags);
+
 /* Empty it. Other CPUs may go on using what it said until they flush; this one forgets it with the second. */
 void arch_leaf_clear(struct arch_leaf *leaf);
 void arch_leaf_clear_here(struct arch_leaf *leaf, uint64_t virtual);
+void arch_leaves_clear_here(struct arch_leaf *leaves, unsigned count, uint64_t virtual);
 
 /* What a virtual address maps to. */
 struct arch_translation {

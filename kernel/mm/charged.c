@@ -64,11 +64,6 @@ enum error uncharged_frame(const struct account *account, enum frame_class class
     return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(0, class, account->number, out);
 }
 
-enum error uncharged_zeroed_frame(const struct account *account, enum frame_class class, pfn_t *out)
-{
-    return inject_fails() ? ERR_NO_MEMORY : zeroed_take(class, account->number, out);
-}
-
 enum error uncharged_block(const struct account *account, enum frame_class class, pfn_t *out)
 {
     return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(9, class, account->number, out);

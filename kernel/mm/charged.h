@@ -7,6 +7,7 @@
 #include "kernel/mm/account.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/slab.h"
+#include "kernel/mm/zeroed.h"
 
 /* A piece of the heap, with whatever was in it, or zeroed. ERR_LIMIT, ERR_NO_MEMORY. */
 enum error charged_alloc(struct account *account, size_t bytes, void **out) MUST_CHECK;
@@ -30,8 +31,11 @@ void charged_frame_free(struct account *account, pfn_t frame);
  * gives it back.
  */
 enum error uncharged_frame(const struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
-enum error uncharged_zeroed_frame(const struct account *account, enum frame_class class,
-                                  pfn_t *out) MUST_CHECK;
+static inline MUST_CHECK enum error uncharged_zeroed_frame(const struct account *account,
+                                                           enum frame_class class, pfn_t *out)
+{
+    return inject_fails() ? ERR_NO_MEMORY : zeroed_take(class, account->number, out);
+}
 
 /* A block of 2 MiB, in the same way. Zeroed, it lets others run: the caller holds no lock; ERR_CANCELLED
  * then, too. */

@@ -17,6 +17,19 @@ void contents_zero(pfn_t frame)
     window_close(WINDOW_ZERO);
 }
 
+void contents_zero_some(const pfn_t *frames, unsigned count)
+{
+    void *start = window_open_some(frames, count);
+    if (start != NULL) {
+        arch_zero_pages(start, count);
+    } else {
+        for (unsigned i = 0; i < count; i++) {
+            contents_zero(frames[i]);
+        }
+    }
+    window_close_some(count);
+}
+
 /* Some frames in a row out of a block of 2 MiB or more, all of which may be shown. */
 static void zero_part_of_large(uint64_t frame, uint64_t count)
 {

@@ -11,6 +11,9 @@
 /* Zero one frame. */
 void contents_zero(pfn_t frame);
 
+/* Zero some frames, at most WINDOW_SOME_MOST. */
+void contents_zero_some(const pfn_t *frames, unsigned count);
+
 /*
  * Zero a block of 2^order frames, 64 KiB at a time; it lets interrupts in and others run between them, so the
  * caller holds no lock. ERR_CANCELLED when the calling thread is killed: the rest is as it was.

@@ -298,6 +298,63 @@ enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t
     return take((struct request){(uint8_t)order, (uint8_t) class, (uint16_t)account, true}, out);
 }
 
+/* The frames of the open word that come next, as long as none that was given back is better. */
+static inline unsigned take_row(struct frame_hand *hand, uint8_t record, uint32_t account, unsigned most,
+                                pfn_t *out)
+{
+    uint64_t word = hand->freed == hand->mark ? hand->word : 0, first = hand->first;
+    uint8_t *records = hand->record;
+    uint32_t *notes = &frames.note[hand->open * 64ul];
+    unsigned got = 0;
+    for (; word != 0 && got < most; word &= word - 1) {
+        uint64_t bit = bit_lowest(word);
+        if (RARELY(records[bit] != 0))
+            break;
+        __atomic_store_n(&notes[bit], account, __ATOMIC_RELAXED);
+        __atomic_store_n(&records[bit], record, __ATOMIC_RELAXED);
+        out[got++] = pfn(first + bit);
+    }
+    if (got != 0)
+        hand->word = word;
+    return got;
+}
+
+/* Another one: of those given back, or with which the next word is opened. */
+static bool take_next(struct frame_cpu *cpu, struct frame_hand *hand, uint8_t record, uint32_t account,
+                      pfn_t *out)
+{
+    uint64_t index;
+    while (next_frame(cpu, hand, &index)) {
+        if (frame_record(index) == 0) {
+            frame_set_note(index, account);
+            frame_set_record(index, record);
+            *out = frame_at(index);
+            return true;
+        }
+        note_damage();
+    }
+    return false;
+}
+
+unsigned frame_alloc_some(enum frame_class class, uint32_t account, unsigned most, pfn_t *out)
+{
+    struct frame_cpu *cpu = frame_cache_enter();
+    if (cpu == NULL)
+        return 0;
+    struct frame_hand *hand = hand_at(cpu, of_class[class].hand);
+    uint8_t record = of_class[class].record | RECORD_NOTED;
+    unsigned got = take_row(hand, record, account, most, out);
+    while (got < most && take_next(cpu, hand, record, account, &out[got])) {
+        got++;
+        got += take_row(hand, record, account, most - got, &out[got]);
+    }
+    cpu->taken[class] += got;
+    frame_cache_leave(cpu);
+    for (unsigned i = 0; frames.inspector && i < got; i++)
+        frames.inspector->taken(out[i], (pages_t){1});
+    return got;
+}
+
 size_t frame_alloc_batch(unsigned order, enum frame_class class, pfn_t *out, size_t count)
 {
     size_t taken = 0;

@@ -110,6 +110,12 @@ enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t
                                 pfn_t *out) MUST_CHECK;
 
 /*
+ * Some single frames of a class of users at once, for who takes them for later; an account other than 0.
+ * Returns how many there were.
+ */
+unsigned frame_alloc_some(enum frame_class class, uint32_t account, unsigned most, pfn_t *out) MUST_CHECK;
+
+/*
  * Give back a block with the order it was taken with. ERR_BAD_FREE, with nothing changed, when it is not
  * held: given back before, never given out, of another order, not RAM; or when it is RESERVED. A block that
  * others hold, too, is not for this but for frame_drop (frame_share.h).
@@ -155,6 +161,8 @@ enum error frame_free_part(pfn_t first, unsigned order, pfn_t part, unsigned par
  * this order.
  */
 enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uint32_t account) MUST_CHECK;
+/* The same for a single frame of FRAME_USER_ANONYMOUS, which it stays: quick from one account to another. */
+enum error frame_pass_on(pfn_t frame, uint32_t account) MUST_CHECK;
 
 /*
  * Never give these frames out again: their memory is bad. Free ones become BAD at once, held ones when they

@@ -311,6 +311,21 @@ enum error frame_assign(pfn_t first, unsigned order, enum frame_class class, uin
     return ERR_NONE;
 }
 
+/* As the fast paths of frame.c: what is rare is called last. */
+enum error frame_pass_on(pfn_t frame, uint32_t account)
+{
+    uint64_t index = frame_index_mapped(frame.value);
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    if (RARELY(!frame_cache_try(cpu)) || RARELY(frame_record(index) != (RECORD_USER | RECORD_NOTED)) ||
+        RARELY(account == 0)) {
+        frame_cache_leave(cpu);
+        return frame_assign(frame, 0, FRAME_USER_ANONYMOUS, account);
+    }
+    frame_set_note(index, account);
+    frame_cache_leave(cpu);
+    return ERR_NONE;
+}
+
 /* Mark a frame of a held block; it is retired when the block is given back. Alone. */
 static void mark_bad(uint64_t index)
 {

@@ -13,6 +13,9 @@
 #define LARGE (2 * MIB)
 #define AREA  (2 * LARGE)
 
+/* Behind the slots of all uses, and those that WINDOW_RECORDS goes on to. */
+#define SOME_SLOT (WINDOW_RECORDS + WINDOW_RECORDS_MOST)
+
 static const unsigned flags = MAP_READ | MAP_WRITE;
 
 /* Set once. */
@@ -64,12 +67,32 @@ void *window_open_records(pfn_t first, unsigned count)
     return (void *)(uintptr_t)(cpu->window_area + WINDOW_RECORDS * PAGE_SIZE);
 }
 
-void window_close_records(unsigned count)
+static void close_slots(unsigned slot, unsigned count)
 {
     struct cpu *cpu = arch_this_cpu();
-    for (unsigned i = 0; i < count; i++) {
-        uint64_t slot = WINDOW_RECORDS + i;
-        arch_leaf_clear_here(&cpu->windows[slot], cpu->window_area + slot * PAGE_SIZE);
+    arch_leaves_clear_here(&cpu->windows[slot], count, cpu->window_area + slot * PAGE_SIZE);
+}
+
+void window_close_records(unsigned count)
+{
+    close_slots(WINDOW_RECORDS, count);
+}
+
+void *window_open_some(const pfn_t *frames, unsigned count)
+{
+    struct cpu *cpu = arch_this_cpu();
+    if (by_aperture) {
+        return NULL;
+    }
+    ASSERT(count <= WINDOW_SOME_MOST && cpu->windows[SOME_SLOT].bits == 0);
+    arch_leaves_set(&cpu->windows[SOME_SLOT], count, frames, flags);
+    return (void *)(uintptr_t)(cpu->window_area + SOME_SLOT * PAGE_SIZE);
+}
+
+void window_close_some(unsigned count)
+{
+    if (!by_aperture) {
+        close_slots(SOME_SLOT, count);
     }
 }
 

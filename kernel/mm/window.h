@@ -23,8 +23,9 @@ enum window {
     WINDOWS
 };
 
-/* Most frames in a row that WINDOW_RECORDS shows at once. */
+/* Most frames in a row that WINDOW_RECORDS shows at once, and most that window_open_some shows. */
 #define WINDOW_RECORDS_MOST 16u
+#define WINDOW_SOME_MOST    16u
 
 /* The aperture shows all that is asked for here: use it, no window is needed. Once, at boot. */
 void window_use_aperture(void);
@@ -39,6 +40,11 @@ void window_close(enum window use);
 /* The same for some frames in a row, in WINDOW_RECORDS. */
 void *window_open_records(pfn_t first, unsigned count);
 void window_close_records(unsigned count);
+
+/* The same for some frames anywhere, which are shown in a row, for what WINDOW_ZERO does; NULL when the
+ * aperture shows them, where they are not. */
+void *window_open_some(const pfn_t *frames, unsigned count);
+void window_close_some(unsigned count);
 
 /* The same for the 512 frames from an aligned one on; one slot in all, for what WINDOW_ZERO does. */
 void *window_open_large(pfn_t first);

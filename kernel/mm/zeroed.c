@@ -24,6 +24,11 @@
 #define BLOCK_FRAMES 512u
 #define STEP_FRAMES  16u
 
+/* Frames that are cleared at once when there was none. */
+#define BATCH WINDOW_SOME_MOST
+
+#define UNLIKELY(condition) __builtin_expect((condition), 0)
+
 /* No more than this part of what is free is kept: small machines have other needs. */
 #define SHARE 64u
 
@@ -35,13 +40,13 @@
 #define PAUSE 100000000u
 
 struct stock {
-    struct spinlock lock;
-
-    /* Guarded by lock. */
-    uint32_t count; /* atomic to read */
+    struct leaf_lock hand; /* guards count and frames */
+    uint32_t count;        /* atomic to read */
     pfn_t frames[STOCK];
-    pfn_t block;         /* that the owner clears, when idle */
-    uint32_t block_done; /* frames of it; BLOCK_FRAMES when there is none */
+
+    struct spinlock lock; /* guards what follows */
+    pfn_t block;          /* that the owner clears, when idle */
+    uint32_t block_done;  /* frames of it; BLOCK_FRAMES when there is none */
 
     /* Owning CPU writes, anyone reads. */
     uint32_t wanted; /* frames: grows with the requests that found none */
@@ -97,26 +102,39 @@ static void set_moving(struct stock *self, uint32_t moving)
     }
 }
 
+static void note_come(struct stock *self, uint64_t frames)
+{
+    __atomic_store_n(&self->came, self->came + frames, __ATOMIC_RELEASE);
+}
+
+static void leave_it(void)
+{
+    __atomic_store_n(&nothing_until, arch_clock() + PAUSE, __ATOMIC_RELAXED);
+}
+
 /* Take a block to keep; ERR_NO_MEMORY. */
 static enum error keep(struct stock *self, unsigned order, pfn_t *out)
 {
     set_moving(self, 1);
     enum error error = frame_alloc_modestly(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
     if (error == ERR_NONE) {
-        __atomic_store_n(&self->came, self->came + ((uint64_t)1 << order), __ATOMIC_RELEASE);
+        note_come(self, (uint64_t)1 << order);
     }
     set_moving(self, 0);
     if (error != ERR_NONE) {
-        __atomic_store_n(&nothing_until, arch_clock() + PAUSE, __ATOMIC_RELAXED);
+        leave_it();
     }
     return error;
 }
 
-/* A block has left. CPUs that are never idle have no stock to note it in. */
+/* Frames have left. CPUs that are never idle have no stock to note it in. */
 static void note_gone(struct stock *self, unsigned order)
 {
-    uint64_t *went = self != NULL ? &self->went : &went_elsewhere;
-    __atomic_fetch_add(went, (uint64_t)1 << order, __ATOMIC_RELEASE);
+    if (self != NULL) {
+        __atomic_store_n(&self->went, self->went + ((uint64_t)1 << order), __ATOMIC_RELEASE);
+    } else {
+        __atomic_fetch_add(&went_elsewhere, (uint64_t)1 << order, __ATOMIC_RELEASE);
+    }
 }
 
 static void give_back(pfn_t first, unsigned order)
@@ -128,10 +146,10 @@ static void give_back(pfn_t first, unsigned order)
     set_moving(self, 0);
 }
 
-/* Make a frame out of the stock its new holder's. */
-static enum error hand_over(pfn_t frame, unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+/* Make frames out of a stock their new holder's. */
+static enum error hand_over(struct stock *self, pfn_t frame, unsigned order, enum frame_class class,
+                            uint32_t account, pfn_t *out)
 {
-    struct stock *self = stock_of(arch_this_cpu()->number);
     set_moving(self, 1);
     enum error error = frame_assign(frame, order, class, account);
     ASSERT(error == ERR_NONE);
@@ -141,36 +159,94 @@ static enum error hand_over(pfn_t frame, unsigned order, enum frame_class class,
     return ERR_NONE;
 }
 
-static bool stock_pop(struct stock *stock, pfn_t *frame)
+/* Put cleared frames into a stock, the first one on top; returns how many it had room for. */
+static uint32_t stock_push(struct stock *stock, const pfn_t *frames, uint32_t count)
 {
-    spin_lock(&stock->lock);
-    bool got = stock->count > 0;
-    if (got) {
-        *frame = stock->frames[--stock->count];
+    leaf_take(&stock->hand);
+    uint32_t room = STOCK - stock->count, pushed = count < room ? count : room;
+    pfn_t *to = &stock->frames[stock->count];
+    for (const pfn_t *from = frames + pushed; from > frames;) {
+        *to++ = *--from;
     }
-    spin_unlock(&stock->lock);
-    return got;
+    __atomic_store_n(&stock->count, stock->count + pushed, __ATOMIC_RELAXED);
+    leaf_give(&stock->hand);
+    return pushed;
 }
 
-enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
+static inline bool stock_pop(struct stock *stock, pfn_t *frame)
 {
-    struct stock *stock = stock_of(arch_this_cpu()->number);
-    pfn_t frame;
-    if (stock != NULL && look(&stock->count) > 0 && stock_pop(stock, &frame)) {
-        stock->hits++;
-        return hand_over(frame, 0, class, account, out);
+    leaf_take(&stock->hand);
+    uint32_t count = stock->count;
+    if (count > 0) {
+        *frame = stock->frames[count - 1];
+        __atomic_store_n(&stock->count, count - 1, __ATOMIC_RELAXED);
     }
-    if (stock != NULL) {
-        stock->misses++;
-        __atomic_store_n(&stock->wanted, stock->wanted < STOCK ? stock->wanted + 1 : STOCK, __ATOMIC_RELAXED);
-    } else {
+    leaf_give(&stock->hand);
+    return count > 0;
+}
+
+/* There is none, and who needs one will need more: clear a few at once. False when there are none to be had.
+ */
+static __attribute__((noinline)) bool fill_up(struct stock *self)
+{
+    pfn_t frames[BATCH];
+    uint32_t wanted = self->wanted + BATCH;
+    __atomic_store_n(&self->wanted, wanted < STOCK ? wanted : STOCK, __ATOMIC_RELAXED);
+    self->misses++;
+    if (frame_is_short()) {
+        return false;
+    }
+    set_moving(self, 1);
+    uint32_t count = frame_alloc_some(FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, BATCH, frames);
+    note_come(self, count);
+    set_moving(self, 0);
+    if (count == 0) {
+        return false;
+    }
+    contents_zero_some(frames, count);
+    for (uint32_t pushed = stock_push(self, frames, count); pushed < count; pushed++) {
+        give_back(frames[pushed], 0); /* others have filled it meanwhile */
+    }
+    return true;
+}
+
+/* The same for a single one, which stays what it is but for the account: whoever counts meanwhile finds it
+ * here or gone, and is right in both cases. */
+static inline enum error pass_on(struct stock *self, pfn_t frame, uint32_t account, pfn_t *out)
+{
+    note_gone(self, 0);
+    *out = frame;
+    return frame_pass_on(frame, account);
+}
+
+/* zeroed_take where the stock has none, is not there yet, or the class is another. */
+static __attribute__((noinline)) enum error take_slowly(struct stock *stock, enum frame_class class,
+                                                        uint32_t account, pfn_t *out)
+{
+    pfn_t frame;
+    if (stock == NULL) {
         __atomic_fetch_add(&early_misses, 1, __ATOMIC_RELAXED);
+    } else if ((look(&stock->count) > 0 || fill_up(stock)) && stock_pop(stock, &frame)) {
+        return class == FRAME_USER_ANONYMOUS ? pass_on(stock, frame, account, out)
+                                             : hand_over(stock, frame, 0, class, account, out);
     }
     enum error error = frame_alloc_for(0, class, account, out);
     if (error == ERR_NONE) {
         contents_zero(*out);
     }
     return error;
+}
+
+enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
+{
+    struct stock *stock = stock_of(arch_this_cpu()->number);
+    pfn_t frame;
+    if (UNLIKELY(stock == NULL) || UNLIKELY(class != FRAME_USER_ANONYMOUS) ||
+        UNLIKELY(!stock_pop(stock, &frame))) {
+        return take_slowly(stock, class, account, out);
+    }
+    stock->hits++;
+    return pass_on(stock, frame, account, out);
 }
 
 static bool block_pop(pfn_t *first)
@@ -193,7 +269,7 @@ bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out)
         if (stock != NULL) {
             stock->large_hits++;
         }
-        enum error error = hand_over(first, BLOCK_ORDER, class, account, out);
+        enum error error = hand_over(stock, first, BLOCK_ORDER, class, account, out);
         return error == ERR_NONE;
     }
     if (look(&blocks_wanted) < BLOCKS) {
@@ -222,18 +298,6 @@ enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *ou
     return error;
 }
 
-/* Put a cleared frame into a stock; false when it has become full. */
-static bool stock_push(struct stock *stock, pfn_t frame)
-{
-    spin_lock(&stock->lock);
-    bool room = stock->count < STOCK;
-    if (room) {
-        stock->frames[stock->count++] = frame;
-    }
-    spin_unlock(&stock->lock);
-    return room;
-}
-
 static void clear_frame(pfn_t frame)
 {
     arch_zero_pages_past_cache(window_open(WINDOW_ZERO, frame), 1);
@@ -255,7 +319,7 @@ static bool put_some(struct stock *self, struct stock *stock, uint64_t most)
             return false;
         }
         clear_frame(frame);
-        if (!stock_push(stock, frame)) {
+        if (stock_push(stock, &frame, 1) == 0) {
             give_back(frame, 0);
         }
     }

@@ -119,6 +119,14 @@ void arch_leaf_set(struct arch_leaf *leaf, paddr_t physical, uint64_t leaf_size,
                      __ATOMIC_RELEASE);
 }
 
+void arch_leaves_set(struct arch_leaf *leaves, unsigned count, const pfn_t *frames, unsigned flags)
+{
+    uint64_t bits = leaf_bits(flags, 1);
+    for (unsigned i = 0; i < count; i++) {
+        __atomic_store_n(&leaves[i].bits, frames[i].value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
+    }
+}
+
 void arch_leaf_clear(struct arch_leaf *leaf)
 {
     __atomic_store_n(&leaf->bits, 0, __ATOMIC_RELEASE);
@@ -128,6 +136,16 @@ void arch_leaf_clear_here(struct arch_leaf *leaf, uint64_t virtual)
 {
     arch_leaf_clear(leaf);
     page_forget(virtual);
+}
+
+void arch_leaves_clear_here(struct arch_leaf *leaves, unsigned count, uint64_t virtual)
+{
+    for (unsigned i = 0; i < count; i++) {
+        __atomic_store_n(&leaves[i].bits, 0, __ATOMIC_RELEASE);
+    }
+    for (uint64_t end = virtual + count * PAGE_SIZE; virtual < end; virtual += PAGE_SIZE) {
+        page_forget(virtual);
+    }
 }
 
 /* Make the tables of this level that a range of the kernel half needs. Those of the levels above are there.
