@@ -33,6 +33,10 @@ bool tables_has_huge(void);
  */
 uint64_t tables_missing(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t leaf_size);
 
+/* Enter a small leaf where nothing is. False, with nothing changed, when something is, or a table is missing.
+ */
+bool tables_enter_new(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags);
+
 /*
  * Enter one leaf, for a fault, with the tables that tables_missing told. A larger leaf that is there and says
  * the same is left alone; one that does not is split, with tables from the stock. Where smaller leaves are,

@@ -11,6 +11,8 @@
 /* Tables that are taken out of a space that ends, while nobody else can run. */
 #define DISMANTLE_STEP 64u
 
+struct mapping mapping_none;
+
 static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
 
 /* --- records ---------------------------------------------------------------------------------------------
@@ -45,9 +47,17 @@ static void derive_large(struct mapping *m)
     m->large_bytes = fits && end > start ? end - start : 0;
 }
 
+void mapping_derive_rights(struct mapping *m)
+{
+    _Static_assert(ACCESS_READ == MAP_READ && ACCESS_WRITE == MAP_WRITE && ACCESS_EXECUTE == MAP_EXECUTE,
+                   "the same bits");
+    m->access = m->memory == NULL || mapping_is_busy(m) ? 0 : m->mode & MAP_MODE_ACCESS;
+    m->flags = (m->mode & MAP_MODE_ACCESS) | MAP_USER | (m->memory != NULL ? m->memory->cache : 0);
+}
+
 void mapping_derive(struct mapping *m)
 {
-    m->access = m->memory == NULL || mapping_is_busy(m) ? 0 : m->mode & MAP_MODE_ACCESS;
+    mapping_derive_rights(m);
     m->view.first = m->offset >> PAGE_SHIFT;
     m->view.count = m->bytes >> PAGE_SHIFT;
     derive_large(m);
@@ -90,7 +100,7 @@ void mapping_remove(struct mapping *m)
     space->count--;
     space->mapped_bytes -= m->memory != NULL ? m->bytes : 0;
     if (space->last == m) {
-        space->last = NULL;
+        space->last = &mapping_none;
     }
 }
 
@@ -150,7 +160,7 @@ void mapping_merge(struct mapping *m)
 
 void aspace_init(struct aspace *space, struct account *account)
 {
-    *space = (struct aspace){.account = account, .closed = true};
+    *space = (struct aspace){.last = &mapping_none, .account = account, .closed = true};
     rw_init(&space->lock, "address space", LOCK_ASPACE);
     spin_init(&space->tables_lock, "page tables", LOCK_TABLES);
     tlb_init(&space->tlb);

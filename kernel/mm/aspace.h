@@ -42,6 +42,7 @@ struct mapping {
     uint64_t offset;       /* of its start in the object, in bytes */
     uint32_t mode;         /* MAP_MODE_*, MAPPING_* */
     uint32_t access;       /* ACCESS_* that may be done now: none while it is busy, or a reservation */
+    unsigned flags;        /* of its leaves, when their pages can be written if the mapping can */
     uint64_t large_start;  /* where large leaves can be... */
     uint64_t large_bytes;  /* ...0: nowhere */
     struct mapping *going; /* the next one that the same call removes */

@@ -1,8 +1,9 @@
 /*
- * Page faults; see aspace.h. The way that most take is written down straight: the mapping of the fault
- * before, the page from the object, the leaf into the tables. What is seldom is apart.
+ * Page faults; see aspace.h. The way that most take is written down straight, in fault_once: the mapping of
+ * the fault before, a new page from the object, its leaf into a table that is there. All others are apart.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/mm/memory_touch.h"
 #include "kernel/sched/thread.h"
 
 /* Not inlined, out of the way of what is frequent. */
@@ -103,12 +104,6 @@ static ASIDE enum error failed(struct aspace *space, struct memory *memory, uint
     return error == ERR_BAD_ARGUMENT ? ERR_BAD_ADDRESS : error;
 }
 
-/* Tables are missing: take them, with the locks held that the fault holds. */
-static ASIDE enum error take_tables(struct aspace *space, struct table_stock *stock, uint64_t missing)
-{
-    return stock_take(space, stock, missing);
-}
-
 /* A physical object may be shown in huge leaves, where all fits. */
 static ASIDE bool fits_huge(const struct mapping *m, uint64_t address, const struct memory_page *found)
 {
@@ -122,7 +117,7 @@ static ASIDE bool fits_huge(const struct mapping *m, uint64_t address, const str
 /* The leaf could not be entered, so nothing is to be there: what was may be another page. */
 static ASIDE void hide_old(struct mapping *m, uint64_t address)
 {
-    uint64_t page = (address - mapping_start(m) + m->offset) >> PAGE_SHIFT;
+    uint64_t page = mapping_page(m, address);
     m->view.kind->hide(&m->view, page, 1);
     m->view.kind->flush(&m->view, page, 1);
 }
@@ -146,16 +141,16 @@ struct leaf {
     unsigned flags;
 };
 
-static inline struct leaf leaf_for(const struct mapping *m, uint64_t address, const struct memory_page *found)
+static struct leaf leaf_for(const struct mapping *m, uint64_t address, const struct memory_page *found)
 {
     struct leaf leaf = {.at = align_down(address, PAGE_SIZE), .size = PAGE_SIZE};
     leaf.physical = pfn_to_paddr(found->frame);
-    leaf.flags = mapping_flags(m) & ~(found->writable ? 0 : MAP_WRITE);
-    if (UNLIKELY(found->large)) {
+    leaf.flags = m->flags & ~(found->writable ? 0 : MAP_WRITE);
+    if (found->large) {
         leaf.size = TABLES_LARGE;
         leaf.at = align_down(address, TABLES_LARGE);
     }
-    if (UNLIKELY((m->mode & MAP_MODE_HUGE) != 0) && fits_huge(m, address, found)) {
+    if ((m->mode & MAP_MODE_HUGE) != 0 && fits_huge(m, address, found)) {
         leaf.size = TABLES_HUGE;
         leaf.at = align_down(address, TABLES_HUGE);
         leaf.physical =
@@ -165,22 +160,91 @@ static inline struct leaf leaf_for(const struct mapping *m, uint64_t address, co
 }
 
 /* Put the leaf in. The object is locked, and stays so until the CPUs have forgotten what was there before. */
-static inline enum error enter(struct aspace *space, const struct leaf *leaf)
+static enum error enter(struct aspace *space, const struct leaf *leaf)
 {
     struct table_stock stock = {0};
     spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
     uint64_t missing = tables_missing(space->root, leaf->at, leaf->size, leaf->size);
-    enum error error = LIKELY(missing == 0) ? ERR_NONE : take_tables(space, &stock, missing);
+    enum error error = LIKELY(missing == 0) ? ERR_NONE : stock_take(space, &stock, missing);
     bool replaced = LIKELY(error == ERR_NONE) &&
                     tables_enter(space->root, leaf->at, leaf->physical, leaf->size, leaf->flags, &stock);
     spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
     if (UNLIKELY(stock.count > 0)) {
         stock_give_back(space, &stock);
     }
-    if (UNLIKELY(replaced)) {
+    if (replaced) {
         tlb_flush(&space->tlb, leaf->at, leaf->size);
     }
     return error;
+}
+
+static void count_large(const struct memory_page *found)
+{
+    __atomic_fetch_add(&large_asked, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&large_given, found->large, __ATOMIC_RELAXED);
+}
+
+/* The object has found its page, and is locked: to the tables with it, and unlock. */
+static enum error show(struct aspace *space, struct mapping *m, uint64_t address, bool large,
+                       const struct memory_page *found)
+{
+    struct memory *memory = m->memory;
+    struct leaf leaf = leaf_for(m, address, found);
+    enum error error = enter(space, &leaf);
+    if (UNLIKELY(error != ERR_NONE)) {
+        hide_old(m, address);
+    }
+    memory_fault_unlock(memory);
+    memory_page_drop(found);
+    if (large) {
+        count_large(found);
+    }
+    if (UNLIKELY(found->full) && large) {
+        promote(space, memory, mapping_page(m, address), (m->mode & MAP_MODE_LARGE) != 0);
+        return error;
+    }
+    rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+    return error;
+}
+
+/* Any page of the mapping. The space is locked for reading; not on return. ERR_NOT_READY: again. */
+static __attribute__((noinline)) enum error bring(struct aspace *space, struct mapping *m, uint64_t address,
+                                                  uint32_t access)
+{
+    struct memory_page found;
+    uint64_t page = mapping_page(m, address);
+    bool large = mapping_large(m, address);
+    enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, large, &found);
+    if (UNLIKELY(error != ERR_NONE)) {
+        error = failed(space, m->memory, page, large, error);
+        return error == ERR_NONE ? ERR_NOT_READY : error;
+    }
+    return show(space, m, address, large, &found);
+}
+
+/* A page that was touched before, but whose table is missing, or where something else is. As bring. */
+static ASIDE enum error show_touched(struct aspace *space, struct mapping *m, uint64_t address, pfn_t frame)
+{
+    const struct memory_page found = {.frame = frame, .writable = true};
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return show(space, m, address, false, &found);
+}
+
+/* The locks of a fault, at once. */
+static inline void unlock_all(struct aspace *space, struct memory *memory)
+{
+    uint64_t all = (uint64_t)1 << LOCK_TABLES | (uint64_t)1 << LOCK_MEMORY | (uint64_t)1 << LOCK_ASPACE;
+    uint64_t held = arch_locks_held() & ~all;
+    if (UNLIKELY((int64_t)held < 0)) { /* lock=debug */
+        spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        memory_fault_unlock(memory);
+        rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+        return;
+    }
+    arch_set_locks_held(held);
+    spin_let_go(&space->tables_lock);
+    spin_let_go(&memory->lock);
+    rw_let_go_read(&space->lock);
 }
 
 /* Once. ERR_NOT_READY: again. */
@@ -188,38 +252,26 @@ static inline enum error fault_once(struct aspace *space, uint64_t address, uint
 {
     rw_lock_read_ranked(&space->lock, LOCK_ASPACE);
     struct mapping *m = __atomic_load_n(&space->last, __ATOMIC_RELAXED);
-    if ((UNLIKELY(m == NULL) || UNLIKELY(!mapping_has(m, address))) && (m = find(space, address)) == NULL) {
+    if (UNLIKELY(!mapping_has(m, address)) && (m = find(space, address)) == NULL) {
         return grow_below(space, address) ? ERR_NOT_READY : ERR_BAD_ADDRESS;
     }
     if (UNLIKELY((access & ~m->access) != 0)) {
         return refuse(space, m);
     }
     struct memory *memory = m->memory;
-    uint64_t page = (address - mapping_start(m) + m->offset) >> PAGE_SHIFT;
-    bool large = address - m->large_start < m->large_bytes;
-    struct memory_page found;
-    enum error error = memory_fault(memory, page, access == ACCESS_WRITE, large, &found);
-    if (UNLIKELY(error != ERR_NONE)) {
-        error = failed(space, memory, page, large, error);
-        return error == ERR_NONE ? ERR_NOT_READY : error;
+    if (!memory_touch_is_likely(memory) || mapping_large(m, address)) {
+        return bring(space, m, address, access);
     }
-    struct leaf leaf = leaf_for(m, address, &found);
-    error = enter(space, &leaf);
-    if (UNLIKELY(error != ERR_NONE)) {
-        hide_old(m, address);
+    pfn_t frame = memory_touch(memory, mapping_page(m, address));
+    if (UNLIKELY(!memory_is_touched(frame))) {
+        return bring(space, m, address, access);
     }
-    memory_fault_unlock(memory);
-    memory_page_drop(&found);
-    if (large) {
-        __atomic_fetch_add(&large_asked, 1, __ATOMIC_RELAXED);
-        __atomic_fetch_add(&large_given, found.large, __ATOMIC_RELAXED);
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    if (UNLIKELY(!tables_enter_new(space->root, address, pfn_to_paddr(frame), m->flags))) {
+        return show_touched(space, m, address, frame);
     }
-    if (UNLIKELY(found.full) && large) {
-        promote(space, memory, page, (m->mode & MAP_MODE_LARGE) != 0);
-        return error;
-    }
-    rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-    return error;
+    unlock_all(space, memory);
+    return ERR_NONE;
 }
 
 enum error aspace_fault(struct aspace *space, uint64_t address, uint32_t access)

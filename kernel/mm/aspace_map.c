@@ -91,7 +91,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
         return PAGE_SIZE;
     }
     uint64_t bytes = run << PAGE_SHIFT;
-    unsigned flags = mapping_flags(m) & ~(writable ? 0 : MAP_WRITE);
+    unsigned flags = m->flags & ~(writable ? 0 : MAP_WRITE);
     uint64_t leaf = (m->mode & MAP_MODE_SMALL) != 0  ? PAGE_SIZE
                     : (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE
                                                      : TABLES_LARGE;

@@ -52,15 +52,22 @@ static inline struct mapping *mapping_from(const struct aspace *space, uint64_t 
     return mapping_of(m != NULL ? avl_next(&m->node) : avl_first(&space->mappings));
 }
 
-/* Flags of leaves for a mapping of a physical object or another. */
-static inline unsigned mapping_flags(const struct mapping *m)
+/* The page of the object that is at this address, which is in the mapping. */
+static inline uint64_t mapping_page(const struct mapping *m, uint64_t address)
 {
-    _Static_assert(ACCESS_READ == MAP_READ && ACCESS_WRITE == MAP_WRITE && ACCESS_EXECUTE == MAP_EXECUTE,
-                   "the same bits");
-    return (m->mode & MAP_MODE_ACCESS) | MAP_USER | m->memory->cache;
+    return (address - mapping_start(m) + m->offset) >> PAGE_SHIFT;
+}
+
+/* Can a large leaf be around this address? */
+static inline bool mapping_large(const struct mapping *m, uint64_t address)
+{
+    return address - m->large_start < m->large_bytes;
 }
 
 /* --- records (aspace.c) --- */
+
+/* In no space, and without an address: what a hint says that says nothing. */
+extern struct mapping mapping_none;
 
 /* A zeroed record. ERR_LIMIT, ERR_NO_MEMORY. */
 enum error mapping_make(struct aspace *space, struct mapping **out) MUST_CHECK;
@@ -69,6 +76,8 @@ void mapping_free(struct aspace *space, struct mapping *m);
 
 /* After start, size, offset or mode have changed: what follows from them. */
 void mapping_derive(struct mapping *m);
+/* The same after the mode alone has changed. */
+void mapping_derive_rights(struct mapping *m);
 
 /* Put a record with memory and mode in, and take one out, with its view. The space is locked for writing. The
  * reference to the object is the record's, or the caller's again. */

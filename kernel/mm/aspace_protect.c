@@ -78,9 +78,9 @@ static bool change_some(struct range_plan *plan, uint64_t *at, struct table_gath
         uint64_t end = mapping_step_end(m, start, left);
         end = end < plan->end ? end : plan->end;
         m->mode = (m->mode & ~MAP_MODE_ACCESS) | plan->access;
-        m->access = plan->access;
+        mapping_derive_rights(m);
         spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
-        tables_protect(space->root, start, end - start, mapping_flags(m), gather);
+        tables_protect(space->root, start, end - start, m->flags, gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
         left -= end - start < left ? end - start : left;
         *at = end;

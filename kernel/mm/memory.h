@@ -142,7 +142,7 @@ enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool l
                         struct memory_page *out) MUST_CHECK;
 static inline void memory_fault_unlock(struct memory *memory)
 {
-    spin_unlock(&memory->lock);
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
 }
 
 /* What was in the page's place goes, now that no CPU sees it. */

@@ -1,6 +1,7 @@
 /*
  * Making pages be there ahead of time, and giving them back; see memory.h.
  */
+#include "kernel/mm/memory_touch.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/sched/thread.h"
 
@@ -11,8 +12,13 @@
  * it on. */
 static enum error commit_page(struct memory *memory, uint64_t page, bool large, uint64_t *count)
 {
-    struct memory_page found;
-    enum error error;
+    struct memory_page found = {.large = false};
+    enum error error = ERR_NONE;
+    if (!large && memory_touch_is_likely(memory) && memory_is_touched(memory_touch(memory, page))) {
+        memory_fault_unlock(memory);
+        *count = 1;
+        return ERR_NONE;
+    }
     while ((error = memory_fault(memory, page, false, large, &found)) == ERR_NOT_READY) {
         error = memory_fault_slowly(memory, page, large);
         if (error != ERR_NONE) {

@@ -7,6 +7,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/mm/contents.h"
 #include "kernel/mm/memory_pager.h"
+#include "kernel/mm/memory_touch.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/mm/zeroed.h"
 
@@ -314,7 +315,8 @@ static enum error look(struct memory *memory, const struct want *want, struct me
             }
             return error;
         }
-        __atomic_store_n(&memory->absent, memory->kind == MEMORY_ANONYMOUS, __ATOMIC_RELAXED);
+        bool plain = memory->kind == MEMORY_ANONYMOUS && !memory->sparse;
+        __atomic_store_n(&memory->absent, plain, __ATOMIC_RELAXED);
         bool block = want->large && link == 0 && block_fits(memory, want->page);
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
         if (UNLIKELY(memory->kind == MEMORY_PAGED)) {
@@ -338,44 +340,16 @@ static enum error get(struct memory *memory, const struct want *want, struct mem
     return memory->kind == MEMORY_PHYSICAL ? get_physical(memory, want, out) : look(memory, want, out);
 }
 
-/* Can a page be put here with nothing else to be done? */
-static inline bool slot_is_free(uint64_t link, uint64_t index)
+pfn_t memory_touch_failed(struct memory *memory, pfn_t frame)
 {
-    const struct memory_node *leaf = link_node(link);
-    return link != 0 && !link_is_block(link) && leaf->slots[index] == 0 && !leaf->has_under &&
-           !node_is_shared(leaf) && leaf->filled < MEMORY_LEAF_PAGES - 1;
-}
-
-/*
- * The way that most pages come to be: where the last one was not there this one will not be either, so a
- * frame is taken before looking. False when it is not as simple as that, and nothing has changed.
- */
-static inline bool touch(struct memory *memory, uint64_t page, struct memory_page *out)
-{
-    pfn_t frame;
-    if (UNLIKELY(take_zeroed(memory, &frame) != ERR_NONE)) {
-        return false; /* it may not be needed */
-    }
-    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    uint64_t link = LIKELY(page < memory->pages.value) ? link_at(memory, page) : 0;
-    if (LIKELY(slot_is_free(link, index_of(page)))) {
-        leaf_put(memory, link_node(link), index_of(page), frame);
-        memory->paid_frames += memory->sparse;
-        *out = (struct memory_page){.frame = frame, .writable = true};
-        return true;
-    }
     __atomic_store_n(&memory->absent, false, __ATOMIC_RELAXED);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     give_zeroed(memory, frame);
-    return false;
+    return NOT_TOUCHED;
 }
 
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large, struct memory_page *out)
 {
-    if (LIKELY(__atomic_load_n(&memory->absent, __ATOMIC_RELAXED)) && !large &&
-        LIKELY(touch(memory, page, out))) {
-        return ERR_NONE;
-    }
     const struct want want = {page, write, large, true};
     return get(memory, &want, out);
 }

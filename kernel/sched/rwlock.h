@@ -44,6 +44,12 @@ static inline void rw_lock_read_ranked(struct rwlock *lock, uint32_t rank)
     arch_set_locks_held(held | (uint64_t)1 << rank);
 }
 
+/* As spin_let_go. */
+static inline void rw_let_go_read(struct rwlock *lock)
+{
+    __atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELEASE);
+}
+
 static inline void rw_unlock_read_ranked(struct rwlock *lock, uint32_t rank)
 {
     uint64_t held = arch_locks_held() & ~((uint64_t)1 << rank);
@@ -52,7 +58,7 @@ static inline void rw_unlock_read_ranked(struct rwlock *lock, uint32_t rank)
         return;
     }
     arch_set_locks_held(held);
-    __atomic_fetch_sub(&lock->state, 1, __ATOMIC_RELEASE);
+    rw_let_go_read(lock);
 }
 
 /* A writer becomes a reader, with nobody in between. */

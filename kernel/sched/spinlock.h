@@ -75,6 +75,12 @@ static inline void spin_lock_ranked(struct spinlock *lock, uint32_t rank)
     }
 }
 
+/* The last step of dropping it, for who drops several and has said so already. */
+static inline void spin_let_go(struct spinlock *lock)
+{
+    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+}
+
 static inline void spin_unlock_ranked(struct spinlock *lock, uint32_t rank)
 {
     uint64_t held = arch_locks_held() & ~((uint64_t)1 << rank);
@@ -83,7 +89,7 @@ static inline void spin_unlock_ranked(struct spinlock *lock, uint32_t rank)
         return;
     }
     arch_set_locks_held(held);
-    __atomic_store_n(&lock->serving, lock->serving + 1, __ATOMIC_RELEASE);
+    spin_let_go(lock);
 }
 
 static inline void spin_lock(struct spinlock *lock)

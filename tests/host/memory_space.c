@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "kernel/debug/panic.h"
+#include "kernel/mm/memory_touch.h"
 #include "tests/host/memory_host.h"
 
 #define LAST_WORD (PAGE_SIZE / sizeof(uint32_t) - 1)
@@ -177,7 +178,15 @@ static enum error fault(struct played_view *view, uint64_t page, bool write)
 {
     struct memory_page found;
     bool large = fits_large(view, page);
-    enum error error;
+    bool likely = !large && memory_touch_is_likely(view->memory);
+    pfn_t touched = likely ? memory_touch(view->memory, page) : NOT_TOUCHED;
+    enum error error = ERR_NONE;
+    if (memory_is_touched(touched)) {
+        found = (struct memory_page){.frame = touched, .writable = true};
+        bool replaced = show(view, page, &found);
+        memory_fault_unlock(view->memory);
+        return replaced ? ERR_EXISTS : ERR_NONE; /* it cannot have replaced anything */
+    }
     while ((error = memory_fault(view->memory, page, write, large, &found)) == ERR_NOT_READY) {
         error = memory_fault_slowly(view->memory, page, large);
         if (error != ERR_NONE) {

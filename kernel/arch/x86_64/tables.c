@@ -160,25 +160,50 @@ static SELDOM bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical
 #define ENTRY_IN(table, level)    ((uint64_t *)(uintptr_t)((table) + reach) + level_index(level, virtual))
 #define ENTRY_BELOW(entry, level) ENTRY_IN((entry)&PTE_FRAME, level)
 
+/* The entry of level 2 above the small leaf of the address; NULL when a table is missing or a leaf is large.
+ */
+static inline uint64_t *owner_of_small(paddr_t root, uint64_t virtual)
+{
+    uint64_t reach = table_reach;
+    uint64_t entry = *ENTRY_IN(root.value, 4);
+    if (__builtin_expect(!entry_is_table(entry) || table_levels != 4, 0)) {
+        return NULL;
+    }
+    entry = *ENTRY_BELOW(entry, 3);
+    if (__builtin_expect(!entry_is_table(entry), 0)) {
+        return NULL;
+    }
+    uint64_t *owner = ENTRY_BELOW(entry, 2);
+    return __builtin_expect(entry_is_table(*owner), 1) ? owner : NULL;
+}
+
+/* The leaf is used at once: it is marked, so that the processor need not. */
+static inline uint64_t small_leaf(paddr_t physical, unsigned flags)
+{
+    return physical.value | leaf_bits_small[flags % 64] | PTE_ACCESSED;
+}
+
+bool tables_enter_new(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags)
+{
+    uint64_t reach = table_reach, *owner = owner_of_small(root, virtual);
+    if (__builtin_expect(owner == NULL, 0)) {
+        return false;
+    }
+    uint64_t *entry = ENTRY_BELOW(*owner, 1);
+    if (__builtin_expect(__atomic_load_n(entry, __ATOMIC_RELAXED) != 0, 0)) {
+        return false;
+    }
+    __atomic_store_n(entry, small_leaf(physical, flags), __ATOMIC_RELEASE);
+    *owner += PTE_COUNT_ONE;
+    return true;
+}
+
 bool tables_enter(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t leaf_size, unsigned flags,
                   struct table_stock *stock)
 {
-    uint64_t reach = table_reach;
-    if (__builtin_expect(leaf_size == PAGE_SIZE && table_levels == 4, 1)) {
-        uint64_t entry = *ENTRY_IN(root.value, 4);
-        if (__builtin_expect(entry_is_table(entry), 1)) {
-            entry = *ENTRY_BELOW(entry, 3);
-            if (__builtin_expect(entry_is_table(entry), 1)) {
-                uint64_t *owner = ENTRY_BELOW(entry, 2);
-                if (__builtin_expect(entry_is_table(*owner), 1)) {
-                    /* Used at once: marked here, so that the processor need not. */
-                    uint64_t leaf = physical.value | leaf_bits_small[flags % 64] | PTE_ACCESSED;
-                    return leaf_put(ENTRY_BELOW(*owner, 1), owner, leaf);
-                }
-            }
-        }
-    }
-    return enter_making(root, virtual, physical, leaf_size, flags, stock);
+    uint64_t reach = table_reach, *owner = leaf_size == PAGE_SIZE ? owner_of_small(root, virtual) : NULL;
+    return owner != NULL ? leaf_put(ENTRY_BELOW(*owner, 1), owner, small_leaf(physical, flags))
+                         : enter_making(root, virtual, physical, leaf_size, flags, stock);
 }
 
 /* The tables that a range needs below one entry, so that leaves of level `want` can be there. */

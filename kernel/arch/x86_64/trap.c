@@ -68,6 +68,9 @@ bool trap_recover_user_copy(struct trap_frame *frame)
     return true;
 }
 
+/* Kept out of the way of page faults, which end well nearly always. */
+#define SELDOM_CALLED __attribute__((noinline, cold))
+
 /* What aspace_fault has found, for the log. */
 static const char *reason_for(enum error error)
 {
@@ -79,24 +82,34 @@ static const char *reason_for(enum error error)
 }
 
 /* SDM vol. 3A 4.7. */
-#define FAULT_WRITE    2u
-#define FAULT_RESERVED 8u
-#define FAULT_EXECUTE  16u
+#define FAULT_PRESENT 1u
+#define FAULT_WRITE   2u
+#define FAULT_USER    4u
+#define FAULT_EXECUTE 16u
+#define FAULT_PLAIN   (FAULT_PRESENT | FAULT_WRITE | FAULT_USER | FAULT_EXECUTE)
 
 /* A fault at an address of user space, in user mode or in a copy: make the page be there. */
 static inline enum error make_present(const struct trap_frame *frame, uint64_t address)
 {
+    static const uint8_t wanted[FAULT_PLAIN + 1] = {
+        [0] = ACCESS_READ,
+        [FAULT_PRESENT] = ACCESS_READ,
+        [FAULT_USER] = ACCESS_READ,
+        [FAULT_USER | FAULT_PRESENT] = ACCESS_READ,
+        [FAULT_WRITE] = ACCESS_WRITE,
+        [FAULT_WRITE | FAULT_PRESENT] = ACCESS_WRITE,
+        [FAULT_WRITE | FAULT_USER] = ACCESS_WRITE,
+        [FAULT_WRITE | FAULT_USER | FAULT_PRESENT] = ACCESS_WRITE,
+        [FAULT_EXECUTE... FAULT_PLAIN] = ACCESS_EXECUTE,
+    };
     struct task *task = thread_current()->task;
-    uint32_t access = (frame->code & FAULT_EXECUTE) != 0 ? ACCESS_EXECUTE
-                      : (frame->code & FAULT_WRITE) != 0 ? ACCESS_WRITE
-                                                         : ACCESS_READ;
-    if (__builtin_expect(task == NULL || (frame->code & FAULT_RESERVED) != 0, 0)) {
-        return ERR_BAD_ADDRESS;
+    if (__builtin_expect(task == NULL || (frame->code & ~(uint64_t)FAULT_PLAIN) != 0, 0)) {
+        return ERR_BAD_ADDRESS; /* a reserved bit, for one */
     }
-    return aspace_fault(&task->space, address, access);
+    return aspace_fault(&task->space, address, wanted[frame->code]);
 }
 
-static void user_fault(const struct trap_frame *frame, uint64_t address, const char *reason)
+static SELDOM_CALLED void user_fault(const struct trap_frame *frame, uint64_t address, const char *reason)
 {
     struct task_fault fault = {
         .vector = (uint32_t)frame->vector,
@@ -155,22 +168,33 @@ static bool kernel_page_fault(const struct trap_frame *frame, uint64_t address)
     return in_user_copy(frame) && address < USER_HIGHEST && make_present(frame, address) == ERR_NONE;
 }
 
-static void page_fault(struct trap_frame *frame)
+static void page_fault_in_kernel(struct trap_frame *frame)
 {
     uint64_t address = cr2_read(); /* now: others may run before it is dealt with */
-    enum error error;
-    if (__builtin_expect(trap_hook != NULL, 0) && trap_hook(frame)) {
+    if (trap_hook != NULL && trap_hook(frame)) {
         return;
     }
-    if (__builtin_expect(!trap_from_user(frame), 0)) {
-        if (!kernel_page_fault(frame, address) && !trap_recover_user_copy(frame)) {
-            panic_trap(frame);
-        }
-        return;
+    if (!kernel_page_fault(frame, address) && !trap_recover_user_copy(frame)) {
+        panic_trap(frame);
     }
-    error = make_present(frame, address);
-    if (__builtin_expect(error != ERR_NONE && error != ERR_CANCELLED, 0)) {
+}
+
+static SELDOM_CALLED void page_fault_failed(const struct trap_frame *frame, uint64_t address,
+                                            enum error error)
+{
+    if (error != ERR_CANCELLED) {
         user_fault(frame, address, reason_for(error));
+    }
+}
+
+/* The same in user mode, where it is frequent. */
+static inline void page_fault_in_user(const struct trap_frame *frame)
+{
+    uint64_t address = cr2_read();
+    trace(TRACE_FAULT, (uint16_t)frame->vector, frame->rip, address);
+    enum error error = make_present(frame, address);
+    if (__builtin_expect(error != ERR_NONE, 0)) {
+        page_fault_failed(frame, address, error);
     }
 }
 
@@ -239,7 +263,8 @@ static bool interrupted_nmi(const struct trap_frame *frame)
     return false;
 }
 
-bool trap_dispatch(struct trap_frame *frame)
+/* All but page faults in user mode. */
+static __attribute__((noinline)) bool dispatch_any(struct trap_frame *frame)
 {
     bool nested = frame->vector == VECTOR_NMI || frame->vector == VECTOR_MACHINE_CHECK;
     if (frame->vector >= VECTOR_EXCEPTIONS) {
@@ -250,8 +275,8 @@ bool trap_dispatch(struct trap_frame *frame)
         if (!nested) {
             trace(TRACE_FAULT, (uint16_t)frame->vector, frame->rip, cr2_read());
         }
-        if (__builtin_expect(frame->vector == VECTOR_PAGE_FAULT, 1)) {
-            page_fault(frame);
+        if (frame->vector == VECTOR_PAGE_FAULT) {
+            page_fault_in_kernel(frame);
         } else {
             exception(frame);
         }
@@ -260,4 +285,16 @@ bool trap_dispatch(struct trap_frame *frame)
         thread_before_user();
     }
     return interrupted_nmi(frame);
+}
+
+bool trap_dispatch(struct trap_frame *frame)
+{
+    if (__builtin_expect(frame->vector != VECTOR_PAGE_FAULT || !trap_from_user(frame), 0)) {
+        return dispatch_any(frame);
+    }
+    page_fault_in_user(frame);
+    if (__builtin_expect(arch_this_cpu()->pending != 0, 0)) {
+        thread_before_user();
+    }
+    return false; /* no handler of an NMI was interrupted by a user */
 }

@@ -70,8 +70,9 @@ static bool create_and_map(void *context)
 static bool touch(void *context)
 {
     const struct range *range = context;
-    for (unsigned page = 0; page < range->pages; page++) {
-        *(volatile uint8_t *)(range->at + page * PAGE_SIZE) = 1;
+    uint64_t end = range->at + range->pages * PAGE_SIZE;
+    for (uint64_t at = range->at; at < end; at += PAGE_SIZE) {
+        *(volatile uint8_t *)at = 1;
     }
     return true;
 }
