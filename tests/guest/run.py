@@ -91,6 +91,8 @@ MACHINES = [
     Kind("2", "1G", program="crowd 10000"),
     # The heap with red zones.
     Kind("3", "512M", config=("heap=debug",)),
+    # What was mapped is filled before it is used again, and looked at: who writes there has not forgotten it.
+    Kind("4", "1G", config=("tlb=debug",)),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
     # System calls of all kinds, by as many threads as there are CPUs and one.
