@@ -38,6 +38,8 @@
 #define TOPIC_LOCKS   14 /* struct system_lock, one a class of locks, outermost first */
 #define TOPIC_THREADS 15 /* struct system_thread; index: number of the thread, gaps skipped */
 #define TOPIC_TRACE   16 /* struct system_trace (abi/trace.h) */
+#define TOPIC_SPACES  17 /* one struct system_spaces */
+#define TOPIC_STEPS   18 /* struct system_step, one a kind of what goes in steps */
 
 #define MEMORY_ORDERS 19
 
@@ -91,6 +93,36 @@ struct system_node {
     uint32_t cpus;  /* CPUs that it is near to */
     uint64_t total; /* frames */
     uint64_t free;
+};
+
+/* What address spaces have done, all since the start. */
+struct system_spaces {
+    uint64_t faults[6];  /* page faults: reading, writing, executing what is not in the tables; what is, without
+                            that right */
+    uint64_t refused;    /* of them, those that the thread got */
+    uint64_t copied;     /* pages, to break copy-on-write */
+    uint64_t nodes;      /* nodes of 512 pages that were copied for it */
+    uint64_t shootdowns; /* requests to other CPUs to forget */
+    uint64_t interrupts; /* that these cost */
+    uint64_t quarantine; /* frames that wait for CPUs to forget them: now, and at most */
+    uint64_t quarantine_most;
+    /* Pages of 2 MiB, and of 1 GiB: touches where one could have been, and was; made of small ones, and cut. */
+    struct system_large {
+        uint64_t asked, given, promoted, demoted;
+    } large, huge;
+};
+
+#define STEP_NAME 32
+
+/* What is done at once before others can run: counted in what the name says. */
+struct system_step {
+    char name[STEP_NAME];
+    uint64_t done;     /* since the start */
+    uint64_t most;     /* at once */
+    uint64_t bound;    /* it is never more */
+    uint64_t longest;  /* nanoseconds of interrupts off, with such work; with lock=debug only */
+    uint32_t measured; /* 1 with lock=debug */
+    uint32_t pad;
 };
 
 /* How many things there are; each number is right at some moment. */

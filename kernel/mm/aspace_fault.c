@@ -4,6 +4,7 @@
  */
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/mm/memory_touch.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Not inlined, out of the way of what is frequent. */
@@ -99,6 +100,7 @@ static ASIDE enum error failed(struct aspace *space, struct memory *memory, uint
     }
     memory_retain(memory);
     rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+    step_begin();
     error = memory_fault_slowly(memory, page, large);
     memory_release(memory);
     return error == ERR_BAD_ARGUMENT ? ERR_BAD_ADDRESS : error;

@@ -3,6 +3,7 @@
  * tables at once: while that is done in steps, the mapping is marked as coming, and nobody else touches it.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Up to this size the missing tables are counted; for more, as many are taken as there can be at most. */
@@ -98,6 +99,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     if (tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, pfn_to_paddr(frame), bytes, leaf, flags, &plan->tables);
+        step_work(STEP_FILL, run);
     }
     return bytes;
 }

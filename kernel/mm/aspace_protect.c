@@ -2,6 +2,7 @@
  * Changing what may be done in a range; see aspace.h.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Is what follows from `*at` on mapped, with modes that allow the access? Looks at some mappings, and moves
@@ -80,8 +81,10 @@ static bool change_some(struct range_plan *plan, uint64_t *at, struct table_gath
         m->mode = (m->mode & ~MAP_MODE_ACCESS) | plan->access;
         mapping_derive_rights(m);
         spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+        uint64_t before = gather->leaves;
         tables_protect(space->root, start, end - start, m->flags, gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        step_work(STEP_RIGHTS, gather->leaves - before);
         left -= end - start < left ? end - start : left;
         *at = end;
         if (end >= mapping_end(m)) {

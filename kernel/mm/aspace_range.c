@@ -7,6 +7,7 @@
  * CPU can see its pages. If the space is closed in between, whoever closes it has the records.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* The mapping that an end of a range cuts, or NULL. */
@@ -158,8 +159,10 @@ static bool empty_some(struct aspace *space, struct removal *r)
         if (m->memory != NULL) {
             end = mapping_step_end(m, r->at, left);
             spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+            uint64_t before = r->gather.leaves;
             tables_unmap(space->root, r->at, end - r->at, &r->gather);
             spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+            step_work(STEP_UNMAP, r->gather.leaves - before);
             left -= end - r->at < left ? end - r->at : left;
         }
         r->at = end;
@@ -176,6 +179,7 @@ static bool remove_some(struct aspace *space, struct removal *r)
         m = r->first;
         r->first = m->going;
         mapping_remove(m);
+        step_work(STEP_RECORDS, 1);
     }
     rw_unlock_write(&space->lock);
     while (gone != r->first) {

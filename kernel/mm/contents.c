@@ -4,6 +4,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/window.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
@@ -51,6 +52,7 @@ enum error contents_zero_block(pfn_t first, unsigned order)
                 contents_zero(pfn(first.value + done + i));
             }
         }
+        step_work(STEP_CLEAR, count);
         error = thread_preemption_point();
     }
     return error;

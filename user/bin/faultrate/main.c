@@ -108,7 +108,7 @@ static void run(struct process *process, const char *cpu, const char *threads, c
                                       .image_bytes = image.size,
                                       .argc = 5,
                                       .argv = argv,
-                                      .console = {startup->console, RIGHT_ALL}};
+                                      .console = {startup->console, RIGHT_WRITE}};
     must(process_create(&request, process), process->doing);
     must(sys_task_watch(process->task, ended, 1), "watching the child");
     must(process_start(process), "starting the child");
