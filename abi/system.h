@@ -106,10 +106,9 @@ struct system_spaces {
     uint64_t interrupts; /* that these cost */
     uint64_t quarantine; /* frames that wait for CPUs to forget them: now, and at most */
     uint64_t quarantine_most;
-    /* Pages of 2 MiB, and of 1 GiB: touches where one could have been, and was; made of small ones, and cut. */
-    struct system_large {
-        uint64_t asked, given, promoted, demoted;
-    } large, huge;
+    /* Pages of 2 MiB: touches where one could have been, and was; made of small ones, and taken apart. */
+    uint64_t large_asked, large_given, large_promoted, large_demoted;
+    uint64_t huge_asked, huge_given; /* pages of 1 GiB, which only devices have */
 };
 
 #define STEP_NAME 32

@@ -73,6 +73,7 @@ struct aspace {
 /* Counted since the start, over all spaces. Asked: touches where a large page could have been. */
 struct large_figures {
     uint64_t asked, given, promoted, demoted;
+    uint64_t huge_asked, huge_given; /* the same for 1 GiB, where the mapping wants that */
 };
 void aspace_large_count(struct large_figures *out);
 

@@ -267,7 +267,12 @@ static bool read_spaces(uint64_t *index, union topic_record *out)
         .interrupts = tlb.interrupts,
         .quarantine = tlb.quarantined,
         .quarantine_most = tlb.quarantined_most,
-        .large = {large.asked, large.given, large.promoted, large.demoted},
+        .large_asked = large.asked,
+        .large_given = large.given,
+        .large_promoted = large.promoted,
+        .large_demoted = large.demoted,
+        .huge_asked = large.huge_asked,
+        .huge_given = large.huge_given,
     };
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         count_faults(cpus[i], &out->spaces);
