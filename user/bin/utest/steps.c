@@ -100,13 +100,21 @@ static bool a_huge_range_is_made_and_removed_in_bounded_steps(void)
     }
     uint64_t pages = bytes / PAGE_SIZE;
     CHECK_OK(pages_make(bytes, &memory));
-    CHECK(was_done(&before, "pages committed", pages));
+    if (!was_done(&before, "pages committed", pages)) {
+        return false;
+    }
     CHECK_OK(show(startup->self, memory, bytes));
-    CHECK(was_done(&before, "pages populated", pages));
+    if (!was_done(&before, "pages populated", pages)) {
+        return false;
+    }
     CHECK_OK(sys_memory_protect(startup->self, PLACE, bytes, ACCESS_READ));
-    CHECK(was_done(&before, "pages given other rights", pages));
+    if (!was_done(&before, "pages given other rights", pages)) {
+        return false;
+    }
     CHECK_OK(sys_memory_unmap(startup->self, PLACE, 0));
-    CHECK(was_done(&before, "pages unmapped", pages));
+    if (!was_done(&before, "pages unmapped", pages)) {
+        return false;
+    }
     CHECK_OK(sys_handle_close(memory));
     CHECK(books_settle(&books, "the range"));
     return was_done(&before, "frames given back", pages);
@@ -127,13 +135,19 @@ static bool a_huge_object_is_copied_and_emptied_in_bounded_steps(void)
     CHECK_OK(show(startup->self, memory, bytes));
     CHECK(steps_take(&before));
     CHECK_OK(sys_memory_clone(memory, 0, &copy));
-    CHECK(was_done(&before, "pages shared by a clone", pages));
+    if (!was_done(&before, "pages shared by a clone", pages)) {
+        return false;
+    }
     CHECK_OK(sys_memory_decommit(memory, 0, bytes));
-    CHECK(was_done(&before, "pages hidden from views", pages));
+    if (!was_done(&before, "pages hidden from views", pages)) {
+        return false;
+    }
     CHECK_EQUAL(*(volatile uint64_t *)PLACE, 0);
     CHECK(steps_take(&before));
     CHECK_OK(sys_memory_decommit(copy, PAGE_SIZE, bytes - 2 * PAGE_SIZE)); /* both ends are parts of nodes */
-    CHECK(was_done(&before, "frames given back", pages - 2));
+    if (!was_done(&before, "frames given back", pages - 2)) {
+        return false;
+    }
     CHECK_OK(sys_memory_unmap(startup->self, PLACE, 0));
     CHECK_OK(sys_handle_close(copy));
     CHECK_OK(sys_handle_close(memory));
@@ -160,7 +174,9 @@ static bool a_huge_space_ends_in_bounded_steps(void)
     CHECK_OK(sys_task_kill(task, 0));
     CHECK_OK(sys_handle_close(task));
     CHECK(books_settle(&books, "the space"));
-    CHECK(was_done(&before, "page tables taken out", bytes / LARGE));
+    if (!was_done(&before, "page tables taken out", bytes / LARGE)) {
+        return false;
+    }
     return was_done(&before, "mappings taken out", MAPPINGS + 1);
 }
 
@@ -177,8 +193,12 @@ static bool clearing_large_pages_goes_in_bounded_steps(void)
     CHECK_OK(sys_memory_create(0, bytes, 0, &memory));
     CHECK_OK(sys_memory_commit(memory, 0, bytes));
     CHECK_OK(sys_handle_close(memory));
-    CHECK(was_done(&before, "pages committed", bytes / LARGE));
-    CHECK(was_done(&before, "pages cleared", 0)); /* some may have been ready */
+    if (!was_done(&before, "pages committed", bytes / LARGE)) {
+        return false;
+    }
+    if (!was_done(&before, "pages cleared", 0)) { /* some may have been ready */
+        return false;
+    }
     return books_settle(&books, "the large pages");
 }
 
