@@ -27,7 +27,7 @@ KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=fr
 # of hot paths. Alignment is left
 # to the CPU: ACPI tables and ELF files are read where they lie. Small, since checks make it large and it has 1.7 MiB.
 CHECKED_DIR := $(BUILD)/kernel-checked
-CHECKED_FLAGS := $(KERNEL_FLAGS) -Os -fsanitize=undefined -fno-sanitize=function -DQUIRE_CHECKED
+CHECKED_FLAGS := $(KERNEL_FLAGS) -Oz -fsanitize=undefined -fno-sanitize=function -DQUIRE_CHECKED
 CHECKED_SOURCES := $(wildcard tests/guest/sanitizer/*.c)
 
 KERNEL_OBJECTS := $(KERNEL_SOURCES:%.c=$(KERNEL_DIR)/%.o) $(KERNEL_ASSEMBLY:%.S=$(KERNEL_DIR)/%.o) \

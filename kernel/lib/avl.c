@@ -64,17 +64,32 @@ static struct avl_node *rebalance(struct avl *tree, struct avl_node *node)
     return lift(tree, node, side);
 }
 
-void avl_insert(struct avl *tree, struct avl_node *node)
+/* Put it where the order wants it: below `before` on the right, or below what comes next on the left. */
+static struct avl_node *attach(struct avl *tree, struct avl_node *before, struct avl_node *node)
 {
-    struct avl_node *parent = NULL, **place = &tree->root;
-    while (*place != NULL) {
-        parent = *place;
-        place = &parent->child[parent->key <= node->key];
+    struct avl_node *next = before != NULL ? before->next : avl_first(tree);
+    bool right = before != NULL && before->child[AVL_RIGHT] == NULL;
+    struct avl_node *parent = right ? before : next;
+    *node = (struct avl_node){.key = node->key, .parent = parent, .next = next, .previous = before};
+    if (before != NULL) {
+        before->next = node;
     }
-    *node = (struct avl_node){.key = node->key, .parent = parent};
-    *place = node;
+    if (next != NULL) {
+        next->previous = node;
+    }
+    if (parent == NULL) {
+        tree->root = node;
+    } else {
+        parent->child[right] = node;
+    }
+    return parent;
+}
+
+void avl_insert_after(struct avl *tree, struct avl_node *before, struct avl_node *node)
+{
     /* Up, as long as what is below has become higher. */
-    for (; parent != NULL; node = parent, parent = node->parent) {
+    for (struct avl_node *parent = attach(tree, before, node); parent != NULL;
+         node = parent, parent = node->parent) {
         parent->balance += sign_of(side_of(node));
         if (parent->balance == 2 || parent->balance == -2) {
             rebalance(tree, parent);
@@ -84,6 +99,11 @@ void avl_insert(struct avl *tree, struct avl_node *node)
             return;
         }
     }
+}
+
+void avl_insert(struct avl *tree, struct avl_node *node)
+{
+    avl_insert_after(tree, avl_at_or_below(tree, node->key), node);
 }
 
 /* The subtree on this side of the node has become lower by one. */
@@ -102,8 +122,20 @@ static void lowered(struct avl *tree, struct avl_node *node, unsigned side)
     }
 }
 
+/* Out of the list of neighbours. */
+static void unlink(const struct avl_node *node)
+{
+    if (node->next != NULL) {
+        node->next->previous = node->previous;
+    }
+    if (node->previous != NULL) {
+        node->previous->next = node->next;
+    }
+}
+
 void avl_remove(struct avl *tree, struct avl_node *node)
 {
+    unlink(node);
     if (node->child[AVL_LEFT] == NULL || node->child[AVL_RIGHT] == NULL) {
         struct avl_node *parent = node->parent;
         unsigned side = parent != NULL ? side_of(node) : AVL_LEFT;
@@ -122,30 +154,4 @@ void avl_remove(struct avl *tree, struct avl_node *node)
     adopt(next, AVL_RIGHT, node->child[AVL_RIGHT]);
     next->balance = node->balance;
     lowered(tree, low == node ? next : low, side);
-}
-
-/* The neighbour on this side. */
-static struct avl_node *step(const struct avl_node *node, unsigned side)
-{
-    struct avl_node *at = node->child[side];
-    if (at != NULL) {
-        while (at->child[!side] != NULL) {
-            at = at->child[!side];
-        }
-        return at;
-    }
-    while (node->parent != NULL && side_of(node) == side) {
-        node = node->parent;
-    }
-    return node->parent;
-}
-
-struct avl_node *avl_next(const struct avl_node *node)
-{
-    return step(node, AVL_RIGHT);
-}
-
-struct avl_node *avl_previous(const struct avl_node *node)
-{
-    return step(node, AVL_LEFT);
 }

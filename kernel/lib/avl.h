@@ -20,7 +20,9 @@ struct avl_node {
     uint64_t key; /* the owner's; may change while in the tree, as long as the order stays the same */
     struct avl_node *child[2]; /* lesser keys, greater keys; equal ones can be on both sides */
     struct avl_node *parent;   /* NULL in the root */
-    int32_t balance;           /* height of the right subtree less that of the left one */
+    struct avl_node *next,
+        *previous;   /* the neighbours in order; NULL behind the last, and before the first */
+    int32_t balance; /* height of the right subtree less that of the left one */
 };
 
 /* All zero: empty. */
@@ -30,13 +32,22 @@ struct avl {
 
 /* Put a node in that is in no tree; its key is set. It comes behind those with the same key. */
 void avl_insert(struct avl *tree, struct avl_node *node);
+/* The same for who knows the last node with at most its key, or that there is none: NULL. */
+void avl_insert_after(struct avl *tree, struct avl_node *before, struct avl_node *node);
 
 /* Take a node out of the tree that it is in. */
 void avl_remove(struct avl *tree, struct avl_node *node);
 
 /* The neighbours in order; NULL behind the last, and before the first. */
-struct avl_node *avl_next(const struct avl_node *node);
-struct avl_node *avl_previous(const struct avl_node *node);
+static inline struct avl_node *avl_next(const struct avl_node *node)
+{
+    return node->next;
+}
+
+static inline struct avl_node *avl_previous(const struct avl_node *node)
+{
+    return node->previous;
+}
 
 /* The outermost node on this side; NULL when the tree is empty. */
 static inline struct avl_node *avl_end(const struct avl *tree, unsigned side)

@@ -19,28 +19,52 @@ static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
 /* --- records ---------------------------------------------------------------------------------------------
  */
 
+/* What mapping_insert does not set, nor who fills it in. */
+static void mapping_begin(struct mapping *m, struct aspace *space)
+{
+    m->space = space;
+    m->view.kind = &aspace_view_kind;
+    m->going = NULL;
+    m->stale = false;
+    m->shown = false;
+}
+
 enum error mapping_make(struct aspace *space, struct mapping **out)
 {
-    void *memory;
-    enum error error = charged_slab_alloc_zeroed(space->account, &mappings, &memory);
-    if (error == ERR_NONE) {
-        *out = memory;
-        (*out)->space = space;
-        (*out)->view.kind = &aspace_view_kind;
+    enum error error = account_charge(space->account, RESOURCE_BYTES, sizeof(struct mapping));
+    if (UNLIKELY(error != ERR_NONE)) {
+        return error;
     }
-    return error;
+    struct mapping *m = NULL;
+    if (!inject_fails() && (m = __atomic_exchange_n(&space->spare, NULL, __ATOMIC_ACQUIRE)) == NULL) {
+        m = slab_alloc(&mappings);
+    }
+    if (UNLIKELY(m == NULL)) {
+        account_refund(space->account, RESOURCE_BYTES, sizeof(struct mapping));
+        return ERR_NO_MEMORY;
+    }
+    mapping_begin(m, space);
+    *out = m;
+    return ERR_NONE;
 }
 
 void mapping_free(struct aspace *space, struct mapping *m)
 {
+    m = __atomic_exchange_n(&space->spare, m, __ATOMIC_RELEASE);
     if (m != NULL) {
-        charged_slab_free(space->account, &mappings, m);
+        slab_free(&mappings, m);
     }
+    account_refund(space->account, RESOURCE_BYTES, sizeof(struct mapping));
 }
 
 /* Large leaves can be where both the addresses and the pages of the object begin with one. */
 static void derive_large(struct mapping *m)
 {
+    if (LIKELY(m->bytes < TABLES_LARGE)) {
+        m->large_start = 0;
+        m->large_bytes = 0;
+        return;
+    }
     uint64_t start = align_up(mapping_start(m), TABLES_LARGE);
     uint64_t end = align_down(mapping_end(m), TABLES_LARGE);
     bool fits = (m->mode & MAP_MODE_SMALL) == 0 && is_aligned(mapping_start(m) - m->offset, TABLES_LARGE);
@@ -79,14 +103,14 @@ static void derive_locked(struct mapping *m, uint64_t start, uint64_t bytes, uin
     }
 }
 
-void mapping_insert(struct mapping *m)
+void mapping_insert(struct mapping *m, struct mapping *below)
 {
     struct aspace *space = m->space;
     mapping_derive(m);
-    avl_insert(&space->mappings, &m->node);
+    avl_insert_after(&space->mappings, below != NULL ? &below->node : NULL, &m->node);
     space->count++;
-    space->mapped_bytes += m->memory != NULL ? m->bytes : 0;
     if (m->memory != NULL) {
+        space->mapped_bytes += m->bytes;
         memory_view_add(m->memory, &m->view);
     }
 }
@@ -96,12 +120,13 @@ void mapping_remove(struct mapping *m)
     struct aspace *space = m->space;
     if (m->memory != NULL) {
         memory_view_remove(m->memory, &m->view);
+        space->mapped_bytes -= m->bytes;
     }
     avl_remove(&space->mappings, &m->node);
     space->count--;
-    space->mapped_bytes -= m->memory != NULL ? m->bytes : 0;
     if (space->last == m) {
-        space->last = &mapping_none;
+        struct mapping *previous = mapping_of(m->node.previous);
+        space->last = previous != NULL ? previous : &mapping_none;
     }
 }
 
@@ -111,6 +136,7 @@ void mapping_cut(struct mapping *m, uint64_t address, struct mapping *spare)
     ASSERT(low > 0 && low < m->bytes);
     spare->memory = m->memory;
     spare->mode = m->mode;
+    spare->shown = m->shown;
     spare->node.key = address;
     spare->bytes = m->bytes - low;
     spare->offset = m->offset + low;
@@ -118,7 +144,7 @@ void mapping_cut(struct mapping *m, uint64_t address, struct mapping *spare)
         memory_retain(m->memory);
         m->space->mapped_bytes -= spare->bytes;
     }
-    mapping_insert(spare); /* for a moment both show it: whoever hides pages hides them twice */
+    mapping_insert(spare, m); /* for a moment both show it: whoever hides pages hides them twice */
     derive_locked(m, mapping_start(m), low, m->offset);
 }
 
@@ -130,14 +156,12 @@ static bool continues(const struct mapping *m, const struct mapping *next)
            (m->mode & (MAP_MODE_GROWS | MAPPING_BUSY)) == 0;
 }
 
-void mapping_merge_next(struct mapping *m)
+/* The two become one. */
+static void merge(struct mapping *m, struct mapping *next)
 {
     struct aspace *space = m->space;
-    struct mapping *next = mapping_of(avl_next(&m->node));
-    if (next == NULL || !continues(m, next)) {
-        return;
-    }
     uint64_t bytes = next->bytes;
+    m->shown |= next->shown;
     derive_locked(m, mapping_start(m), m->bytes + bytes, m->offset);
     mapping_remove(next);
     if (m->memory != NULL) {
@@ -147,12 +171,20 @@ void mapping_merge_next(struct mapping *m)
     mapping_free(space, next);
 }
 
-void mapping_merge(struct mapping *m)
+void mapping_merge_next(struct mapping *m)
+{
+    struct mapping *next = mapping_of(avl_next(&m->node));
+    if (next != NULL && continues(m, next)) {
+        merge(m, next);
+    }
+}
+
+void mapping_merge_alike(struct mapping *m)
 {
     struct mapping *previous = mapping_of(avl_previous(&m->node));
     mapping_merge_next(m);
-    if (previous != NULL) {
-        mapping_merge_next(previous);
+    if (previous != NULL && continues(previous, m)) {
+        merge(previous, m);
     }
 }
 
@@ -249,6 +281,10 @@ void aspace_close(struct aspace *space)
     }
     tlb_close(&space->tlb); /* no CPU translates through any of it from here on, so views can go */
     close_mappings(space);
+    if (space->spare != NULL) {
+        slab_free(&mappings, space->spare);
+        space->spare = NULL;
+    }
     close_tables(space);
 }
 

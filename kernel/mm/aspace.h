@@ -47,6 +47,7 @@ struct mapping {
     uint64_t large_bytes;  /* ...0: nowhere */
     struct mapping *going; /* the next one that the same call removes */
     bool stale;            /* hidden, and not flushed yet; guarded by the object's lock */
+    bool shown;            /* leaves of it may be in the tables; atomic, set before the first one is */
 };
 
 struct aspace {
@@ -59,6 +60,8 @@ struct aspace {
     uint64_t mapped_bytes;
     uint64_t count; /* mappings */
     bool closed;    /* being torn down: nothing goes in any more */
+
+    struct mapping *spare; /* a record for the next mapping, which nobody pays for yet, or NULL; atomic */
 
     struct mapping *last; /* that a fault was in: a hint; atomic, cleared with the lock held for writing */
     uint32_t unflushed;   /* calls that have changed tables and not flushed yet; atomic, raised before */
@@ -99,6 +102,7 @@ struct map_request {
 struct map_plan {
     struct aspace *space;
     struct mapping *mapping;
+    struct mapping *below;     /* the one before it; NULL when there is none */
     struct table_stock tables; /* for MAP_MODE_POPULATE */
 };
 
@@ -115,8 +119,10 @@ uint64_t aspace_map_commit(struct map_plan *plan);
 /* A range, and what it takes to cut mappings and large leaves at its ends. */
 struct range_plan {
     struct aspace *space;
-    uint64_t start, end;
+    struct mapping
+        *whole; /* the range is just this small mapping; what follows is not used then, but for access */
     uint32_t access;
+    uint64_t start, end;
     struct mapping *spare[2];
     struct table_stock tables;
 };

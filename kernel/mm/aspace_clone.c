@@ -104,7 +104,7 @@ static enum error clone_mapping(struct cloning *c, const struct mapping *m)
         memory_retain(memory);
     }
     rw_lock_write(&c->to->lock);
-    mapping_insert(record);
+    mapping_insert(record, mapping_of(avl_last(&c->to->mappings))); /* they come in order */
     rw_unlock_write(&c->to->lock);
     return ERR_NONE;
 }

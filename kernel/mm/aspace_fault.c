@@ -38,8 +38,9 @@ static struct mapping *grows_to(const struct aspace *space, uint64_t address)
 static bool grow(struct mapping *m, uint64_t page)
 {
     uint64_t more = mapping_start(m) - page;
+    struct mapping *below;
     if (more == 0 || m->offset < more || page < USER_LOWEST + GROW_GUARD ||
-        !place_is_free(m->space, page - GROW_GUARD, more + GROW_GUARD)) {
+        !place_is_free(m->space, page - GROW_GUARD, more + GROW_GUARD, &below)) {
         return false;
     }
     spin_lock(&m->memory->lock);
@@ -197,6 +198,7 @@ static enum error show(struct aspace *space, struct mapping *m, uint64_t address
 {
     struct memory *memory = m->memory;
     struct leaf leaf = leaf_for(m, address, found);
+    mapping_note_shown(m);
     enum error error = enter(space, &leaf);
     if (UNLIKELY(error != ERR_NONE)) {
         hide_old(m, address);
@@ -273,6 +275,7 @@ static inline enum error fault_once(struct aspace *space, uint64_t address, uint
     if (UNLIKELY(!memory_is_touched(frame))) {
         return bring(space, m, address, access);
     }
+    mapping_note_shown(m);
     spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
     if (UNLIKELY(!tables_enter_new(space->root, address, pfn_to_paddr(frame), m->flags))) {
         return show_touched(space, m, address, frame);

@@ -45,11 +45,46 @@ static enum error take_missing(struct aspace *space, const struct mapping *m, ui
     return stock_take(space, stock, missing);
 }
 
+/* Lock the space, with the place that was asked for, or one that is found. */
+static inline __attribute__((always_inline)) enum error take_place(struct aspace *space,
+                                                                   struct map_plan *plan)
+{
+    struct mapping *m = plan->mapping;
+    if (m->node.key == 0) {
+        return place_find(space, m, &plan->below);
+    }
+    rw_lock_write_ranked(&space->lock, LOCK_ASPACE);
+    if (LIKELY(place_is_free(space, m->node.key, m->bytes, &plan->below)) && LIKELY(!space->closed)) {
+        return ERR_NONE;
+    }
+    enum error error = space->closed ? ERR_DEAD : ERR_EXISTS;
+    rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
+    return error;
+}
+
+/* What a mapping to be populated takes more, before the space is locked or then. */
+static __attribute__((noinline)) enum error take_for_populated(struct aspace *space, struct map_plan *plan,
+                                                               uint64_t populated)
+{
+    enum error error = populated > COUNTED_BYTES ? take_most(space, populated, &plan->tables) : ERR_NONE;
+    error = error == ERR_NONE ? take_place(space, plan) : error;
+    if (error == ERR_NONE && populated <= COUNTED_BYTES) {
+        error = take_missing(space, plan->mapping, populated, &plan->tables);
+        if (error != ERR_NONE) {
+            rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
+        }
+    }
+    if (error != ERR_NONE) {
+        stock_give_back(space, &plan->tables);
+    }
+    return error;
+}
+
 enum error aspace_map_prepare(struct aspace *space, const struct map_request *request, struct map_plan *plan)
 {
     struct mapping *m;
     enum error error = mapping_make(space, &m);
-    if (error != ERR_NONE) {
+    if (UNLIKELY(error != ERR_NONE)) {
         return error;
     }
     m->node.key = request->address;
@@ -57,22 +92,12 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
     m->offset = request->offset;
     m->mode = request->mode | MAP_MODE_MAY(request->mode & MAP_MODE_ACCESS);
     m->memory = request->memory;
-    *plan = (struct map_plan){.space = space, .mapping = m};
+    plan->space = space;
+    plan->mapping = m;
+    plan->tables = (struct table_stock){0};
     uint64_t populated = populated_bytes(m);
-    if (UNLIKELY(populated > COUNTED_BYTES)) {
-        error = take_most(space, populated, &plan->tables);
-    }
-    if (error == ERR_NONE) {
-        error = place_find(space, m);
-        if (error == ERR_NONE && populated > 0 && populated <= COUNTED_BYTES) {
-            error = take_missing(space, m, populated, &plan->tables);
-            if (error != ERR_NONE) {
-                rw_unlock_write(&space->lock);
-            }
-        }
-    }
-    if (error != ERR_NONE) {
-        stock_give_back(space, &plan->tables);
+    error = populated > 0 ? take_for_populated(space, plan, populated) : take_place(space, plan);
+    if (UNLIKELY(error != ERR_NONE)) {
         mapping_free(space, m);
     }
     return error;
@@ -80,7 +105,7 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
 
 /* Enter pages in a row from `done` on into tables where there is nothing yet; returns how many bytes that
  * were, or are to be passed. Both the object and the tables are locked. */
-static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
+static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end, bool enough)
 {
     struct mapping *m = plan->mapping;
     struct aspace *space = plan->space;
@@ -96,8 +121,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
     uint64_t leaf = (m->mode & MAP_MODE_SMALL) != 0  ? PAGE_SIZE
                     : (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE
                                                      : TABLES_LARGE;
-    /* Others that take pages of neighbours away can have taken a table away since it was counted. */
-    if (tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
+    if (enough || tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, pfn_to_paddr(frame), bytes, leaf, flags, &plan->tables);
         step_work(STEP_FILL, run);
     }
@@ -112,8 +136,11 @@ static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
     uint64_t stop = end - done > most ? done + most : end;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
+    /* Others that take pages of neighbours away can have taken a table away since it was counted. */
+    bool enough = tables_missing(plan->space->root, mapping_start(m) + done, stop - done, PAGE_SIZE) <=
+                  plan->tables.count;
     while (done < stop) {
-        done += fill_run(plan, done, stop);
+        done += fill_run(plan, done, stop, enough);
     }
     spin_unlock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     spin_unlock_ranked(&m->memory->lock, LOCK_MEMORY);
@@ -124,6 +151,7 @@ static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 static void populate(struct map_plan *plan, uint64_t bytes)
 {
     struct aspace *space = plan->space;
+    mapping_note_shown(plan->mapping);
     uint64_t done = fill_step(plan, 0, bytes);
     while (done < bytes && !space->closed) {
         rw_unlock_write(&space->lock);
@@ -141,20 +169,27 @@ uint64_t aspace_map_commit(struct map_plan *plan)
     struct aspace *space = plan->space;
     struct mapping *m = plan->mapping;
     uint64_t start = mapping_start(m), bytes = populated_bytes(m);
-    m->mode = (m->mode & ~MAP_MODE_POPULATE) | (bytes > 0 ? MAPPING_COMING : 0);
+    if (UNLIKELY(bytes > 0)) {
+        m->mode = (m->mode & ~MAP_MODE_POPULATE) | MAPPING_COMING;
+    }
     if (m->memory != NULL) {
         memory_retain(m->memory);
     }
-    mapping_insert(m);
-    if (bytes > 0) {
+    mapping_insert(m, plan->below);
+    space->last = m; /* it will be touched, or removed */
+    if (UNLIKELY(bytes > 0)) {
         populate(plan, bytes);
+        if (!space->closed) {
+            m->mode &= ~MAPPING_COMING;
+            mapping_derive_rights(m);
+        }
     }
-    if (!space->closed) {
-        m->mode &= ~MAPPING_COMING;
-        m->access = m->memory == NULL ? 0 : m->mode & MAP_MODE_ACCESS;
+    if (LIKELY(!space->closed)) {
         mapping_merge(m);
     }
-    rw_unlock_write(&space->lock);
-    stock_give_back(space, &plan->tables);
+    rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
+    if (UNLIKELY(plan->tables.count > 0)) {
+        stock_give_back(space, &plan->tables);
+    }
     return start;
 }

@@ -42,6 +42,14 @@ static inline bool mapping_is_busy(const struct mapping *m)
     return (m->mode & MAPPING_BUSY) != 0;
 }
 
+/* The mapping that begins at the address or is the last before it; the space is locked. */
+static inline struct mapping *mapping_at_or_below(const struct aspace *space, uint64_t address)
+{
+    struct mapping *hint = space->last;
+    return LIKELY(mapping_start(hint) == address) ? hint
+                                                  : mapping_of(avl_at_or_below(&space->mappings, address));
+}
+
 /* The first mapping that ends above this address; the space is locked. */
 static inline struct mapping *mapping_from(const struct aspace *space, uint64_t address)
 {
@@ -69,9 +77,9 @@ static inline bool mapping_large(const struct mapping *m, uint64_t address)
 /* In no space, and without an address: what a hint says that says nothing. */
 extern struct mapping mapping_none;
 
-/* A zeroed record. ERR_LIMIT, ERR_NO_MEMORY. */
+/* A record in which key, bytes, offset, mode and memory are to be set. ERR_LIMIT, ERR_NO_MEMORY. */
 enum error mapping_make(struct aspace *space, struct mapping **out) MUST_CHECK;
-/* The record alone; NULL is allowed. */
+/* The record alone. */
 void mapping_free(struct aspace *space, struct mapping *m);
 
 /* After start, size, offset or mode have changed: what follows from them. */
@@ -79,9 +87,9 @@ void mapping_derive(struct mapping *m);
 /* The same after the mode alone has changed. */
 void mapping_derive_rights(struct mapping *m);
 
-/* Put a record with memory and mode in, and take one out, with its view. The space is locked for writing. The
- * reference to the object is the record's, or the caller's again. */
-void mapping_insert(struct mapping *m);
+/* Put a record in behind the one before it (NULL: it is the first), and take one out, with its view. The
+ * space is locked for writing. The reference to the object is the record's, or the caller's again. */
+void mapping_insert(struct mapping *m, struct mapping *below);
 void mapping_remove(struct mapping *m);
 
 /* Cut a mapping in two at this address, which is inside; `spare` becomes the upper part. Large leaves have
@@ -90,8 +98,21 @@ void mapping_cut(struct mapping *m, uint64_t address, struct mapping *spare);
 
 /* If the next mapping continues this one, make one of them, and free the record of the other. */
 void mapping_merge_next(struct mapping *m);
-/* The same on both sides. */
-void mapping_merge(struct mapping *m);
+/* The same on both sides: where the neighbours show the same object. */
+void mapping_merge_alike(struct mapping *m);
+static inline void mapping_merge(struct mapping *m)
+{
+    const struct mapping *next = mapping_of(m->node.next), *previous = mapping_of(m->node.previous);
+    if ((next != NULL && next->memory == m->memory) || (previous != NULL && previous->memory == m->memory)) {
+        mapping_merge_alike(m);
+    }
+}
+
+/* Before a leaf of it is entered. The space is locked, for reading at least. */
+static inline void mapping_note_shown(struct mapping *m)
+{
+    __atomic_store_n(&m->shown, true, __ATOMIC_RELAXED);
+}
 
 /* --- tables (aspace_tables.c) --- */
 
@@ -107,12 +128,24 @@ void gather_free(struct aspace *space, struct table_gather *gather);
 /* --- places (aspace_place.c) --- */
 
 /*
- * Lock the space for writing and find a place, or look whether there is one at m->node.key if that is not 0.
- * On failure it is not locked. ERR_EXISTS, ERR_NO_MEMORY, ERR_DEAD, ERR_CANCELLED.
+ * Lock the space for writing and find a place. Says what is before it. On failure it is not locked.
+ * ERR_NO_MEMORY, ERR_DEAD, ERR_CANCELLED.
  */
-enum error place_find(struct aspace *space, struct mapping *m) MUST_CHECK;
+enum error place_find(struct aspace *space, struct mapping *m, struct mapping **below) MUST_CHECK;
 
-bool place_is_free(const struct aspace *space, uint64_t start, uint64_t bytes);
+/* Then also what is before it, or NULL. */
+static inline bool place_is_free(const struct aspace *space, uint64_t start, uint64_t bytes,
+                                 struct mapping **below)
+{
+    struct mapping *hint = space->last, *next = mapping_of(hint->node.next);
+    if (LIKELY(mapping_end(hint) <= start) && hint->bytes != 0 &&
+        (next == NULL || mapping_start(next) >= start + bytes)) {
+        *below = hint;
+        return true;
+    }
+    *below = mapping_of(avl_at_or_below(&space->mappings, start + bytes - 1));
+    return *below == NULL || mapping_end(*below) <= start;
+}
 
 /* The next of a space's random numbers. */
 uint64_t aspace_random(struct aspace *space);

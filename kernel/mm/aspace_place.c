@@ -4,6 +4,7 @@
  * the way it is passed a few times, then another random place is tried, and only when that has failed some
  * times too, all of the user half is looked through, in steps.
  */
+#include "kernel/debug/panic.h"
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/sched/thread.h"
 
@@ -23,12 +24,6 @@ uint64_t aspace_random(struct aspace *space)
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
     return x ^ x >> 31;
-}
-
-bool place_is_free(const struct aspace *space, uint64_t start, uint64_t bytes)
-{
-    const struct mapping *m = mapping_of(avl_at_or_below(&space->mappings, start + bytes - 1));
-    return m == NULL || mapping_end(m) <= start;
 }
 
 /* The lowest address from here on where the mapping can begin: so that it can have large pages, if it is for
@@ -131,19 +126,15 @@ static enum error look_through(struct aspace *space, struct mapping *m)
     }
 }
 
-enum error place_find(struct aspace *space, struct mapping *m)
+enum error place_find(struct aspace *space, struct mapping *m, struct mapping **below)
 {
     enum error error = lock_open(space);
-    if (error != ERR_NONE) {
-        return error;
+    if (error == ERR_NONE && (m->node.key = try_places(space, m)) == 0) {
+        error = look_through(space, m);
     }
-    if (m->node.key != 0) {
-        if (place_is_free(space, m->node.key, m->bytes)) {
-            return ERR_NONE;
-        }
-        rw_unlock_write(&space->lock);
-        return ERR_EXISTS;
+    if (error == ERR_NONE) {
+        bool is_free = place_is_free(space, m->node.key, m->bytes, below);
+        ASSERT(is_free);
     }
-    m->node.key = try_places(space, m);
-    return m->node.key != 0 ? ERR_NONE : look_through(space, m);
+    return error;
 }

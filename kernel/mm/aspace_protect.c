@@ -26,8 +26,24 @@ static enum error check_some(struct range_plan *plan, uint64_t *at)
     return ERR_NONE;
 }
 
-enum error aspace_protect_prepare(struct aspace *space, uint64_t address, uint64_t bytes, uint32_t access,
-                                  struct range_plan *plan)
+/* Lock the space if the range is all of a mapping that is changed in one step, and may be. */
+static inline struct mapping *lock_whole(struct aspace *space, uint64_t address, uint64_t bytes,
+                                         uint32_t access)
+{
+    rw_lock_write_ranked(&space->lock, LOCK_ASPACE);
+    struct mapping *m = mapping_at_or_below(space, address);
+    if (LIKELY(m != NULL) && LIKELY(mapping_start(m) == address) && LIKELY(m->bytes == bytes) &&
+        bytes <= ASPACE_STEP_BYTES && m->memory != NULL && !mapping_is_busy(m) &&
+        (access & ~(m->mode >> MAP_MAY_SHIFT)) == 0) {
+        return m; /* not in a space that is closed */
+    }
+    rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
+    return NULL;
+}
+
+static __attribute__((noinline)) enum error prepare_range(struct aspace *space, uint64_t address,
+                                                          uint64_t bytes, uint32_t access,
+                                                          struct range_plan *plan)
 {
     uint64_t at = address;
     *plan = (struct range_plan){.space = space, .start = address, .end = address + bytes, .access = access};
@@ -48,6 +64,15 @@ enum error aspace_protect_prepare(struct aspace *space, uint64_t address, uint64
             return error;
         }
     }
+}
+
+enum error aspace_protect_prepare(struct aspace *space, uint64_t address, uint64_t bytes, uint32_t access,
+                                  struct range_plan *plan)
+{
+    plan->space = space;
+    plan->access = access;
+    plan->whole = lock_whole(space, address, bytes, access);
+    return LIKELY(plan->whole != NULL) ? ERR_NONE : prepare_range(space, address, bytes, access, plan);
 }
 
 /* The mapping to go on with: one that begins below was begun in the step before, or is none of ours. */
@@ -106,7 +131,7 @@ static void merge_end(const struct range_plan *plan)
     }
 }
 
-void aspace_protect_commit(struct range_plan *plan)
+static __attribute__((noinline)) void change_range(struct range_plan *plan)
 {
     struct aspace *space = plan->space;
     struct table_gather gather = {0};
@@ -129,4 +154,35 @@ void aspace_protect_commit(struct range_plan *plan)
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
     gather_retire(space, &gather);
     range_give_back(plan);
+}
+
+/* At once. */
+static void change_whole(struct aspace *space, struct mapping *m, uint32_t access)
+{
+    struct table_gather gather = {0};
+    uint64_t start = mapping_start(m), bytes = m->bytes;
+    m->mode = (m->mode & ~MAP_MODE_ACCESS) | access;
+    mapping_derive_rights(m);
+    __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    tables_protect(space->root, start, bytes, m->flags, &gather);
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    mapping_merge(m);
+    rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
+    if (gather.leaves > 0) {
+        tlb_flush(&space->tlb, start, bytes);
+    }
+    __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
+    if (UNLIKELY(gather.tables > 0)) {
+        gather_retire(space, &gather);
+    }
+}
+
+void aspace_protect_commit(struct range_plan *plan)
+{
+    if (LIKELY(plan->whole != NULL)) {
+        change_whole(plan->space, plan->whole, plan->access);
+    } else {
+        change_range(plan);
+    }
 }

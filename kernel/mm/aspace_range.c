@@ -67,8 +67,10 @@ void range_cut(struct range_plan *plan)
 void range_give_back(struct range_plan *plan)
 {
     for (unsigned i = 0; i < 2; i++) {
-        mapping_free(plan->space, plan->spare[i]);
-        plan->spare[i] = NULL;
+        if (plan->spare[i] != NULL) {
+            mapping_free(plan->space, plan->spare[i]);
+            plan->spare[i] = NULL;
+        }
     }
     stock_give_back(plan->space, &plan->tables);
 }
@@ -76,10 +78,18 @@ void range_give_back(struct range_plan *plan)
 /* --- removing --------------------------------------------------------------------------------------------
  */
 
-enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, uint64_t bytes,
-                                struct range_plan *plan)
+/* The mapping that begins at the address, when the range is all of it and it is removed in one step. */
+static inline struct mapping *whole_of(const struct aspace *space, uint64_t address, uint64_t bytes)
 {
-    rw_lock_write(&space->lock);
+    struct mapping *m = mapping_at_or_below(space, address);
+    bool whole = m != NULL && mapping_start(m) == address && (bytes == 0 || m->bytes == bytes);
+    return whole && m->bytes - 1 < ASPACE_STEP_BYTES && !mapping_is_busy(m) ? m : NULL;
+}
+
+/* Any range. The space is locked; not on failure. */
+static __attribute__((noinline)) enum error prepare_range(struct aspace *space, uint64_t address,
+                                                          uint64_t bytes, struct range_plan *plan)
+{
     enum error error = space->closed ? ERR_DEAD : ERR_NONE;
     if (error == ERR_NONE) {
         const struct mapping *m = mapping_from(space, address);
@@ -102,6 +112,15 @@ enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, uint64_t
         rw_unlock_write(&space->lock);
     }
     return error;
+}
+
+enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, uint64_t bytes,
+                                struct range_plan *plan)
+{
+    rw_lock_write_ranked(&space->lock, LOCK_ASPACE);
+    plan->space = space;
+    plan->whole = whole_of(space, address, bytes); /* not in a space that is closed */
+    return LIKELY(plan->whole != NULL) ? ERR_NONE : prepare_range(space, address, bytes, plan);
 }
 
 /* How far a removal has come. */
@@ -206,7 +225,7 @@ static bool breathe(struct aspace *space)
     return true;
 }
 
-void aspace_unmap_commit(struct range_plan *plan)
+static __attribute__((noinline)) void remove_range(struct range_plan *plan)
 {
     struct aspace *space = plan->space;
     struct removal r = {.at = plan->start, .end = plan->end};
@@ -227,4 +246,39 @@ void aspace_unmap_commit(struct range_plan *plan)
         open = breathe(space);
     }
     range_give_back(plan);
+}
+
+/* At once: nobody sees anything of it half done. */
+static void remove_whole(struct aspace *space, struct mapping *m)
+{
+    struct memory *memory = m->memory;
+    if (m->shown) {
+        struct table_gather gather = {0};
+        __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
+        spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+        tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
+        spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        if (gather.leaves > 0) {
+            tlb_flush(&space->tlb, mapping_start(m), m->bytes);
+        }
+        __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
+        if (UNLIKELY(gather.tables > 0)) {
+            gather_retire(space, &gather);
+        }
+    }
+    mapping_remove(m);
+    rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
+    if (LIKELY(memory != NULL)) {
+        memory_release(memory);
+    }
+    mapping_free(space, m);
+}
+
+void aspace_unmap_commit(struct range_plan *plan)
+{
+    if (LIKELY(plan->whole != NULL)) {
+        remove_whole(plan->space, plan->whole);
+    } else {
+        remove_range(plan);
+    }
 }

@@ -100,20 +100,6 @@ void memory_destroy(struct object *object)
 /* --- views ------------------------------------------------------------------------------------------------
  */
 
-void memory_view_add(struct memory *memory, struct memory_view *view)
-{
-    spin_lock(&memory->lock);
-    list_append(&memory->views, &view->node);
-    spin_unlock(&memory->lock);
-}
-
-void memory_view_remove(struct memory *memory, struct memory_view *view)
-{
-    spin_lock(&memory->lock);
-    list_remove(&view->node);
-    spin_unlock(&memory->lock);
-}
-
 /* Cut the range to what the view has of it; false when that is nothing. */
 static bool cut(const struct memory_view *view, uint64_t *first, uint64_t *count)
 {

@@ -84,8 +84,19 @@ struct memory_view_kind {
     void (*flush)(struct memory_view *view, uint64_t first, uint64_t count);
 };
 
-void memory_view_add(struct memory *memory, struct memory_view *view);
-void memory_view_remove(struct memory *memory, struct memory_view *view);
+static inline void memory_view_add(struct memory *memory, struct memory_view *view)
+{
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    list_append(&memory->views, &view->node);
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+}
+
+static inline void memory_view_remove(struct memory *memory, struct memory_view *view)
+{
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    list_cut(&view->node);
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+}
 
 /* --- making ----------------------------------------------------------------------------------------------
  */

@@ -159,30 +159,56 @@ static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool 
     return leaf_has(leaf, index);
 }
 
+/* How many of these slots, at most, name frames in a row, from the first one on, which is present. */
+static uint64_t run_of_slots(const uint64_t *slots, uint64_t most)
+{
+    const uint64_t mask = SLOT_FRAME | SLOT_PRESENT;
+    uint64_t expected = slots[0] & mask, count = 0;
+    for (const uint64_t *s = slots; most - count >= 4; s += 4, count += 4) { /* nearly all of a long run */
+        uint64_t e = expected + count;
+        if ((((s[0] ^ e) | (s[1] ^ (e + 1)) | (s[2] ^ (e + 2)) | (s[3] ^ (e + 3))) & mask) != 0) {
+            break;
+        }
+    }
+    while (count < most && (slots[count] & mask) == expected + count) {
+        count++;
+    }
+    return count;
+}
+
+/* Of a node whose frames each may have other holders, or that has a block under it: one by one. */
+static uint64_t run_of_pages(struct memory *memory, uint64_t page, uint64_t most, pfn_t frame, bool writable)
+{
+    pfn_t at;
+    bool may;
+    uint64_t count = 1;
+    while (count < most && find_there(memory, page + count, &at, &may) && at.value == frame.value + count &&
+           may == writable) {
+        count++;
+    }
+    return count;
+}
+
 uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable)
 {
-    uint64_t pages = memory->pages.value, count = 0;
+    uint64_t pages = memory->pages.value, index = page & (MEMORY_LEAF_PAGES - 1);
     most = page >= pages ? 0 : most < pages - page ? most : pages - page;
     if (memory->kind == MEMORY_PHYSICAL) {
         *frame = pfn(memory->first.value + page);
         *writable = true;
         return most;
     }
-    for (; count < most; count++) {
-        pfn_t at;
-        bool may;
-        if (!find_there(memory, page + count, &at, &may)) {
-            break;
-        }
-        if (count == 0) {
-            *frame = at;
-            *writable = may;
-        }
-        if (at.value != frame->value + count || may != *writable) {
-            break;
-        }
+    if (most == 0 || !find_there(memory, page, frame, writable)) {
+        return 0;
     }
-    return count;
+    uint64_t link = link_at(memory, page);
+    most = most < MEMORY_LEAF_PAGES - index ? most : MEMORY_LEAF_PAGES - index;
+    if (link_is_block(link)) {
+        return most;
+    }
+    const struct memory_node *leaf = link_node(link);
+    return leaf->counted || leaf->has_under ? run_of_pages(memory, page, most, *frame, *writable)
+                                            : run_of_slots(&leaf->slots[index], most);
 }
 
 static uint8_t query(struct memory *memory, uint64_t page)

@@ -31,18 +31,6 @@ void object_free(struct object *object)
     charged_slab_free(object->account, object_kinds[object->type].cache, object);
 }
 
-bool object_try_retain(struct object *object)
-{
-    uint32_t before = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
-    do {
-        if (before == 0) {
-            return false;
-        }
-    } while (!__atomic_compare_exchange_n(&object->references, &before, before + 1, false, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
-    return true;
-}
-
 void object_dies(struct object *object)
 {
     struct cpu *cpu = arch_this_cpu();

@@ -56,7 +56,17 @@ static inline void object_retain(struct object *object)
 }
 
 /* The same for who holds none, but a hazard slot: false when the last reference has gone. */
-bool object_try_retain(struct object *object) MUST_CHECK;
+static inline MUST_CHECK bool object_try_retain(struct object *object)
+{
+    uint32_t before = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+    do {
+        if (before == 0) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&object->references, &before, before + 1, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
 
 /* The last reference has gone, so the object is the calling thread's to bury. */
 void object_dies(struct object *object);

@@ -61,6 +61,31 @@ static inline void rw_unlock_read_ranked(struct rwlock *lock, uint32_t rank)
     rw_let_go_read(lock);
 }
 
+static inline void rw_lock_write_ranked(struct rwlock *lock, uint32_t rank)
+{
+    uint64_t held = arch_locks_held();
+    uint32_t nobody = 0;
+    if (__builtin_expect(held >> rank != 0, 0) ||
+        __builtin_expect(!__atomic_compare_exchange_n(&lock->state, &nobody, RW_WRITER, false,
+                                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED),
+                         0)) {
+        rw_lock_write(lock);
+        return;
+    }
+    arch_set_locks_held(held | (uint64_t)1 << rank);
+}
+
+static inline void rw_unlock_write_ranked(struct rwlock *lock, uint32_t rank)
+{
+    uint64_t held = arch_locks_held() & ~((uint64_t)1 << rank);
+    if (__builtin_expect((int64_t)held < 0, 0)) {
+        rw_unlock_write(lock);
+        return;
+    }
+    arch_set_locks_held(held);
+    __atomic_fetch_and(&lock->state, ~RW_WRITER, __ATOMIC_RELEASE);
+}
+
 /* A writer becomes a reader, with nobody in between. */
 void rw_downgrade(struct rwlock *lock);
 

@@ -10,7 +10,7 @@
 /* Fill entries of level 1 with frames in a row. */
 static void fill(uint64_t *entry, uint64_t count, uint64_t leaf)
 {
-#pragma clang loop unroll_count(4)
+#pragma clang loop unroll_count(8)
     for (uint64_t i = 0; i < count; i++) {
         CHECKED_ASSERT(entry[i] == 0);
         __atomic_store_n(&entry[i], leaf, __ATOMIC_RELAXED);
@@ -62,7 +62,7 @@ void tables_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes
 static uint64_t empty(uint64_t *entry, uint64_t count)
 {
     uint64_t found = 0;
-#pragma clang loop unroll_count(4)
+#pragma clang loop unroll_count(8)
     for (uint64_t i = 0; i < count; i++) {
         found += __atomic_load_n(&entry[i], __ATOMIC_RELAXED) != 0;
         __atomic_store_n(&entry[i], 0, __ATOMIC_RELAXED);
@@ -70,8 +70,40 @@ static uint64_t empty(uint64_t *entry, uint64_t count)
     return found;
 }
 
+/*
+ * The way to the entry of one page of a space. Where nothing is, to an entry that says so; NULL for what is
+ * more, and where a large leaf is.
+ */
+static inline uint64_t *small_entry(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t **owner)
+{
+    if (bytes != PAGE_SIZE || !is_user_half(virtual)) {
+        return NULL;
+    }
+    unsigned shift = level_shift(table_levels);
+    uint64_t *entry = table_at(root) + (virtual >> shift) % TABLE_ENTRIES;
+    while (shift > PAGE_SHIFT && *entry != 0) {
+        if (__builtin_expect(!entry_is_table(*entry), 0)) {
+            return NULL;
+        }
+        shift -= 9;
+        *owner = entry;
+        entry = table_at(entry_table(*entry)) + (virtual >> shift) % TABLE_ENTRIES;
+    }
+    return entry;
+}
+
 void tables_unmap(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_gather *gather)
 {
+    uint64_t *owner, *only = small_entry(root, virtual, bytes, &owner);
+    if (only != NULL && *only == 0) {
+        return;
+    }
+    if (only != NULL && (*owner & PTE_COUNT_MASK) > PTE_COUNT_ONE) { /* the table does not become empty */
+        __atomic_store_n(only, 0, __ATOMIC_RELAXED);
+        *owner -= PTE_COUNT_ONE;
+        gather->leaves++;
+        return;
+    }
     struct cursor_path path;
     struct cursor c = cursor_start(&path, root, virtual, virtual + bytes - 1);
     if (bytes == 0) {
@@ -114,6 +146,11 @@ void tables_protect(paddr_t root, uint64_t virtual, uint64_t bytes, unsigned fla
 {
     if ((flags & (MAP_READ | MAP_WRITE | MAP_EXECUTE)) == 0) {
         tables_unmap(root, virtual, bytes, gather); /* what is present can be read */
+        return;
+    }
+    uint64_t *owner, *only = small_entry(root, virtual, bytes, &owner);
+    if (only != NULL) {
+        gather->leaves += protect(only, 1, leaf_bits(flags, 1));
         return;
     }
     struct cursor_path path;
