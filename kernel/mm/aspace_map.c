@@ -103,6 +103,26 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
     return error;
 }
 
+/* Leaves, at most of this size, that it takes to show so much memory in a row. */
+static uint64_t leaves_for(uint64_t at, uint64_t physical, uint64_t bytes, uint64_t most)
+{
+    uint64_t leaves = 0;
+    for (uint64_t end = at + bytes, offset = physical - at; at < end;) {
+        uint64_t size = PAGE_SIZE, next = end;
+        for (uint64_t larger = TABLES_LARGE; larger <= most && is_aligned(offset, larger);
+             larger *= TABLES_HUGE / TABLES_LARGE) {
+            if (!is_aligned(at, larger) || end - at < larger) {
+                next = align_up(at + 1, larger) < end ? align_up(at + 1, larger) : end;
+                break;
+            }
+            size = larger;
+        }
+        leaves += (next - at) / size;
+        at += align_down(next - at, size);
+    }
+    return leaves;
+}
+
 /* Enter pages in a row from `done` on into tables where there is nothing yet; returns how many bytes that
  * were, or are to be passed. Both the object and the tables are locked. */
 static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end, bool enough)
@@ -123,7 +143,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end, boo
                                                      : TABLES_LARGE;
     if (enough || tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, pfn_to_paddr(frame), bytes, leaf, flags, &plan->tables);
-        step_work(STEP_FILL, run);
+        step_work(STEP_FILL, leaves_for(at, frame.value << PAGE_SHIFT, bytes, leaf));
     }
     return bytes;
 }
@@ -132,7 +152,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end, boo
 static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
-    uint64_t most = (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE : FILL_BYTES;
+    uint64_t most = mapping_fits_huge(m) ? TABLES_HUGE : FILL_BYTES;
     uint64_t stop = end - done > most ? done + most : end;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);

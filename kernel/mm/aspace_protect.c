@@ -167,6 +167,7 @@ static void change_whole(struct aspace *space, struct mapping *m, uint32_t acces
     spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
     tables_protect(space->root, start, bytes, m->flags, &gather);
     spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    step_work(STEP_RIGHTS, gather.leaves);
     mapping_merge(m);
     rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
     if (gather.leaves > 0) {

@@ -155,7 +155,7 @@ static void mark(struct removal *r, struct mapping *m)
 uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most)
 {
     uint64_t end = align_down(at + most, TABLES_LARGE);
-    if ((m->mode & MAP_MODE_HUGE) != 0) {
+    if (mapping_fits_huge(m)) {
         end = align_down(at, TABLES_HUGE) + TABLES_HUGE;
     }
     return end < mapping_end(m) && end > at ? end : mapping_end(m);
@@ -259,6 +259,7 @@ static void remove_whole(struct aspace *space, struct mapping *m)
         tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
         if (gather.leaves > 0) {
+            step_work(STEP_UNMAP, gather.leaves);
             tlb_flush(&space->tlb, mapping_start(m), m->bytes);
         }
         __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);

@@ -104,15 +104,15 @@ static bool a_huge_range_is_made_and_removed_in_bounded_steps(void)
         return false;
     }
     CHECK_OK(show(startup->self, memory, bytes));
-    if (!was_done(&before, "pages populated", pages)) {
+    if (!was_done(&before, "leaves populated", pages)) {
         return false;
     }
     CHECK_OK(sys_memory_protect(startup->self, PLACE, bytes, ACCESS_READ));
-    if (!was_done(&before, "pages given other rights", pages)) {
+    if (!was_done(&before, "leaves given other rights", pages)) {
         return false;
     }
     CHECK_OK(sys_memory_unmap(startup->self, PLACE, 0));
-    if (!was_done(&before, "pages unmapped", pages)) {
+    if (!was_done(&before, "leaves unmapped", pages)) {
         return false;
     }
     CHECK_OK(sys_handle_close(memory));
@@ -202,11 +202,55 @@ static bool clearing_large_pages_goes_in_bounded_steps(void)
     return books_settle(&books, "the large pages");
 }
 
+/* Above the RAM of all machines that run this, below what the least of processors can address. */
+#define DEVICE       0x8000000000ull
+#define DEVICE_BYTES GIB
+
+static bool show_device(uint64_t physical, uint64_t leaves)
+{
+    struct books books;
+    struct steps before;
+    uint32_t memory;
+    uint64_t where;
+    CHECK(books_take(&books) && steps_take(&before));
+    enum error error = sys_memory_device(startup->system, 0, physical, DEVICE_BYTES, MEMORY_CACHE_NONE, &memory);
+    if (error == ERR_BAD_ARGUMENT || error == ERR_NO_RIGHT) {
+        return test_skip("the machine has no room for such a device");
+    }
+    CHECK_OK(error);
+    error = sys_memory_map(startup->self, memory, 0, PLACE, DEVICE_BYTES,
+                           ACCESS_READ | MAP_MODE_POPULATE | MAP_MODE_HUGE, &where);
+    if (error == ERR_LIMIT || error == ERR_NO_MEMORY) {
+        CHECK_OK(sys_handle_close(memory));
+        return test_skip("there is too little memory");
+    }
+    CHECK_OK(error);
+    if (!was_done(&before, "leaves populated", leaves)) {
+        return false;
+    }
+    CHECK_OK(sys_memory_unmap(startup->self, PLACE, 0));
+    CHECK_OK(sys_handle_close(memory));
+    CHECK(books_settle(&books, "the device"));
+    return was_done(&before, "leaves unmapped", leaves);
+}
+
+static bool a_device_in_huge_pages_goes_in_bounded_steps(void)
+{
+    return show_device(DEVICE, 1);
+}
+
+static bool a_device_that_fits_no_huge_page_goes_in_bounded_steps(void)
+{
+    return show_device(DEVICE + PAGE_SIZE, DEVICE_BYTES / PAGE_SIZE);
+}
+
 static const struct test tests[] = {
     TEST(a_huge_range_is_made_and_removed_in_bounded_steps),
     TEST(a_huge_object_is_copied_and_emptied_in_bounded_steps),
     TEST(a_huge_space_ends_in_bounded_steps),
     TEST(clearing_large_pages_goes_in_bounded_steps),
+    TEST(a_device_in_huge_pages_goes_in_bounded_steps),
+    TEST(a_device_that_fits_no_huge_page_goes_in_bounded_steps),
 };
 
 const struct area area_steps = AREA("steps", tests);
