@@ -171,6 +171,7 @@ static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 static void populate(struct map_plan *plan, uint64_t bytes)
 {
     struct aspace *space = plan->space;
+    step_begin();
     mapping_note_shown(plan->mapping);
     uint64_t done = fill_step(plan, 0, bytes);
     while (done < bytes && !space->closed) {
@@ -182,6 +183,7 @@ static void populate(struct map_plan *plan, uint64_t bytes)
             done = fill_step(plan, done, bytes);
         }
     }
+    step_over();
 }
 
 uint64_t aspace_map_commit(struct map_plan *plan)

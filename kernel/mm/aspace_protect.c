@@ -136,6 +136,7 @@ static __attribute__((noinline)) void change_range(struct range_plan *plan)
     struct aspace *space = plan->space;
     struct table_gather gather = {0};
     uint64_t at = plan->start;
+    step_begin();
     range_cut(plan);
     __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
     while (!space->closed && !change_some(plan, &at, &gather)) {
@@ -154,6 +155,7 @@ static __attribute__((noinline)) void change_range(struct range_plan *plan)
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
     gather_retire(space, &gather);
     range_give_back(plan);
+    step_over();
 }
 
 /* At once. */
@@ -167,10 +169,11 @@ static void change_whole(struct aspace *space, struct mapping *m, uint32_t acces
     spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
     tables_protect(space->root, start, bytes, m->flags, &gather);
     spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
-    step_work(STEP_RIGHTS, gather.leaves);
     mapping_merge(m);
     rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
     if (gather.leaves > 0) {
+        step_begin();
+        step_work(STEP_RIGHTS, gather.leaves);
         tlb_flush(&space->tlb, start, bytes);
     }
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);

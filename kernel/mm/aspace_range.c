@@ -230,6 +230,7 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
     struct aspace *space = plan->space;
     struct removal r = {.at = plan->start, .end = plan->end};
     r.last = &r.first;
+    step_begin();
     range_cut(plan);
     __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
     bool open = true;
@@ -246,6 +247,7 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
         open = breathe(space);
     }
     range_give_back(plan);
+    step_over();
 }
 
 /* At once: nobody sees anything of it half done. */
@@ -254,6 +256,7 @@ static void remove_whole(struct aspace *space, struct mapping *m)
     struct memory *memory = m->memory;
     if (m->shown) {
         struct table_gather gather = {0};
+        step_begin();
         __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
         spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
         tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
@@ -261,6 +264,7 @@ static void remove_whole(struct aspace *space, struct mapping *m)
         if (gather.leaves > 0) {
             step_work(STEP_UNMAP, gather.leaves);
             tlb_flush(&space->tlb, mapping_start(m), m->bytes);
+            step_over();
         }
         __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
         if (UNLIKELY(gather.tables > 0)) {

@@ -48,11 +48,12 @@ enum error memory_commit_pages(struct memory *memory, uint64_t first, uint64_t c
         uint64_t made = 0;
         error = commit_page(memory, page, large, &made);
         page += made;
-        step_work(STEP_COMMIT, 1);
         if (error == ERR_NONE && ++since % STEP_PAGES == 0) {
+            step_work(STEP_COMMIT, STEP_PAGES);
             error = thread_preemption_point();
         }
     }
+    step_work(STEP_COMMIT, since % STEP_PAGES);
     return error;
 }
 

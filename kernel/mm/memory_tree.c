@@ -154,7 +154,7 @@ enum error node_widen(const struct memory *memory, struct memory_node *node, uin
 }
 
 /* Nobody has the node any more: its pages have one holder less each. */
-static void leaf_destroy(struct memory_node *leaf)
+static __attribute__((noinline)) void leaf_destroy(struct memory_node *leaf)
 {
     for (uint32_t i = 0; leaf->filled > 0 && i < leaf->capacity; i++) {
         uint64_t slot = leaf->slots[i];

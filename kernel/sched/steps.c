@@ -5,11 +5,6 @@
 
 #include "lib/text.h"
 
-static bool are_timed(void)
-{
-    return __builtin_expect((int64_t)arch_locks_held() < 0, 0);
-}
-
 void step_work(enum step_kind kind, uint64_t units)
 {
     struct steps *steps = &arch_this_cpu()->steps;
@@ -18,15 +13,6 @@ void step_work(enum step_kind kind, uint64_t units)
     step->stretch = steps->stretch;
     step->done += units;
     step->most = step->units > step->most ? step->units : step->most;
-}
-
-void step_begin(void)
-{
-    struct steps *steps = &arch_this_cpu()->steps;
-    steps->stretch++;
-    if (are_timed()) {
-        steps->began = arch_clock();
-    }
 }
 
 /* The time of the stretch that ends counts for each kind of which something was done. */
@@ -41,14 +27,15 @@ static void take_time(struct steps *steps)
     }
 }
 
-void step_over(void)
+void step_time(bool begin)
 {
     struct steps *steps = &arch_this_cpu()->steps;
-    if (are_timed() && steps->began != 0) {
+    if (begin) {
+        steps->began = arch_clock();
+    } else if (steps->began != 0) {
         take_time(steps);
         steps->began = 0;
     }
-    steps->stretch++;
 }
 
 bool step_describe(uint64_t index, struct system_step *out)
@@ -62,7 +49,7 @@ bool step_describe(uint64_t index, struct system_step *out)
     if (index >= STEP_KINDS) {
         return false;
     }
-    *out = (struct system_step){.bound = kinds[index].bound, .measured = are_timed()};
+    *out = (struct system_step){.bound = kinds[index].bound, .measured = steps_are_timed()};
     text_format(out->name, sizeof(out->name), "%s", kinds[index].name);
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct step *step = &cpus[i]->steps.kinds[index];

@@ -37,11 +37,30 @@ _Static_assert(STEP_COUNT == STEP_KINDS, "cpu.h");
 /* So much of it was done just now. */
 void step_work(enum step_kind kind, uint64_t units);
 
-/* A call that goes in steps begins; or goes on, after others may have run. */
-void step_begin(void);
+/* For the below: the time begins, or counts. */
+void step_time(bool begin);
 
-/* Others can run now, or the call is done. */
-void step_over(void);
+static inline bool steps_are_timed(void)
+{
+    return __builtin_expect((int64_t)arch_locks_held() < 0, 0);
+}
+
+/* A call that goes in steps begins; or goes on, after others may have run. */
+static inline void step_begin(void)
+{
+    arch_this_cpu()->steps.stretch++;
+    if (steps_are_timed()) {
+        step_time(true);
+    }
+}
+
+/* Others can run now, or the call is done. What begins next counts anew. */
+static inline void step_over(void)
+{
+    if (steps_are_timed()) {
+        step_time(false);
+    }
+}
 
 /* The figures of the kind with this index, over all CPUs; false at the end. */
 bool step_describe(uint64_t index, struct system_step *out);
