@@ -97,8 +97,8 @@ struct system_node {
 
 /* What address spaces have done, all since the start. */
 struct system_spaces {
-    uint64_t faults[6];  /* page faults: reading, writing, executing what is not in the tables; what is, without
-                            that right */
+    uint64_t faults[6];  /* page faults: reading, writing, executing what is not in the tables; what is,
+                            without  that right */
     uint64_t refused;    /* of them, those that the thread got */
     uint64_t copied;     /* pages, to break copy-on-write */
     uint64_t nodes;      /* nodes of 512 pages that were copied for it */

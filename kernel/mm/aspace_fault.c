@@ -115,8 +115,8 @@ static ASIDE bool fits_huge(const struct mapping *m, uint64_t address, const str
     uint64_t start = align_down(address, TABLES_HUGE), offset = start - mapping_start(m) + m->offset;
     uint64_t first = m->memory->first.value << PAGE_SHIFT;
     bool fits = m->memory->kind == MEMORY_PHYSICAL && tables_has_huge() && start >= mapping_start(m) &&
-           start + TABLES_HUGE <= mapping_end(m) && is_aligned(first + offset, TABLES_HUGE) &&
-           found->frame.value != 0 && offset + TABLES_HUGE <= m->memory->pages.value << PAGE_SHIFT;
+                start + TABLES_HUGE <= mapping_end(m) && is_aligned(first + offset, TABLES_HUGE) &&
+                found->frame.value != 0 && offset + TABLES_HUGE <= m->memory->pages.value << PAGE_SHIFT;
     __atomic_fetch_add(&huge_asked, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&huge_given, fits, __ATOMIC_RELAXED);
     return fits;

@@ -17,9 +17,9 @@
 
 /* X(NAME, name, the most of it in a step): what is counted in each is written in the name. */
 #define QUIRE_STEPS(X)                                                                                       \
-    X(UNMAP, "leaves unmapped", 8192)                                                                         \
-    X(RIGHTS, "leaves given other rights", 8192)                                                              \
-    X(FILL, "leaves populated", 2048)                                                                         \
+    X(UNMAP, "leaves unmapped", 8192)                                                                        \
+    X(RIGHTS, "leaves given other rights", 8192)                                                             \
+    X(FILL, "leaves populated", 2048)                                                                        \
     X(RECORDS, "mappings taken out", 64)                                                                     \
     X(TABLES, "page tables taken out", 64)                                                                   \
     X(CLONE, "pages shared by a clone", 8192)                                                                \

@@ -25,8 +25,8 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = ("help mem frames accounts vm pt slabs cpus features uptime log ls cat run tasks ps top trace locks kill fault "
-            "panic reboot poweroff").split()
+COMMANDS = ("help mem frames accounts vm pt slabs cpus features uptime log ls cat run tasks ps top trace locks kill "
+            "fault panic reboot poweroff").split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
 FAULTS_NOT_EMULATED = {"sse"}
@@ -306,8 +306,8 @@ def tells_lack(console):
     expect("Hello" in answer[0], f"hello says {answer}")
 
 
-MAPPING = re.compile(r" *([0-9a-f]{12})-([0-9a-f]{12}) (\S{3}) (\S{3})  (\w+) +(\d+|-) +([0-9a-f]+) +(\d+) +(\d+) +(\d+)"
-                     r" +(\d+)  (\S+)$")
+MAPPING = re.compile(r" *([0-9a-f]{12})-([0-9a-f]{12}) (\S{3}) (\S{3})  (\w+) +(\d+|-) +([0-9a-f]+) +(\d+) +(\d+)"
+                     r" +(\d+) +(\d+)  (\S+)$")
 MAPPED = re.compile(r" *(\d+) mappings of (\d+) KiB, (\d+) KiB of them reserved; resident (\d+) KiB, in pages of 2 MiB "
                     r"(\d+) KiB, of 1 GiB (\d+) KiB$")
 LEVEL = re.compile(r" (P\w+) +([0-9a-f]{12}) +(\d+) ([0-9a-f]{16})  (.*)$")
@@ -378,7 +378,8 @@ def walks(console):
     expect(accesses["reading"] == accesses["writing"] == "goes through", f"of the stack it says {accesses}")
     levels, accesses, place = way(console, f"pt {match[1]} {rows[0][0] - 1:#x}")
     expect(levels[-1][4].startswith("not present; ") and place is None, f"of nothing it says {levels}")
-    expect(set(accesses.values()) == {"page fault, which ends the task: nothing is mapped there"}, f"it says {accesses}")
+    nothing = "page fault, which ends the task: nothing is mapped there"
+    expect(set(accesses.values()) == {nothing}, f"it says {accesses}")
     time.sleep(4)
     console.command("echo")
 
@@ -553,6 +554,21 @@ def panics():
     expect(qemu.exit_status(code) == PANIC_STATUS, f"QEMU's status is {code}")
 
 
+def walks_five_levels():
+    """A machine of its own, booted with them."""
+    with Machine("prompt-five", IMAGE, cpus=2, memory="512M", config=["test=1", "levels=5"]) as machine:
+        machine.expect(PROMPT)
+        console = Console(machine)
+        READY.append(console.ready())
+        levels, accesses, _ = way(console, f"pt {mappings(console)[0][0]:#x}")
+        expect([level[0] for level in levels] == ["PML5", "PML4", "PDPT", "PD", "PT"], f"the levels are {levels}")
+        expect(accesses["reading"] == "goes through", f"it says {accesses}")
+        for address, says in (("0x800000000000", "above all that programs can have"),
+                              ("0x100000000000000", "not canonical"), ("0xff00000000000000", "the kernel's half")):
+            answer = console.command(f"pt {address}")
+            expect(len(answer) == 1 and says in answer[0], f"of {address} it says {answer}")
+
+
 def comes_soon():
     """The machine's clock runs on while the host is busy with something else: the least of all boots is the one with
     the least of that in it."""
@@ -577,7 +593,8 @@ def main():
                 run_check(suite, name, function, Console(machine))
         except (GuestError, Wrong) as error:
             suite.fail("the prompt comes", str(error))
-    last = [("panic says where, and under test ends QEMU with its status", True, panics),
+    last = [("pt walks five levels where there are five", True, walks_five_levels),
+            ("panic says where, and under test ends QEMU with its status", True, panics),
             ("the prompt comes less than 300 ms after kernel entry", False, comes_soon)]
     for name, function in wanted(last, quick, words):
         run_check(suite, name, function)

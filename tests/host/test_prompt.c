@@ -1,5 +1,5 @@
-/* What the root server computes without calls: words of a line, dates, the report of how a task ended, and entries of
- * page tables in words. */
+/* What the root server computes without calls: words of a line, dates, the report of how a task ended, and
+ * entries of page tables in words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -145,22 +145,49 @@ static void entries_of_page_tables_are_told(void **state)
 {
     (void)state;
     check_entry((struct memory_step){.span = 4096, .level = 1}, "not present; nothing in these 4 KiB");
-    check_entry((struct memory_step){.span = 2 << 20, .level = 2, .present = 1, .accessed = 1, .access = 7,
+    check_entry((struct memory_step){.span = 2 << 20,
+                                     .level = 2,
+                                     .present = 1,
+                                     .accessed = 1,
+                                     .access = 7,
                                      .entry = 0x0130000000aaf027},
                 "present, writable, user, executable, accessed; table, 19 in use");
-    check_entry((struct memory_step){.span = 4096, .level = 1, .present = 1, .leaf = 1, .access = ACCESS_READ,
+    check_entry((struct memory_step){.span = 4096,
+                                     .level = 1,
+                                     .present = 1,
+                                     .leaf = 1,
+                                     .access = ACCESS_READ,
                                      .entry = 0x8000000000200005},
                 "present, read-only, user, no-execute, not accessed, clean, write-back; 4 KiB at 0x200000");
     /* The attribute bit is bit 7 of a small leaf, and bit 12, which is not of the address, of a large one. */
-    check_entry((struct memory_step){.span = 4096, .level = 1, .present = 1, .leaf = 1, .accessed = 1, .dirty = 1,
-                                     .access = ACCESS_READ | ACCESS_WRITE, .entry = 0x80000000fd0000e7},
+    check_entry((struct memory_step){.span = 4096,
+                                     .level = 1,
+                                     .present = 1,
+                                     .leaf = 1,
+                                     .accessed = 1,
+                                     .dirty = 1,
+                                     .access = ACCESS_READ | ACCESS_WRITE,
+                                     .entry = 0x80000000fd0000e7},
                 "present, writable, user, no-execute, accessed, dirty, write-combining; 4 KiB at 0xfd000000");
-    check_entry((struct memory_step){.span = 2 << 20, .level = 2, .present = 1, .leaf = 1, .accessed = 1,
-                                     .access = ACCESS_READ, .entry = 0x80000000fd0010a5},
-                "present, read-only, user, no-execute, accessed, clean, write-combining; 2 MiB at 0xfd000000");
-    check_entry((struct memory_step){.span = 1 << 30, .level = 3, .present = 1, .leaf = 1, .accessed = 1, .dirty = 1,
-                                     .access = ACCESS_READ, .entry = 0x8000000040000199 | 0x80},
-                "present, read-only, kernel only, no-execute, accessed, dirty, uncached, global; 1 GiB at 0x40000000");
+    check_entry(
+        (struct memory_step){.span = 2 << 20,
+                             .level = 2,
+                             .present = 1,
+                             .leaf = 1,
+                             .accessed = 1,
+                             .access = ACCESS_READ,
+                             .entry = 0x80000000fd0010a5},
+        "present, read-only, user, no-execute, accessed, clean, write-combining; 2 MiB at 0xfd000000");
+    check_entry((struct memory_step){.span = 1 << 30,
+                                     .level = 3,
+                                     .present = 1,
+                                     .leaf = 1,
+                                     .accessed = 1,
+                                     .dirty = 1,
+                                     .access = ACCESS_READ,
+                                     .entry = 0x8000000040000199 | 0x80},
+                "present, read-only, kernel only, no-execute, accessed, dirty, uncached, global; 1 GiB at "
+                "0x40000000");
     assert_string_equal(level_name(5), "PML5");
     assert_string_equal(level_name(1), "PT");
 }
@@ -182,7 +209,10 @@ static void addresses_out_of_reach_are_told(void **state)
 static void accesses_are_foretold(void **state)
 {
     (void)state;
-    struct memory_mapping m = {.start = 0x10000, .bytes = 0x4000, .kind = MAPPED_ANONYMOUS, .views = 1,
+    struct memory_mapping m = {.start = 0x10000,
+                               .bytes = 0x4000,
+                               .kind = MAPPED_ANONYMOUS,
+                               .views = 1,
                                .mode = ACCESS_READ | ACCESS_WRITE};
     struct memory_step steps[2] = {{.present = 1, .access = 7, .entry = 7},
                                    {.present = 1, .leaf = 1, .access = ACCESS_READ, .entry = 5}};

@@ -50,8 +50,8 @@ static void print_mapping(const struct memory_mapping *m)
     if (m->kind != MAPPED_NOTHING) {
         text_format(object, sizeof object, "%lu", m->object);
     }
-    print("  %012lx-%012lx %s %s  %-9s %6s %10lx %10lu %8lu %8lu %6u  %s\n", m->start, m->start + m->bytes, now,
-          may, m->kind < sizeof kinds / sizeof kinds[0] ? kinds[m->kind] : "?", object, m->offset,
+    print("  %012lx-%012lx %s %s  %-9s %6s %10lx %10lu %8lu %8lu %6u  %s\n", m->start, m->start + m->bytes,
+          now, may, m->kind < sizeof kinds / sizeof kinds[0] ? kinds[m->kind] : "?", object, m->offset,
           m->resident / KIB, m->large / KIB, m->huge / KIB, m->views, policy);
 }
 
@@ -90,14 +90,16 @@ void command_vm(size_t count, char **words)
     if (!task_choose(words[0], count > 1 ? words[1] : NULL, &task)) {
         return;
     }
-    print("  from         to           now may  shows     object     offset   resident    2 MiB    1 GiB  views  "
+    print("  from         to           now may  shows     object     offset   resident    2 MiB    1 GiB  "
+          "views  "
           "policy\n");
     enum error error = print_all(task, &totals);
     if (error != ERR_NONE) {
         print("vm: the kernel does not tell: %s\n", error_text(error));
         return;
     }
-    print("  %lu mappings of %lu KiB, %lu KiB of them reserved; resident %lu KiB, in pages of 2 MiB %lu KiB, of 1 "
+    print("  %lu mappings of %lu KiB, %lu KiB of them reserved; resident %lu KiB, in pages of 2 MiB %lu KiB, "
+          "of 1 "
           "GiB %lu KiB\n",
           totals.mappings, totals.mapped / KIB, totals.reserved / KIB, totals.resident / KIB,
           totals.large / KIB, totals.huge / KIB);

@@ -67,12 +67,12 @@ void entry_words(const struct memory_step *step, char *text, size_t bytes)
     const char *execute = (step->access & ACCESS_EXECUTE) != 0 ? "executable" : "no-execute";
     const char *accessed = step->accessed ? "accessed" : "not accessed";
     if (!step->leaf) {
-        text_format(text, bytes, "present, %s, %s, %s, %s; table, %lu in use", write, user, execute,
-                    accessed, step->entry >> COUNT_SHIFT & COUNT_MASK);
+        text_format(text, bytes, "present, %s, %s, %s, %s; table, %lu in use", write, user, execute, accessed,
+                    step->entry >> COUNT_SHIFT & COUNT_MASK);
         return;
     }
-    text_format(text, bytes, "present, %s, %s, %s, %s, %s, %s%s; %s at 0x%lx", write, user, execute,
-                accessed, step->dirty ? "dirty" : "clean", cache_words(step),
+    text_format(text, bytes, "present, %s, %s, %s, %s, %s, %s%s; %s at 0x%lx", write, user, execute, accessed,
+                step->dirty ? "dirty" : "clean", cache_words(step),
                 (step->entry & GLOBAL) != 0 ? ", global" : "", size, step->entry & FRAME & ~(step->span - 1));
 }
 

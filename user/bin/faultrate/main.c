@@ -109,7 +109,8 @@ static void spin(void *argument)
     }
 }
 
-static void run(struct process *process, const char *cpu, const char *threads, const char *start, const char *work)
+static void run(struct process *process, const char *cpu, const char *threads, const char *start,
+                const char *work)
 {
     const char *argv[] = {"faultrate", "child", cpu, threads, start, work};
     struct process_request request = {.name = "faultrate",
@@ -233,8 +234,8 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < KINDS; i++) {
         uint64_t time = median(&rounds[i]), times = i == kinds[i].alone ? 1 : 2;
         uint64_t ratio = times * 100 * median(&rounds[kinds[i].alone]) / time;
-        print("%s: %lu %s in %lu us, %lu.%02lu times one thread's rate\n", kinds[i].name, times * PAGES, kinds[i].what,
-              time, ratio / 100, ratio % 100);
+        print("%s: %lu %s in %lu us, %lu.%02lu times one thread's rate\n", kinds[i].name, times * PAGES,
+              kinds[i].what, time, ratio / 100, ratio % 100);
     }
     return 0;
 }

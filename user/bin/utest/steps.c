@@ -43,8 +43,8 @@ static bool was_done(const struct steps *before, const char *name, uint64_t leas
     for (uint64_t i = 0; i < after.count; i++) {
         const struct system_step *step = &after.kinds[i];
         if (step->most > step->bound) {
-            return test_fail(__FILE__, __LINE__, "%s: %lu at once, but never more than %lu", step->name, step->most,
-                             step->bound);
+            return test_fail(__FILE__, __LINE__, "%s: %lu at once, but never more than %lu", step->name,
+                             step->most, step->bound);
         }
         if (text_equal(step->name, name)) {
             uint64_t done = step->done - before->kinds[i].done;
@@ -168,7 +168,8 @@ static bool a_huge_space_ends_in_bounded_steps(void)
     CHECK_OK(sys_task_create(0, "huge", 4, &task));
     CHECK_OK(show(task, memory, bytes));
     for (uint64_t i = 0; i < MAPPINGS; i++) { /* neighbours that show the same page do not become one */
-        CHECK_OK(sys_memory_map(task, memory, 0, PLACE + MOST + i * PAGE_SIZE, PAGE_SIZE, ACCESS_READ, &where));
+        CHECK_OK(
+            sys_memory_map(task, memory, 0, PLACE + MOST + i * PAGE_SIZE, PAGE_SIZE, ACCESS_READ, &where));
     }
     CHECK_OK(sys_handle_close(memory));
     CHECK_OK(sys_task_kill(task, 0));
@@ -213,7 +214,8 @@ static bool show_device(uint64_t physical, uint64_t leaves)
     uint32_t memory;
     uint64_t where;
     CHECK(books_take(&books) && steps_take(&before));
-    enum error error = sys_memory_device(startup->system, 0, physical, DEVICE_BYTES, MEMORY_CACHE_NONE, &memory);
+    enum error error =
+        sys_memory_device(startup->system, 0, physical, DEVICE_BYTES, MEMORY_CACHE_NONE, &memory);
     if (error == ERR_BAD_ARGUMENT || error == ERR_NO_RIGHT) {
         return test_skip("the machine has no room for such a device");
     }
