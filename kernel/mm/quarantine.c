@@ -187,7 +187,7 @@ static bool release_filled(struct tlb_ring *ring)
 }
 
 /* Nobody can reach it any more: give it back, or keep it for a while. */
-static void pass_on(struct tlb_cpu *tlb, uint64_t what)
+static void let_out(struct tlb_cpu *tlb, uint64_t what)
 {
     if (!debugging || !is_filled(what)) {
         give_back(what);
@@ -210,7 +210,7 @@ static bool settle_oldest(struct tlb_cpu *tlb, bool wait)
             }
             arch_spin_wait();
         } else if (ring_take(&tlb->waiting, request, &what)) {
-            pass_on(tlb, what);
+            let_out(tlb, what);
             ring_done(&tlb->waiting);
             return true;
         }
@@ -236,7 +236,7 @@ static void retire(uint64_t what)
         settle(tlb, false);
     }
     if (answered) {
-        pass_on(tlb, what);
+        let_out(tlb, what);
         return;
     }
     while (!ring_put(&tlb->waiting, what, request)) {
