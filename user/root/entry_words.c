@@ -81,9 +81,9 @@ const char *address_words(uint64_t address, unsigned levels)
     unsigned top = CANONICAL_FOUR + (levels > 4 ? 9 : 0);
     uint64_t above = address >> top, ones = ~0ull >> top;
     if (above != 0 && above != ones) {
-        return levels > 4 ? "it is not canonical: bits 63 to 56 are not the same; any access is a general "
+        return levels > 4 ? "it is not canonical: bits 63 to 56 differ; any access is a general "
                             "protection fault, which ends the task"
-                          : "it is not canonical: bits 63 to 47 are not the same; any access is a general "
+                          : "it is not canonical: bits 63 to 47 differ; any access is a general "
                             "protection fault, which ends the task";
     }
     if (above != 0) {
