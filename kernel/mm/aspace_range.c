@@ -155,8 +155,9 @@ static void mark(struct removal *r, struct mapping *m)
 uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most)
 {
     uint64_t end = align_down(at + most, TABLES_LARGE);
-    if (mapping_fits_huge(m)) {
-        end = align_down(at, TABLES_HUGE) + TABLES_HUGE;
+    if ((m->mode & MAP_MODE_HUGE) != 0 && end < mapping_end(m) &&
+        tables_split_cost(m->space->root, end) > 0) {
+        end = align_up(end, TABLES_HUGE);
     }
     return end < mapping_end(m) && end > at ? end : mapping_end(m);
 }
@@ -176,8 +177,8 @@ static bool empty_some(struct aspace *space, struct removal *r)
         const struct mapping *m = r->current;
         uint64_t end = mapping_end(m);
         if (m->memory != NULL) {
-            end = mapping_step_end(m, r->at, left);
             spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+            end = mapping_step_end(m, r->at, left);
             uint64_t before = r->gather.leaves;
             tables_unmap(space->root, r->at, end - r->at, &r->gather);
             spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
