@@ -14,7 +14,8 @@
 #define ACTION_FAIL                                                                                          \
     5 /* the status-th charge or allocation of the calling thread from now on fails; 0: none. Needs          \
          inject=1 in the boot environment, else ERR_UNSUPPORTED */
-#define ACTION_DRAIN     6 /* what the kernel's heap keeps for later goes back to the frames */
+#define ACTION_DRAIN                                                                                         \
+    6 /* what the kernel keeps for later of the heap, for the caller too, goes back to the frames */
 #define ACTION_TRACE_ON  7 /* begin to trace, or go on */
 #define ACTION_TRACE_OFF 8
 

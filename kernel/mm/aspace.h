@@ -167,6 +167,9 @@ enum error aspace_fault(struct aspace *space, uint64_t address, uint32_t access)
  */
 void aspace_close(struct aspace *space);
 
+/* What it keeps for later goes back. */
+void aspace_drain(struct aspace *space);
+
 /* Load a space into this CPU, or none. The space stays until another one is loaded here. */
 void aspace_load(struct aspace *space);
 

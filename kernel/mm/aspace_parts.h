@@ -125,6 +125,16 @@ void stock_give_back(struct aspace *space, struct table_stock *stock);
 void gather_retire(struct aspace *space, struct table_gather *gather);
 void gather_free(struct aspace *space, struct table_gather *gather);
 
+/* Make all CPUs forget what was shown of a mapping. */
+static inline void mapping_flush(struct aspace *space, uint64_t start, uint64_t bytes)
+{
+    if (LIKELY(bytes == PAGE_SIZE)) {
+        tlb_flush_page(&space->tlb, start);
+    } else {
+        tlb_flush(&space->tlb, start, bytes);
+    }
+}
+
 /* --- places (aspace_place.c) --- */
 
 /*

@@ -167,7 +167,7 @@ static void change_whole(struct aspace *space, struct mapping *m, uint32_t acces
     mapping_merge(m);
     rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
     if (gather.leaves > 0) {
-        tlb_flush(&space->tlb, start, bytes);
+        mapping_flush(space, start, bytes);
     }
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
     if (UNLIKELY(gather.tables > 0)) {

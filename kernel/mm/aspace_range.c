@@ -255,7 +255,7 @@ static void remove_whole(struct aspace *space, struct mapping *m)
         tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
         if (gather.leaves > 0) {
-            tlb_flush(&space->tlb, mapping_start(m), m->bytes);
+            mapping_flush(space, mapping_start(m), m->bytes);
         }
         __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
         if (UNLIKELY(gather.tables > 0)) {
