@@ -148,16 +148,6 @@ void arch_leaves_clear_here(struct arch_leaf *leaves, unsigned count, uint64_t v
     }
 }
 
-void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_t from)
-{
-    uint64_t bits = leaf_bits_small[MAP_READ | MAP_WRITE];
-    __atomic_store_n(&leaves[0].bits, from.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
-    __atomic_store_n(&leaves[1].bits, to.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
-    arch_copy_page((void *)(uintptr_t)(virtual + PAGE_SIZE), (const void *)(uintptr_t) virtual);
-    arch_leaf_clear_here(&leaves[0], virtual);
-    arch_leaf_clear_here(&leaves[1], virtual + PAGE_SIZE);
-}
-
 /* Make the tables of this level that a range of the kernel half needs. Those of the levels above are there.
  */
 static enum error prepare_level(paddr_t root, unsigned level, uint64_t base, uint64_t size)
