@@ -14,6 +14,14 @@
 /* What is populated at most: pages beyond it come when they are touched. */
 #define POPULATE_MOST GIB
 
+static uint64_t huge_asked, huge_given; /* atomic */
+
+void aspace_huge_count(uint64_t *asked, uint64_t *given)
+{
+    *asked = __atomic_load_n(&huge_asked, __ATOMIC_RELAXED);
+    *given = __atomic_load_n(&huge_given, __ATOMIC_RELAXED);
+}
+
 static uint64_t populated_bytes(const struct mapping *m)
 {
     bool none = (m->mode & MAP_MODE_POPULATE) == 0 || m->memory == NULL;
@@ -77,6 +85,15 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
     return error;
 }
 
+/* This run goes in: which huge leaves can it have? */
+static void count_huge(uint64_t at, paddr_t physical, uint64_t bytes)
+{
+    uint64_t start = align_up(at, TABLES_HUGE), end = align_down(at + bytes, TABLES_HUGE);
+    if (start < end && is_aligned(physical.value + (start - at), TABLES_HUGE)) {
+        __atomic_fetch_add(&huge_given, (end - start) / TABLES_HUGE, __ATOMIC_RELAXED);
+    }
+}
+
 /* Enter pages in a row from `done` on into tables where there is nothing yet; returns how many bytes that
  * were, or are to be passed. Both the object and the tables are locked. */
 static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
@@ -98,6 +115,9 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end)
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     if (tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, pfn_to_paddr(frame), bytes, leaf, flags, &plan->tables);
+        if (UNLIKELY(leaf == TABLES_HUGE) && tables_has_huge()) {
+            count_huge(at, pfn_to_paddr(frame), bytes);
+        }
     }
     return bytes;
 }
@@ -144,6 +164,9 @@ uint64_t aspace_map_commit(struct map_plan *plan)
         memory_retain(m->memory);
     }
     mapping_insert(m);
+    if (bytes >= TABLES_HUGE && (m->mode & MAP_MODE_HUGE) != 0) {
+        __atomic_fetch_add(&huge_asked, bytes / TABLES_HUGE, __ATOMIC_RELAXED);
+    }
     if (bytes > 0) {
         populate(plan, bytes);
     }
