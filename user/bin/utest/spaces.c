@@ -160,7 +160,7 @@ static bool reserve_and_fill(void)
     CHECK_ERROR(space_map(memory, 0, range + BYTES, BYTES, READ), ERR_EXISTS);
     CHECK_ERROR(sys_memory_reserve(startup->self, range, BYTES, &other), ERR_EXISTS);
     CHECK(kernel_cannot_write(range) && kernel_cannot_write(range + 4 * BYTES - 512));
-    CHECK_ERROR(space_protect(range, BYTES, READ), ERR_NO_RIGHT);
+    CHECK_ERROR(space_protect(range, BYTES, READ), ERR_NOT_FOUND);
     CHECK_OK(space_unmap(range + BYTES, BYTES));
     CHECK_OK(space_map(memory, 0, range + BYTES, BYTES, READ_WRITE));
     stamp(range + BYTES, PAGES);
