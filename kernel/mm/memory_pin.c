@@ -159,6 +159,12 @@ static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool 
     return leaf_has(leaf, index);
 }
 
+/* Pages from this one on that the same leaf stands for. */
+static uint64_t left_in_leaf(uint64_t page)
+{
+    return MEMORY_LEAF_PAGES - (page & (MEMORY_LEAF_PAGES - 1));
+}
+
 uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable)
 {
     uint64_t pages = memory->pages.value, count = 0;
@@ -168,7 +174,7 @@ uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *
         *writable = true;
         return most;
     }
-    for (; count < most; count++) {
+    while (count < most) {
         pfn_t at;
         bool may;
         if (!find_there(memory, page + count, &at, &may)) {
@@ -181,8 +187,18 @@ uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *
         if (at.value != frame->value + count || may != *writable) {
             break;
         }
+        count += link_is_block(link_at(memory, page + count)) ? left_in_leaf(page + count) : 1;
     }
-    return count;
+    return count < most ? count : most;
+}
+
+uint64_t memory_gap(struct memory *memory, uint64_t page, uint64_t most)
+{
+    bool more;
+    uint64_t leaf = page >> NODE_SHIFT, end = pages_leaves(page + most);
+    uint64_t next = memory_has_tree(memory) ? leaf_next(memory, leaf, end, &more) : leaf;
+    uint64_t count = next > leaf ? (next << NODE_SHIFT) - page : 1;
+    return count < most ? count : most;
 }
 
 static uint8_t query(struct memory *memory, uint64_t page)
