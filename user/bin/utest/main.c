@@ -15,6 +15,7 @@ static const struct area *const areas[] = {
     &area_notifications, &area_console,   &area_system,    &area_faults,     &area_authority,
     &area_accounts,      &area_injection, &area_pressure,  &area_scheduling, &area_turns,
     &area_spaces,        &area_pages,     &area_clones,    &area_devices,    &area_storm,
+    &area_huge,
 };
 #define AREAS (sizeof areas / sizeof areas[0])
 
