@@ -14,7 +14,8 @@
 #include "user/libq/thread.h"
 
 #define THREADS    9u
-#define ROUNDS     60u
+#define ROUNDS     240u /* of one thread on one CPU */
+#define FEWEST     4u
 #define LANE       (16 * GIB)
 #define ALL_AT     (FIELD + 1024 * GIB)
 #define ALL_BYTES  (4 * MIB)
@@ -24,7 +25,7 @@
 #define MORE_PAGES 1024u
 
 static uint32_t all; /* the object of all */
-static uint64_t all_pages, thread_count;
+static uint64_t all_pages, thread_count, rounds;
 static uint64_t last[ALL_PAGES]; /* that the owner of the page has written */
 static _Atomic unsigned well;    /* threads that came to their end */
 
@@ -163,7 +164,7 @@ static void blow(void *argument)
 {
     struct storm *storm = argument;
     bool good = true;
-    for (unsigned round = 0; good && round < ROUNDS; round++) {
+    for (unsigned round = 0; good && round < rounds; round++) {
         good = storm_round(storm, FIELD + storm->number * LANE);
     }
     atomic_fetch_add(&well, good);
@@ -186,6 +187,9 @@ static bool one_storm(void)
     CHECK(free_bytes(&roomy));
     thread_count = boot.cpus_online + 1 < THREADS ? boot.cpus_online + 1 : THREADS;
     thread_count = thread_count < 3 ? 3 : thread_count;
+    /* With each CPU there are more threads, and each flush waits for one more. */
+    rounds = ROUNDS / ((uint64_t)boot.cpus_online * boot.cpus_online);
+    rounds = rounds < FEWEST ? FEWEST : rounds;
     all_pages = roomy >= ROOMY ? ALL_PAGES : ALL_PAGES / 8;
     well = 0;
     CHECK_OK(sys_memory_create(0, all_pages * PAGE_SIZE, MEMORY_CREATE_SPARSE, &all));
