@@ -1,7 +1,7 @@
 /*
- * Memory for pages of 1 GiB. The tree knows blocks of 2 MiB and no larger ones: here 512 of them come from one
- * block of the allocator, so that they lie in a row, and who shows them can do that with one huge leaf. From
- * then on each of them is a block as any other.
+ * Memory for pages of 1 GiB. The tree knows blocks of 2 MiB and no larger ones: here 512 of them come from
+ * one block of the allocator, so that they lie in a row, and who shows them can do that with one huge leaf.
+ * From then on each of them is a block as any other.
  */
 #include "kernel/mm/contents.h"
 #include "kernel/mm/memory_tree.h"

@@ -239,7 +239,8 @@ static inline bool views_are_many(const struct memory *memory)
 /* As memory_fault, for who is not one of the views: all are hidden and flushed where a page is replaced. */
 enum error memory_get(struct memory *memory, uint64_t page, bool write, struct memory_page *out) MUST_CHECK;
 
-/* Put a zeroed block where nothing is; false when that cannot be done, and the block is still the caller's. */
+/* Put a zeroed block where nothing is; false when that cannot be done, and the block is still the caller's.
+ */
 bool block_put(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
 
 /* Fill the GiB that begins with this page with blocks that lie in a row, if all of it is inside and empty and

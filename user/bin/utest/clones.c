@@ -241,8 +241,8 @@ static uint64_t frames_free(void)
     return frames.free;
 }
 
-/* The first hundred rounds are measured against the last, with some room for an emulated machine's moods: what
- * grows with each round would take ten times as long. */
+/* The first hundred rounds are measured against the last, with some room for an emulated machine's moods:
+ * what grows with each round would take ten times as long. */
 static bool a_thousand_copies_of_copies_cost_no_more_than_the_first(void)
 {
     uint32_t memory, last = 0;

@@ -212,8 +212,7 @@ static bool touch_by_policy(void)
 
 static bool the_first_touch_gives_a_large_page_where_the_policy_and_the_place_allow(void)
 {
-    return has_large_pages() ? gives_all_back(touch_by_policy, 5)
-                             : test_skip("no blocks of 2 MiB are free");
+    return has_large_pages() ? gives_all_back(touch_by_policy, 5) : test_skip("no blocks of 2 MiB are free");
 }
 
 static uint64_t mark_of(uint64_t page)

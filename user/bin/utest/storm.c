@@ -1,6 +1,6 @@
 /*
- * Threads of one space that map, touch, protect, copy, give back and unmap, while the others do the same: what
- * each has written is what it reads, and in the end all is back. And what that costs the other CPUs.
+ * Threads of one space that map, touch, protect, copy, give back and unmap, while the others do the same:
+ * what each has written is what it reads, and in the end all is back. And what that costs the other CPUs.
  *
  * Each thread has a lane of addresses, with objects of its own, and every so many pages of an object that all
  * share. There a page has the number of the page in its upper half, or is zero.
