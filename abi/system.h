@@ -39,6 +39,7 @@
 #define TOPIC_LOCKS   14 /* struct system_lock, one a class of locks, outermost first */
 #define TOPIC_THREADS 15 /* struct system_thread; index: number of the thread, gaps skipped */
 #define TOPIC_TRACE   16 /* struct system_trace (abi/trace.h) */
+#define TOPIC_SPACES  17 /* one struct system_spaces */
 
 #define MEMORY_ORDERS 19
 
@@ -100,6 +101,19 @@ struct system_books {
     uint64_t handles;     /* in the tables of all tasks */
     uint64_t threads;     /* idle ones apart */
     uint64_t going;       /* threads that end, and objects that nobody refers to: gone in a moment */
+};
+
+/* What address spaces do, since the start. Pages of 2 MiB, and of 1 GiB (huge). */
+struct system_spaces {
+    uint64_t large_asked;      /* touches where a large page could have been */
+    uint64_t large_given;      /* those of them that got one */
+    uint64_t large_promoted;   /* made of smaller pages that were there */
+    uint64_t large_demoted;    /* taken apart */
+    uint64_t huge_asked;       /* whole GiB that were mapped with MAP_MODE_POPULATE and MAP_MODE_HUGE */
+    uint64_t huge_given;       /* those of them that got one */
+    uint64_t flush_requests;   /* flushes that asked other CPUs to forget */
+    uint64_t flush_interrupts; /* sent for them */
+    uint64_t quarantined;      /* frames now that wait until no CPU can reach them */
 };
 
 #define SLAB_NAME 24

@@ -73,9 +73,11 @@ struct aspace {
     struct tlb tlb;
 };
 
-/* Counted since the start, over all spaces. Asked: touches where a large page could have been. */
+/* Counted since the start, over all spaces. Asked: touches where a large page could have been; and whole GiB
+ * that were to be populated with huge pages. */
 struct large_figures {
     uint64_t asked, given, promoted, demoted;
+    uint64_t huge_asked, huge_given;
 };
 void aspace_large_count(struct large_figures *out);
 

@@ -17,6 +17,7 @@ void aspace_large_count(struct large_figures *out)
     out->asked = __atomic_load_n(&large_asked, __ATOMIC_RELAXED);
     out->given = __atomic_load_n(&large_given, __ATOMIC_RELAXED);
     memory_count_changes(&out->promoted, &out->demoted);
+    aspace_huge_count(&out->huge_asked, &out->huge_given);
 }
 
 /* --- stacks ----------------------------------------------------------------------------------------------

@@ -160,6 +160,11 @@ static inline bool place_is_free(const struct aspace *space, uint64_t start, uin
 /* The next of a space's random numbers. */
 uint64_t aspace_random(struct aspace *space);
 
+/* --- filling (aspace_map.c) --- */
+
+/* Whole GiB that were to be populated with huge pages, and those that were. */
+void aspace_huge_count(uint64_t *asked, uint64_t *given);
+
 /* --- ranges (aspace_range.c) --- */
 
 /* Take what it needs to cut at both ends of the plan's range, and cut. The space is locked for writing. */

@@ -199,6 +199,10 @@ enum error memory_frame(struct memory *memory, uint64_t page, pfn_t *out) MUST_C
  */
 uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable);
 
+/* A page that is not there: how many there are like it from it on, at least; 1..most. Whole 2 MiB are passed
+ * at once, as far as that is quick. The object is locked by the caller. */
+uint64_t memory_gap(struct memory *memory, uint64_t page, uint64_t most);
+
 /* --- changing: in steps, others run in between; whole pages; holds no locks --------------------------------
  */
 

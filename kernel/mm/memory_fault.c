@@ -186,8 +186,7 @@ static bool block_fits(struct memory *memory, uint64_t page)
            base_of(page) + MEMORY_LEAF_PAGES <= memory->pages.value && link_at(memory, page) == 0;
 }
 
-/* Put a zeroed block if that can still be done. The caller has one less then. */
-static bool block_put(struct memory *memory, uint64_t page, pfn_t first)
+bool block_put(struct memory *memory, uint64_t page, pfn_t first)
 {
     uint64_t *link;
     if (page >= memory->pages.value || !block_fits(memory, page)) {

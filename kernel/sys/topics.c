@@ -8,6 +8,7 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/trace.h"
 #include "kernel/init/handover.h"
+#include "kernel/mm/aspace.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/node.h"
@@ -239,6 +240,29 @@ static bool read_books(uint64_t *index, union topic_record *out)
     return true;
 }
 
+static bool read_spaces(uint64_t *index, union topic_record *out)
+{
+    if (*index != 0) {
+        return false;
+    }
+    struct large_figures large;
+    struct tlb_figures tlb;
+    aspace_large_count(&large);
+    tlb_count(&tlb);
+    out->spaces = (struct system_spaces){
+        .large_asked = large.asked,
+        .large_given = large.given,
+        .large_promoted = large.promoted,
+        .large_demoted = large.demoted,
+        .huge_asked = large.huge_asked,
+        .huge_given = large.huge_given,
+        .flush_requests = tlb.requests,
+        .flush_interrupts = tlb.interrupts,
+        .quarantined = tlb.quarantined,
+    };
+    return true;
+}
+
 const struct topic *topic_find(uint64_t number)
 {
     static const struct topic topics[] = {
@@ -258,6 +282,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_TRACE, sizeof(struct system_trace), read_trace},
         {TOPIC_LOCKS, sizeof(struct system_lock), read_lock},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
+        {TOPIC_SPACES, sizeof(struct system_spaces), read_spaces},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (topics[i].number == number) {

@@ -28,6 +28,7 @@ union topic_record {
     struct system_lock lock;
     struct system_thread thread;
     struct system_trace trace;
+    struct system_spaces spaces;
 };
 
 struct topic {
