@@ -142,6 +142,10 @@ void arch_leaf_clear(struct arch_leaf *leaf);
 void arch_leaf_clear_here(struct arch_leaf *leaf, uint64_t virtual);
 void arch_leaves_clear_here(struct arch_leaf *leaves, unsigned count, uint64_t virtual);
 
+/* Copy a frame to another one through two such neighbours, which are empty before and after, at this address.
+ */
+void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_t from);
+
 /* What a virtual address maps to. */
 struct arch_translation {
     bool present;

@@ -37,6 +37,10 @@ uint64_t tables_missing(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t
  */
 bool tables_enter_new(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags);
 
+/* Enter a small leaf in the place of another one, for others to flush. False, with nothing changed, when
+ * there is none. */
+bool tables_replace(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags);
+
 /*
  * Enter one leaf, for a fault, with the tables that tables_missing told. A larger leaf that is there and says
  * the same is left alone; one that does not is split, with tables from the stock. Where smaller leaves are,

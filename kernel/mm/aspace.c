@@ -24,7 +24,6 @@ static void mapping_begin(struct mapping *m, struct aspace *space)
 {
     m->space = space;
     m->view.kind = &aspace_view_kind;
-    m->going = NULL;
     m->stale = false;
     m->shown = false;
 }
@@ -267,6 +266,14 @@ static void close_tables(struct aspace *space)
     space->root = paddr(0);
 }
 
+void aspace_drain(struct aspace *space)
+{
+    struct mapping *spare = __atomic_exchange_n(&space->spare, NULL, __ATOMIC_ACQUIRE);
+    if (spare != NULL) {
+        slab_free(&mappings, spare);
+    }
+}
+
 void aspace_close(struct aspace *space)
 {
     step_begin();
@@ -281,10 +288,7 @@ void aspace_close(struct aspace *space)
     }
     tlb_close(&space->tlb); /* no CPU translates through any of it from here on, so views can go */
     close_mappings(space);
-    if (space->spare != NULL) {
-        slab_free(&mappings, space->spare);
-        space->spare = NULL;
-    }
+    aspace_drain(space);
     close_tables(space);
 }
 

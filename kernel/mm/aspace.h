@@ -73,10 +73,11 @@ struct aspace {
     struct tlb tlb;
 };
 
-/* Counted since the start, over all spaces. Asked: touches where a large page could have been. */
+/* Counted since the start, over all spaces. Asked: touches where a large page could have been; and whole GiB
+ * that were to be populated with huge pages. */
 struct large_figures {
     uint64_t asked, given, promoted, demoted;
-    uint64_t huge_asked, huge_given; /* the same for 1 GiB, where the mapping wants that */
+    uint64_t huge_asked, huge_given;
 };
 void aspace_large_count(struct large_figures *out);
 
@@ -167,6 +168,9 @@ enum error aspace_fault(struct aspace *space, uint64_t address, uint32_t access)
  * threads that are about to leave it. Twice does no harm; not at once.
  */
 void aspace_close(struct aspace *space);
+
+/* What it keeps for later goes back. */
+void aspace_drain(struct aspace *space);
 
 /* Load a space into this CPU, or none. The space stays until another one is loaded here. */
 void aspace_load(struct aspace *space);

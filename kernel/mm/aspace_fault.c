@@ -11,15 +11,14 @@
 #define ASIDE __attribute__((noinline, cold))
 
 /* Atomic. */
-static uint64_t large_asked, large_given, huge_asked, huge_given;
+static uint64_t large_asked, large_given;
 
 void aspace_large_count(struct large_figures *out)
 {
     out->asked = __atomic_load_n(&large_asked, __ATOMIC_RELAXED);
     out->given = __atomic_load_n(&large_given, __ATOMIC_RELAXED);
-    out->huge_asked = __atomic_load_n(&huge_asked, __ATOMIC_RELAXED);
-    out->huge_given = __atomic_load_n(&huge_given, __ATOMIC_RELAXED);
     memory_count_changes(&out->promoted, &out->demoted);
+    aspace_huge_count(&out->huge_asked, &out->huge_given);
 }
 
 /* --- stacks ----------------------------------------------------------------------------------------------
@@ -114,12 +113,9 @@ static ASIDE bool fits_huge(const struct mapping *m, uint64_t address, const str
 {
     uint64_t start = align_down(address, TABLES_HUGE), offset = start - mapping_start(m) + m->offset;
     uint64_t first = m->memory->first.value << PAGE_SHIFT;
-    bool fits = m->memory->kind == MEMORY_PHYSICAL && tables_has_huge() && start >= mapping_start(m) &&
+    return m->memory->kind == MEMORY_PHYSICAL && tables_has_huge() && start >= mapping_start(m) &&
                 start + TABLES_HUGE <= mapping_end(m) && is_aligned(first + offset, TABLES_HUGE) &&
                 found->frame.value != 0 && offset + TABLES_HUGE <= m->memory->pages.value << PAGE_SHIFT;
-    __atomic_fetch_add(&huge_asked, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&huge_given, fits, __ATOMIC_RELAXED);
-    return fits;
 }
 
 /* The leaf could not be entered, so nothing is to be there: what was may be another page. */
@@ -216,29 +212,6 @@ static enum error show(struct aspace *space, struct mapping *m, uint64_t address
     return error;
 }
 
-/* Any page of the mapping. The space is locked for reading; not on return. ERR_NOT_READY: again. */
-static __attribute__((noinline)) enum error bring(struct aspace *space, struct mapping *m, uint64_t address,
-                                                  uint32_t access)
-{
-    struct memory_page found;
-    uint64_t page = mapping_page(m, address);
-    bool large = mapping_large(m, address);
-    enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, large, &found);
-    if (UNLIKELY(error != ERR_NONE)) {
-        error = failed(space, m->memory, page, large, error);
-        return error == ERR_NONE ? ERR_NOT_READY : error;
-    }
-    return show(space, m, address, large, &found);
-}
-
-/* A page that was touched before, but whose table is missing, or where something else is. As bring. */
-static ASIDE enum error show_touched(struct aspace *space, struct mapping *m, uint64_t address, pfn_t frame)
-{
-    const struct memory_page found = {.frame = frame, .writable = true};
-    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
-    return show(space, m, address, false, &found);
-}
-
 /* The locks of a fault, at once. */
 static inline void unlock_all(struct aspace *space, struct memory *memory)
 {
@@ -256,6 +229,69 @@ static inline void unlock_all(struct aspace *space, struct memory *memory)
     rw_let_go_read(&space->lock);
 }
 
+/* A copy that does not just take the place of one leaf. The tables are locked. */
+static ASIDE enum error show_copy(struct aspace *space, struct mapping *m, uint64_t address, pfn_t copy,
+                                  pfn_t old)
+{
+    const struct memory_page found = {.frame = copy, .writable = true, .dropped = true, .old = old};
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return show(space, m, address, false, &found);
+}
+
+/*
+ * A write to a page that is shared: nearly always its copy takes the place of one leaf. The space is locked
+ * for reading; not on return, but for ERR_NOT_READY: then nothing has changed.
+ */
+static inline enum error copy_shared(struct aspace *space, struct mapping *m, uint64_t address)
+{
+    pfn_t copy, old;
+    struct memory *memory = m->memory;
+    if (!memory_unshare(memory, mapping_page(m, address), &copy, &old)) {
+        return ERR_NOT_READY;
+    }
+    mapping_note_shown(m);
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    if (UNLIKELY(!tables_replace(space->root, address, pfn_to_paddr(copy), m->flags))) {
+        return show_copy(space, m, address, copy, old);
+    }
+    tlb_flush_page(&space->tlb, align_down(address, PAGE_SIZE));
+    unlock_all(space, memory);
+    if (UNLIKELY(frame_drop(old))) {
+        frame_release(old, 0);
+    }
+    return ERR_NONE;
+}
+
+/* Any page of the mapping. The space is locked for reading; not on return. ERR_NOT_READY: again. */
+static __attribute__((noinline)) enum error bring(struct aspace *space, struct mapping *m, uint64_t address,
+                                                  uint32_t access)
+{
+    struct memory_page found;
+    uint64_t page = mapping_page(m, address);
+    bool large = mapping_large(m, address);
+    enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, large, &found);
+    if (UNLIKELY(error != ERR_NONE)) {
+        error = failed(space, m->memory, page, large, error);
+        return error == ERR_NONE ? ERR_NOT_READY : error;
+    }
+    return show(space, m, address, large, &found);
+}
+
+/* To be written: as bring. */
+static __attribute__((noinline)) enum error write(struct aspace *space, struct mapping *m, uint64_t address)
+{
+    enum error error = copy_shared(space, m, address);
+    return LIKELY(error != ERR_NOT_READY) ? error : bring(space, m, address, ACCESS_WRITE);
+}
+
+/* A page that was touched before, but whose table is missing, or where something else is. As bring. */
+static ASIDE enum error show_touched(struct aspace *space, struct mapping *m, uint64_t address, pfn_t frame)
+{
+    const struct memory_page found = {.frame = frame, .writable = true};
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return show(space, m, address, false, &found);
+}
+
 /* Once. ERR_NOT_READY: again. */
 static inline enum error fault_once(struct aspace *space, uint64_t address, uint32_t access)
 {
@@ -268,8 +304,11 @@ static inline enum error fault_once(struct aspace *space, uint64_t address, uint
         return refuse(space, m);
     }
     struct memory *memory = m->memory;
-    if (!memory_touch_is_likely(memory) || mapping_large(m, address)) {
+    if (UNLIKELY(mapping_large(m, address))) {
         return bring(space, m, address, access);
+    }
+    if (!memory_touch_is_likely(memory)) {
+        return access == ACCESS_WRITE ? write(space, m, address) : bring(space, m, address, access);
     }
     pfn_t frame = memory_touch(memory, mapping_page(m, address));
     if (UNLIKELY(!memory_is_touched(frame))) {

@@ -9,22 +9,48 @@
 /* Up to this size the missing tables are counted; for more, as many are taken as there can be at most. */
 #define COUNTED_BYTES (32 * MIB)
 
-/* And so much at once, if not with huge pages. */
-#define FILL_BYTES (8 * MIB)
+/* And so much at once: of memory, if not with huge pages; and of leaves, and pages that are passed. */
+#define FILL_BYTES  (8 * MIB)
+#define FILL_LEAVES 2048u
 
-/* What is populated at most: pages beyond it come when they are touched. */
-#define POPULATE_MOST GIB
+static uint64_t huge_asked, huge_given; /* atomic */
+
+void aspace_huge_count(uint64_t *asked, uint64_t *given)
+{
+    *asked = __atomic_load_n(&huge_asked, __ATOMIC_RELAXED);
+    *given = __atomic_load_n(&huge_given, __ATOMIC_RELAXED);
+}
 
 static uint64_t populated_bytes(const struct mapping *m)
 {
-    bool none = (m->mode & MAP_MODE_POPULATE) == 0 || m->memory == NULL;
-    return none ? 0 : m->bytes < POPULATE_MOST ? m->bytes : POPULATE_MOST;
+    return (m->mode & MAP_MODE_POPULATE) == 0 || m->memory == NULL ? 0 : m->bytes;
+}
+
+/*
+ * Tables that the pages which are there can need at most: one for each 2 MiB, but none for what large leaves
+ * show, and no more than one for each page (two for a block that leaves cannot show). Should more pages come
+ * to be meanwhile, some of them are left to faults.
+ */
+static uint64_t most_tables(const struct mapping *m, uint64_t bytes)
+{
+    const struct memory *memory = m->memory;
+    uint64_t span = bytes / TABLES_LARGE + 2;
+    uint64_t resident = __atomic_load_n(&memory->resident, __ATOMIC_RELAXED);
+    uint64_t large = __atomic_load_n(&memory->large, __ATOMIC_RELAXED);
+    uint64_t place = m->node.key != 0 ? m->node.key - m->offset : 0; /* one that is chosen fits */
+    bool fits = is_aligned(place, TABLES_LARGE) && (m->mode & MAP_MODE_SMALL) == 0;
+    if (memory->kind == MEMORY_PHYSICAL) {
+        resident = fits && is_aligned(memory->first.value, MEMORY_LEAF_PAGES) ? 0 : span;
+        large = 0;
+    }
+    uint64_t single = (fits && large <= resident ? resident - large : resident) + 2;
+    uint64_t leaves = single < span ? single : span;
+    return leaves + bytes / TABLES_HUGE + 2 + TABLE_LEVELS_MOST;
 }
 
 /* A large mapping takes its tables before the space is locked, and lets others run. */
-static enum error take_most(struct aspace *space, uint64_t bytes, struct table_stock *stock)
+static enum error take_most(struct aspace *space, uint64_t most, struct table_stock *stock)
 {
-    uint64_t most = bytes / TABLES_LARGE + 2 + bytes / TABLES_HUGE + 2 + TABLE_LEVELS_MOST;
     enum error error = ERR_NONE;
     for (uint64_t count = 0; error == ERR_NONE && count < most;) {
         count = count + 64 < most ? count + 64 : most;
@@ -66,7 +92,9 @@ static inline __attribute__((always_inline)) enum error take_place(struct aspace
 static __attribute__((noinline)) enum error take_for_populated(struct aspace *space, struct map_plan *plan,
                                                                uint64_t populated)
 {
-    enum error error = populated > COUNTED_BYTES ? take_most(space, populated, &plan->tables) : ERR_NONE;
+    enum error error = populated > COUNTED_BYTES
+                           ? take_most(space, most_tables(plan->mapping, populated), &plan->tables)
+                           : ERR_NONE;
     error = error == ERR_NONE ? take_place(space, plan) : error;
     if (error == ERR_NONE && populated <= COUNTED_BYTES) {
         error = take_missing(space, plan->mapping, populated, &plan->tables);
@@ -103,47 +131,60 @@ enum error aspace_map_prepare(struct aspace *space, const struct map_request *re
     return error;
 }
 
-/* Leaves, at most of this size, that it takes to show so much memory in a row. */
-static uint64_t leaves_for(uint64_t at, uint64_t physical, uint64_t bytes, uint64_t most)
+/* This run goes in: which huge leaves can it have? */
+static void count_huge(uint64_t at, paddr_t physical, uint64_t bytes)
 {
-    uint64_t leaves = 0;
-    for (uint64_t end = at + bytes, offset = physical - at; at < end;) {
-        uint64_t size = PAGE_SIZE, next = end;
-        for (uint64_t larger = TABLES_LARGE; larger <= most && is_aligned(offset, larger);
-             larger *= TABLES_HUGE / TABLES_LARGE) {
-            if (!is_aligned(at, larger) || end - at < larger) {
-                next = align_up(at + 1, larger) < end ? align_up(at + 1, larger) : end;
-                break;
-            }
-            size = larger;
-        }
-        leaves += (next - at) / size;
-        at += align_down(next - at, size);
+    uint64_t start = align_up(at, TABLES_HUGE), end = align_down(at + bytes, TABLES_HUGE);
+    if (start < end && is_aligned(physical.value + (start - at), TABLES_HUGE)) {
+        __atomic_fetch_add(&huge_given, (end - start) / TABLES_HUGE, __ATOMIC_RELAXED);
     }
-    return leaves;
 }
 
-/* Enter pages in a row from `done` on into tables where there is nothing yet; returns how many bytes that
- * were, or are to be passed. Both the object and the tables are locked. */
-static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end, bool enough)
+/* Of a run of pages so much goes in at once: large leaves, or pages of one table. */
+static uint64_t fill_piece(uint64_t at, paddr_t physical, uint64_t bytes, uint64_t leaf)
+{
+    uint64_t next = align_down(at, TABLES_LARGE) + TABLES_LARGE - at;
+    if (leaf > PAGE_SIZE && is_aligned(at | physical.value, TABLES_LARGE) && bytes >= TABLES_LARGE) {
+        return align_down(bytes, TABLES_LARGE);
+    }
+    return bytes < next ? bytes : next;
+}
+
+static uint64_t largest_leaf(const struct mapping *m)
+{
+    return (m->mode & MAP_MODE_SMALL) != 0  ? PAGE_SIZE
+           : (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE
+                                            : TABLES_LARGE;
+}
+
+/* Enter pages in a row from `done` on, at most up to `stop`, into tables where there is nothing yet; returns
+ * how many bytes that were, or are to be passed. Both the object and the tables are locked; `enough`: there
+ * are all tables that can be missing. Counts the leaves, at most 512; those of a huge one as if it were large
+ * ones. */
+static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, uint64_t end, bool enough,
+                         uint64_t *leaves)
 {
     struct mapping *m = plan->mapping;
     struct aspace *space = plan->space;
     pfn_t frame;
     bool writable = true;
     uint64_t page = (m->offset + done) >> PAGE_SHIFT, at = mapping_start(m) + done;
-    uint64_t run = memory_run(m->memory, page, (end - done) >> PAGE_SHIFT, &frame, &writable);
+    uint64_t run = memory_run(m->memory, page, (stop - done) >> PAGE_SHIFT, &frame, &writable);
     if (run == 0) {
-        return PAGE_SIZE;
+        return memory_gap(m->memory, page, (end - done) >> PAGE_SHIFT) << PAGE_SHIFT;
     }
-    uint64_t bytes = run << PAGE_SHIFT;
+    uint64_t leaf = largest_leaf(m);
+    paddr_t physical = pfn_to_paddr(frame);
+    uint64_t bytes = fill_piece(at, physical, run << PAGE_SHIFT, leaf);
     unsigned flags = m->flags & ~(writable ? 0 : MAP_WRITE);
-    uint64_t leaf = (m->mode & MAP_MODE_SMALL) != 0  ? PAGE_SIZE
-                    : (m->mode & MAP_MODE_HUGE) != 0 ? TABLES_HUGE
-                                                     : TABLES_LARGE;
-    if (enough || tables_missing(space->root, at, bytes, PAGE_SIZE) <= plan->tables.count) {
-        tables_map(space->root, at, pfn_to_paddr(frame), bytes, leaf, flags, &plan->tables);
-        step_work(STEP_FILL, leaves_for(at, frame.value << PAGE_SHIFT, bytes, leaf));
+    bool large = leaf > PAGE_SIZE && is_aligned(at | physical.value | bytes, TABLES_LARGE);
+    if (enough ||
+        tables_missing(space->root, at, bytes, large ? TABLES_LARGE : PAGE_SIZE) <= plan->tables.count) {
+        tables_map(space->root, at, physical, bytes, leaf, flags, &plan->tables);
+        *leaves += bytes / (large ? TABLES_LARGE : PAGE_SIZE);
+        if (UNLIKELY(leaf == TABLES_HUGE) && tables_has_huge()) {
+            count_huge(at, physical, bytes);
+        }
     }
     return bytes;
 }
@@ -152,16 +193,23 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t end, boo
 static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
-    uint64_t most = mapping_fits_huge(m) ? TABLES_HUGE : FILL_BYTES;
+    uint64_t most = FILL_BYTES;
+    if ((m->mode & MAP_MODE_HUGE) != 0) { /* steps end where huge leaves do */
+        most = TABLES_HUGE - (mapping_start(m) + done) % TABLES_HUGE;
+    }
     uint64_t stop = end - done > most ? done + most : end;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     bool enough = tables_missing(plan->space->root, mapping_start(m) + done, stop - done, PAGE_SIZE) <=
                   plan->tables.count;
-    while (done < stop) {
-        done += fill_run(plan, done, stop, enough);
+    uint64_t leaves = 0, passes = 0;
+    while (done < stop && leaves + passes <= FILL_LEAVES - MEMORY_LEAF_PAGES) {
+        uint64_t before = leaves;
+        done += fill_run(plan, done, stop, end, enough, &leaves);
+        passes += leaves == before;
     }
+    step_work(STEP_FILL, leaves);
     spin_unlock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     spin_unlock_ranked(&m->memory->lock, LOCK_MEMORY);
     return done;
@@ -200,6 +248,9 @@ uint64_t aspace_map_commit(struct map_plan *plan)
     mapping_insert(m, plan->below);
     space->last = m; /* it will be touched, or removed */
     if (UNLIKELY(bytes > 0)) {
+        if (bytes >= TABLES_HUGE && (m->mode & MAP_MODE_HUGE) != 0) {
+            __atomic_fetch_add(&huge_asked, bytes / TABLES_HUGE, __ATOMIC_RELAXED);
+        }
         populate(plan, bytes);
         if (!space->closed) {
             m->mode &= ~MAPPING_COMING;

@@ -37,14 +37,6 @@ static inline bool mapping_has(const struct mapping *m, uint64_t address)
     return address - m->node.key < m->bytes;
 }
 
-/* Can huge leaves be there? Only devices have them, where addresses and memory begin with one together. */
-static inline bool mapping_fits_huge(const struct mapping *m)
-{
-    return (m->mode & MAP_MODE_HUGE) != 0 && m->memory != NULL && m->memory->kind == MEMORY_PHYSICAL &&
-           tables_has_huge() &&
-           is_aligned((m->memory->first.value << PAGE_SHIFT) + m->offset - m->node.key, TABLES_HUGE);
-}
-
 static inline bool mapping_is_busy(const struct mapping *m)
 {
     return (m->mode & MAPPING_BUSY) != 0;
@@ -133,6 +125,16 @@ void stock_give_back(struct aspace *space, struct table_stock *stock);
 void gather_retire(struct aspace *space, struct table_gather *gather);
 void gather_free(struct aspace *space, struct table_gather *gather);
 
+/* Make all CPUs forget what was shown of a mapping. */
+static inline void mapping_flush(struct aspace *space, uint64_t start, uint64_t bytes)
+{
+    if (LIKELY(bytes == PAGE_SIZE)) {
+        tlb_flush_page(&space->tlb, start);
+    } else {
+        tlb_flush(&space->tlb, start, bytes);
+    }
+}
+
 /* --- places (aspace_place.c) --- */
 
 /*
@@ -157,6 +159,11 @@ static inline bool place_is_free(const struct aspace *space, uint64_t start, uin
 
 /* The next of a space's random numbers. */
 uint64_t aspace_random(struct aspace *space);
+
+/* --- filling (aspace_map.c) --- */
+
+/* Whole GiB that were to be populated with huge pages, and those that were. */
+void aspace_huge_count(uint64_t *asked, uint64_t *given);
 
 /* --- ranges (aspace_range.c) --- */
 

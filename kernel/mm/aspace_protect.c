@@ -174,7 +174,7 @@ static void change_whole(struct aspace *space, struct mapping *m, uint32_t acces
     if (gather.leaves > 0) {
         step_begin();
         step_work(STEP_RIGHTS, gather.leaves);
-        tlb_flush(&space->tlb, start, bytes);
+        mapping_flush(space, start, bytes);
     }
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
     if (UNLIKELY(gather.tables > 0)) {

@@ -264,7 +264,7 @@ static void remove_whole(struct aspace *space, struct mapping *m)
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
         if (gather.leaves > 0) {
             step_work(STEP_UNMAP, gather.leaves);
-            tlb_flush(&space->tlb, mapping_start(m), m->bytes);
+            mapping_flush(space, mapping_start(m), m->bytes);
             step_over();
         }
         __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);

@@ -59,11 +59,6 @@ void charged_slab_free(struct account *account, struct slab_cache *cache, void *
     account_refund(account, RESOURCE_BYTES, cache->bytes);
 }
 
-enum error uncharged_frame(const struct account *account, enum frame_class class, pfn_t *out)
-{
-    return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(0, class, account->number, out);
-}
-
 enum error uncharged_block(const struct account *account, enum frame_class class, pfn_t *out)
 {
     return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(9, class, account->number, out);

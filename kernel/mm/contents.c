@@ -10,7 +10,7 @@
 
 #define LARGE_ORDER  9u
 #define LARGE_FRAMES ((uint64_t)1 << LARGE_ORDER)
-#define STEP_FRAMES  16u /* between two looks at what else is to do */
+#define STEP_FRAMES  32u /* between two looks at what else is to do */
 
 void contents_zero(pfn_t frame)
 {
@@ -31,39 +31,58 @@ void contents_zero_some(const pfn_t *frames, unsigned count)
     window_close_some(count);
 }
 
-/* Some frames in a row out of a block of 2 MiB or more, all of which may be shown. */
-static void zero_part_of_large(uint64_t frame, uint64_t count)
+/* Interrupts come in. */
+static bool somebody_waits(void)
 {
-    char *start = window_open_large(pfn(align_down(frame, LARGE_FRAMES)));
-    arch_zero_pages(start + frame % LARGE_FRAMES * PAGE_SIZE, count);
+    step_over();
+    bool waits = thread_preemption_is_due();
+    step_begin();
+    return waits;
+}
+
+/* Of what is shown at once, as long as nobody waits; from there on. */
+static uint64_t zero_shown(pfn_t first, uint64_t done)
+{
+    char *start = window_open_large(first);
+    do {
+        arch_zero_pages(start + done * PAGE_SIZE, STEP_FRAMES);
+        done += STEP_FRAMES;
+        step_work(STEP_CLEAR, STEP_FRAMES);
+    } while (done < LARGE_FRAMES && !somebody_waits());
     window_close_large();
+    return done;
+}
+
+static enum error zero_large(pfn_t first)
+{
+    enum error error = ERR_NONE;
+    for (uint64_t done = 0; error == ERR_NONE && done < LARGE_FRAMES;) {
+        done = zero_shown(first, done);
+        error = thread_preemption_point();
+    }
+    return error;
 }
 
 enum error contents_zero_block(pfn_t first, unsigned order)
 {
-    uint64_t frames = (uint64_t)1 << order;
+    uint64_t frames = (uint64_t)1 << order, size = order < LARGE_ORDER ? 1 : LARGE_FRAMES;
     enum error error = ERR_NONE;
-    for (uint64_t done = 0; error == ERR_NONE && done < frames; done += STEP_FRAMES) {
-        uint64_t count = frames < STEP_FRAMES ? frames : STEP_FRAMES;
-        if (order >= LARGE_ORDER) {
-            zero_part_of_large(first.value + done, count);
+    for (uint64_t done = 0; error == ERR_NONE && done < frames; done += size) {
+        pfn_t part = pfn(first.value + done);
+        if (size > 1) {
+            error = zero_large(part);
         } else {
-            for (uint64_t i = 0; i < count; i++) {
-                contents_zero(pfn(first.value + done + i));
-            }
+            contents_zero(part);
+            step_work(STEP_CLEAR, 1);
+            error = (done + 1) % STEP_FRAMES == 0 ? thread_preemption_point() : ERR_NONE;
         }
-        step_work(STEP_CLEAR, count);
-        error = thread_preemption_point();
     }
     return error;
 }
 
 void contents_copy(pfn_t to, pfn_t from)
 {
-    const void *source = window_open(WINDOW_FROM, from);
-    arch_copy_page(window_open(WINDOW_TO, to), source);
-    window_close(WINDOW_TO);
-    window_close(WINDOW_FROM);
+    window_copy(to, from);
 }
 
 void contents_write(pfn_t frame, uint64_t offset, const void *from, uint64_t bytes)

@@ -282,13 +282,51 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out)
     return allowed ? take_freed(cpu, hand, freed, class, out) : take_prepared(cpu, hand, class, out);
 }
 
-enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+/* The lowest frame of the open word, if there is one and none that was given back is better. */
+static inline bool pop_open(struct frame_hand *hand, uint64_t *index)
+{
+    uint64_t word = hand->word;
+    if (RARELY(hand->freed != hand->mark) || RARELY(word == 0))
+        return false;
+    *index = hand->open * 64ul + bit_lowest(word);
+    hand->word = word & (word - 1);
+    return true;
+}
+
+/* Every case, checked. */
+static SLOW enum error take_for(unsigned order, uint64_t class, uint32_t account, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
     return take(
         (struct request){.order = (uint8_t)order, .class = (uint8_t) class, .account = (uint16_t)account},
         out);
+}
+
+/* As frame_alloc: the note is written before the record, which says that there is one. */
+enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
+{
+    if (RARELY(!CLASS_CACHED(class)) || RARELY(order != 0) || RARELY(account - 1 >= FRAME_ACCOUNTS - 1))
+        return take_for(order, class, account, out);
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    struct frame_hand *hand = hand_at(cpu, of_class[class].hand);
+    uint64_t index;
+    if (RARELY(!frame_cache_try(cpu)) || RARELY(frames.inspector != NULL) ||
+        RARELY(!pop_open(hand, &index) && !pop_freed(hand, &index))) {
+        frame_cache_leave(cpu);
+        return take_for(order, class, account, out);
+    }
+    if (RARELY(frame_record(index) != 0)) {
+        note_damage();
+        frame_cache_leave(cpu);
+        return take_for(order, class, account, out);
+    }
+    frame_set_note(index, account);
+    frame_set_record(index, of_class[class].record | RECORD_NOTED);
+    cpu->taken[class]++;
+    *out = frame_at(index);
+    frame_cache_leave(cpu);
+    return ERR_NONE;
 }
 
 enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)

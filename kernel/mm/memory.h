@@ -165,6 +165,13 @@ static inline void memory_page_drop(const struct memory_page *page)
 }
 
 /*
+ * memory_fault for the way that most copies are made: a page that is there, in the object's own node, whose
+ * frame others hold, too, and that one view shows. On success the object is locked, the old frame is to be
+ * dropped as memory_page_drop does. False: it is not as simple as that, and nothing has changed.
+ */
+bool memory_unshare(struct memory *memory, uint64_t page, pfn_t *copy, pfn_t *old) MUST_CHECK;
+
+/*
  * What memory_fault has no time for: makes the page, or the block around it, be there. Others may take it
  * away again before the caller is back. Holds no lock; waits. ERR_LIMIT, ERR_NO_MEMORY, ERR_BAD_ARGUMENT,
  * ERR_CANCELLED when killed; and what a pager says (memory_pager.h).
@@ -191,6 +198,10 @@ enum error memory_frame(struct memory *memory, uint64_t page, pfn_t *out) MUST_C
  * locked by the caller.
  */
 uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable);
+
+/* A page that is not there: how many there are like it from it on, at least; 1..most. Whole 2 MiB are passed
+ * at once, as far as that is quick. The object is locked by the caller. */
+uint64_t memory_gap(struct memory *memory, uint64_t page, uint64_t most);
 
 /* --- changing: in steps, others run in between; whole pages; holds no locks --------------------------------
  */

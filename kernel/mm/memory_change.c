@@ -44,6 +44,9 @@ enum error memory_commit_pages(struct memory *memory, uint64_t first, uint64_t c
     enum error error = ERR_NONE;
     uint64_t since = 0;
     for (uint64_t page = first, end = first + count; error == ERR_NONE && page < end;) {
+        if (is_aligned(page, MEMORY_HUGE_PAGES) && end - page >= MEMORY_HUGE_PAGES) {
+            memory_fill_huge(memory, page);
+        }
         bool large = is_aligned(page, MEMORY_LEAF_PAGES) && end - page >= MEMORY_LEAF_PAGES;
         uint64_t made = 0;
         error = commit_page(memory, page, large, &made);

@@ -187,8 +187,7 @@ static bool block_fits(struct memory *memory, uint64_t page)
            base_of(page) + MEMORY_LEAF_PAGES <= memory->pages.value && link_at(memory, page) == 0;
 }
 
-/* Put a zeroed block if that can still be done. The caller has one less then. */
-static bool block_put(struct memory *memory, uint64_t page, pfn_t first)
+bool block_put(struct memory *memory, uint64_t page, pfn_t first)
 {
     uint64_t *link;
     if (page >= memory->pages.value || !block_fits(memory, page)) {
@@ -347,6 +346,33 @@ pfn_t memory_touch_failed(struct memory *memory, pfn_t frame)
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     give_zeroed(memory, frame);
     return NOT_TOUCHED;
+}
+
+/* Where the page's frame is, if a copy is all that it takes; or NULL. */
+static inline uint64_t *slot_to_copy(struct memory *memory, uint64_t page)
+{
+    uint64_t link = LIKELY(page < memory->pages.value) ? link_at(memory, page) : 0;
+    if (UNLIKELY(link == 0) || link_is_block(link) || views_are_many(memory)) {
+        return NULL;
+    }
+    struct memory_node *leaf = link_node(link);
+    uint64_t *slot = &leaf->slots[index_of(page)];
+    bool own = !node_is_shared(leaf) && (*slot & SLOT_PRESENT) != 0;
+    return own && leaf->counted && frame_is_shared(slot_frame(*slot)) ? slot : NULL;
+}
+
+bool memory_unshare(struct memory *memory, uint64_t page, pfn_t *copy, pfn_t *old)
+{
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    uint64_t *slot = slot_to_copy(memory, page);
+    if (slot == NULL || uncharged_frame(memory->object.account, FRAME_USER_ANONYMOUS, copy) != ERR_NONE) {
+        spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+        return false;
+    }
+    *old = slot_frame(*slot);
+    contents_copy(*copy, *old);
+    *slot = copy->value | SLOT_PRESENT;
+    return true;
 }
 
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large, struct memory_page *out)

@@ -189,26 +189,55 @@ static uint64_t run_of_pages(struct memory *memory, uint64_t page, uint64_t most
     return count;
 }
 
+/* Pages from this one on that the same leaf stands for. */
+static uint64_t left_in_leaf(uint64_t page)
+{
+    return MEMORY_LEAF_PAGES - (page & (MEMORY_LEAF_PAGES - 1));
+}
+
+/* How many pages from this one on, which is this frame, are frames in a row: as far as the leaf goes. */
+static uint64_t run_in_leaf(struct memory *memory, uint64_t page, uint64_t most, pfn_t frame, bool writable)
+{
+    uint64_t link = link_at(memory, page), left = left_in_leaf(page);
+    most = most < left ? most : left;
+    if (link_is_block(link)) {
+        return most;
+    }
+    const struct memory_node *leaf = link_node(link);
+    return leaf->counted || leaf->has_under
+               ? run_of_pages(memory, page, most, frame, writable)
+               : run_of_slots(&leaf->slots[page & (MEMORY_LEAF_PAGES - 1)], most);
+}
+
 uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable)
 {
-    uint64_t pages = memory->pages.value, index = page & (MEMORY_LEAF_PAGES - 1);
+    uint64_t pages = memory->pages.value;
     most = page >= pages ? 0 : most < pages - page ? most : pages - page;
     if (memory->kind == MEMORY_PHYSICAL) {
         *frame = pfn(memory->first.value + page);
         *writable = true;
         return most;
     }
-    if (most == 0 || !find_there(memory, page, frame, writable)) {
-        return 0;
+    uint64_t count = most > 0 && find_there(memory, page, frame, writable)
+                         ? run_in_leaf(memory, page, most, *frame, *writable)
+                         : 0;
+    pfn_t at;
+    bool may;
+    while (count > 0 && count < most && left_in_leaf(page + count) == MEMORY_LEAF_PAGES &&
+           find_there(memory, page + count, &at, &may) && at.value == frame->value + count &&
+           may == *writable) {
+        count += run_in_leaf(memory, page + count, most - count, at, may);
     }
-    uint64_t link = link_at(memory, page);
-    most = most < MEMORY_LEAF_PAGES - index ? most : MEMORY_LEAF_PAGES - index;
-    if (link_is_block(link)) {
-        return most;
-    }
-    const struct memory_node *leaf = link_node(link);
-    return leaf->counted || leaf->has_under ? run_of_pages(memory, page, most, *frame, *writable)
-                                            : run_of_slots(&leaf->slots[index], most);
+    return count;
+}
+
+uint64_t memory_gap(struct memory *memory, uint64_t page, uint64_t most)
+{
+    bool more;
+    uint64_t leaf = page >> NODE_SHIFT, end = pages_leaves(page + most);
+    uint64_t next = memory_has_tree(memory) ? leaf_next(memory, leaf, end, &more) : leaf;
+    uint64_t count = next > leaf ? (next << NODE_SHIFT) - page : 1;
+    return count < most ? count : most;
 }
 
 static uint8_t query(struct memory *memory, uint64_t page)

@@ -240,6 +240,15 @@ static inline bool views_are_many(const struct memory *memory)
 /* As memory_fault, for who is not one of the views: all are hidden and flushed where a page is replaced. */
 enum error memory_get(struct memory *memory, uint64_t page, bool write, struct memory_page *out) MUST_CHECK;
 
+/* Put a zeroed block where nothing is; false when that cannot be done, and the block is still the caller's.
+ */
+bool block_put(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
+
+/* Fill the GiB that begins with this page with blocks that lie in a row, if all of it is inside and empty and
+ * the machine has such memory; else nothing, or a part, is there after it. In steps. Holds no lock. */
+#define MEMORY_HUGE_PAGES ((uint64_t)1 << 18)
+void memory_fill_huge(struct memory *memory, uint64_t page);
+
 /* Make the nodes at the edges of the range the object's own, so that memory_remove cannot fail. The range
  * ends at an edge of a node, or at `end` of the object. */
 enum error memory_prepare_edges(struct memory *memory, uint64_t first, uint64_t count) MUST_CHECK;

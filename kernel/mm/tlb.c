@@ -281,8 +281,10 @@ static void wait_for(uint64_t request)
 /* The other CPUs that have the space loaded; false when there are none. */
 static bool others(const struct tlb *tlb, const struct cpu *self, struct cpu_mask *mask)
 {
+    unsigned words =
+        (arch_cpu_count() + 63) / 64; /* who is counted later loads it later, and reads the generation */
     uint64_t any = 0;
-    for (unsigned i = 0; i < CPU_MASK_WORDS; i++) {
+    for (unsigned i = 0; i < words; i++) {
         uint64_t bit = i == self->number / 64 ? (uint64_t)1 << self->number % 64 : 0;
         mask->words[i] = __atomic_load_n(&tlb->loaded[i], __ATOMIC_SEQ_CST) & ~bit;
         any |= mask->words[i];
@@ -311,6 +313,37 @@ void tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes)
     if (request != 0) {
         wait_for(request);
     }
+}
+
+/* The generation is raised: have it known. */
+static __attribute__((noinline)) void spread(struct tlb *tlb)
+{
+    struct cpu *self = arch_this_cpu();
+    struct cpu_mask mask;
+    uint64_t request = others(tlb, self, &mask) ? tell(&self->tlb, &mask) : 0;
+    if (self->tlb.loaded == tlb) {
+        catch_up(&self->tlb);
+    }
+    if (request != 0) {
+        wait_for(request);
+    }
+}
+
+void tlb_flush_page(struct tlb *tlb, uint64_t page)
+{
+    struct cpu *self = arch_this_cpu();
+    struct tlb_slot *slot = &self->tlb.slots[self->tlb.current];
+    uint64_t generation = __atomic_add_fetch(&tlb->generation, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&tlb->recent[generation % TLB_RECENT], range_word(generation, page, PAGE_SIZE),
+                     __ATOMIC_RELEASE);
+    bool alone = arch_cpu_count() <= 64 &&
+                 __atomic_load_n(&tlb->loaded[0], __ATOMIC_SEQ_CST) == (uint64_t)1 << self->number % 64;
+    if (__builtin_expect(alone && self->tlb.loaded == tlb && slot->generation + 1 == generation, 1)) {
+        arch_tlb_forget(page, 1);
+        slot->generation = generation;
+        return;
+    }
+    spread(tlb);
 }
 
 void tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes)

@@ -64,6 +64,9 @@ void tlb_close(struct tlb *tlb);
  */
 void tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes);
 
+/* The same for one page, quicker when nobody else runs the space. */
+void tlb_flush_page(struct tlb *tlb, uint64_t page);
+
 /*
  * The same without waiting for the others, where nothing takes the place of what was there: for unmapping and
  * giving back. Before anything else is entered in the range (a mapping at the same addresses), tlb_wait. What

@@ -78,6 +78,18 @@ void window_close_records(unsigned count)
     close_slots(WINDOW_RECORDS, count);
 }
 
+void window_copy(pfn_t to, pfn_t from)
+{
+    struct cpu *cpu = arch_this_cpu();
+    _Static_assert(WINDOW_TO == WINDOW_FROM + 1, "they are neighbours");
+    if (by_aperture) {
+        arch_copy_page(aperture_at(pfn_to_paddr(to)), aperture_at(pfn_to_paddr(from)));
+        return;
+    }
+    ASSERT(cpu->windows[WINDOW_FROM].bits == 0 && cpu->windows[WINDOW_TO].bits == 0);
+    arch_leaves_copy(&cpu->windows[WINDOW_FROM], cpu->window_area + WINDOW_FROM * PAGE_SIZE, to, from);
+}
+
 void *window_open_some(const pfn_t *frames, unsigned count)
 {
     struct cpu *cpu = arch_this_cpu();

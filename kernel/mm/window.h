@@ -46,6 +46,9 @@ void window_close_records(unsigned count);
 void *window_open_some(const pfn_t *frames, unsigned count);
 void window_close_some(unsigned count);
 
+/* Copy a frame through WINDOW_FROM and WINDOW_TO. */
+void window_copy(pfn_t to, pfn_t from);
+
 /* The same for the 512 frames from an aligned one on; one slot in all, for what WINDOW_ZERO does. */
 void *window_open_large(pfn_t first);
 void window_close_large(void);

@@ -58,7 +58,7 @@ struct stock {
 
 static struct slab_cache stock_cache = SLAB_CACHE_OF("zeroed stock", struct stock);
 
-/* By number of the CPU; each is made by its owner when it is first idle. Atomic. */
+/* By number of the CPU; each is made by its owner when it is first idle, or needs it. Atomic. */
 static struct stock *stocks[CPU_MAX];
 
 static struct spinlock blocks_lock = SPINLOCK("zeroed blocks", LOCK_ZEROED);
@@ -71,7 +71,7 @@ static uint32_t makers;      /* CPUs that have a block in the making; atomic to 
 static uint32_t blocks_wanted;  /* atomic: grows with the requests that found none */
 static uint64_t went_elsewhere; /* atomic */
 static uint64_t nothing_until;  /* the time up to which nobody tries, since there was no memory; atomic */
-static uint64_t early_misses;   /* on CPUs that were never idle so far; atomic */
+static uint64_t early_misses;   /* on CPUs without a stock; atomic */
 
 static uint32_t look(const uint32_t *value)
 {
@@ -127,7 +127,7 @@ static enum error keep(struct stock *self, unsigned order, pfn_t *out)
     return error;
 }
 
-/* Frames have left. CPUs that are never idle have no stock to note it in. */
+/* Frames have left. A CPU for whose stock there was no memory has none to note it in. */
 static void note_gone(struct stock *self, unsigned order)
 {
     if (self != NULL) {
@@ -219,11 +219,15 @@ static inline enum error pass_on(struct stock *self, pfn_t frame, uint32_t accou
     return frame_pass_on(frame, account);
 }
 
-/* zeroed_take where the stock has none, is not there yet, or the class is another. */
+/* zeroed_take where the stock has none, is not there yet, or the class is another. The caller's locks come
+ * before those of the heap. */
 static __attribute__((noinline)) enum error take_slowly(struct stock *stock, enum frame_class class,
                                                         uint32_t account, pfn_t *out)
 {
     pfn_t frame;
+    if (stock == NULL) {
+        stock = stock_make(arch_this_cpu()->number);
+    }
     if (stock == NULL) {
         __atomic_fetch_add(&early_misses, 1, __ATOMIC_RELAXED);
     } else if ((look(&stock->count) > 0 || fill_up(stock)) && stock_pop(stock, &frame)) {

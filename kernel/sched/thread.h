@@ -227,6 +227,14 @@ void thread_lend_end(struct thread *from);
 /* Let others of the same rank, which are ready on this CPU, run first. */
 void thread_yield(void);
 
+/* Let interrupts in. Is a preemption point due then? */
+static inline bool thread_preemption_is_due(void)
+{
+    arch_interrupt_window();
+    return (__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0 ||
+           (__atomic_load_n(&thread_current()->attention, __ATOMIC_RELAXED) & ATTENTION_KILLED) != 0;
+}
+
 /* Let interrupts in and others run, in the middle of something long; holds no lock. ERR_CANCELLED when
  * killed. */
 enum error thread_preemption_point(void) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/debug/trace.h"
 #include "kernel/init/main.h"
+#include "kernel/mm/aspace.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sys/topics.h"
@@ -106,6 +107,7 @@ void commit_system_control(struct system_control_plan *plan)
         inject_arm(plan->status);
         return;
     case ACTION_DRAIN:
+        aspace_drain(&caller()->space);
         (void)heap_drain();
         return;
     case ACTION_TRACE_ON:

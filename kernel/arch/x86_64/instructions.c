@@ -4,6 +4,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/arch/x86_64/cpu.h"
 #include "kernel/arch/x86_64/features.h"
+#include "kernel/arch/x86_64/page_entry.h"
 #include "kernel/arch/x86_64/offsets.h"
 #include "kernel/arch/x86_64/registers.h"
 #include "arch_switch.h"
@@ -80,6 +81,16 @@ void arch_copy_page(void *to, const void *from)
 {
     uint64_t words = PAGE_SIZE / 8;
     __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
+void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_t from)
+{
+    uint64_t bits = leaf_bits_small[MAP_READ | MAP_WRITE];
+    __atomic_store_n(&leaves[0].bits, from.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
+    __atomic_store_n(&leaves[1].bits, to.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
+    arch_copy_page((void *)(uintptr_t)(virtual + PAGE_SIZE), (const void *)(uintptr_t) virtual);
+    arch_leaf_clear_here(&leaves[0], virtual);
+    arch_leaf_clear_here(&leaves[1], virtual + PAGE_SIZE);
 }
 
 bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes)

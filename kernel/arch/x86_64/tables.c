@@ -198,6 +198,17 @@ bool tables_enter_new(paddr_t root, uint64_t virtual, paddr_t physical, unsigned
     return true;
 }
 
+bool tables_replace(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags)
+{
+    uint64_t reach = table_reach, *owner = owner_of_small(root, virtual);
+    uint64_t *entry = owner != NULL ? ENTRY_BELOW(*owner, 1) : NULL;
+    if (__builtin_expect(entry == NULL || __atomic_load_n(entry, __ATOMIC_RELAXED) == 0, 0)) {
+        return false;
+    }
+    __atomic_store_n(entry, small_leaf(physical, flags), __ATOMIC_RELEASE);
+    return true;
+}
+
 bool tables_enter(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t leaf_size, unsigned flags,
                   struct table_stock *stock)
 {

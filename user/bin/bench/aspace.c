@@ -1,87 +1,14 @@
-/* What memory objects and address spaces cost. */
+/* What memory objects and address spaces cost: pages, ranges, and the rights to them. */
 #include "abi/memory.h"
-#include "lib/units.h"
 #include "syscalls.h"
 #include "user/bin/bench/measure.h"
+#include "user/bin/bench/ranges.h"
 #include "user/libq/program.h"
 
 #define TRIES       1000
 #define RANGE_TRIES 10
 #define RANGE_PAGES 256u
-#define PAGE_ROUNDS (PAGE_SIZE / 8) /* of rep stosq, to zero a page */
-#define TABLES      3u              /* that a range at PLACE needs: they are zeroed, too */
-#define PLACE       0x0000200000000000ull
-
-/* A memory object and where it is mapped, or is to be. */
-struct range {
-    uint32_t memory;
-    unsigned pages;
-    uint64_t at;
-};
-
-static bool create(void *context)
-{
-    struct range *range = context;
-    return sys_memory_create(0, range->pages * PAGE_SIZE, 0, &range->memory) == ERR_NONE;
-}
-
-static bool destroy(void *context)
-{
-    return sys_handle_close(((const struct range *)context)->memory) == ERR_NONE;
-}
-
-static bool create_committed(void *context)
-{
-    struct range *range = context;
-    return create(range) && sys_memory_commit(range->memory, 0, range->pages * PAGE_SIZE) == ERR_NONE;
-}
-
-static bool map_as(const struct range *range, uint32_t mode)
-{
-    uint64_t where;
-    return sys_memory_map(startup->self, range->memory, 0, range->at, range->pages * PAGE_SIZE,
-                          ACCESS_READ | ACCESS_WRITE | mode, &where) == ERR_NONE;
-}
-
-static bool map(void *context)
-{
-    return map_as(context, 0);
-}
-
-static bool unmap(void *context)
-{
-    return sys_memory_unmap(startup->self, ((const struct range *)context)->at, 0) == ERR_NONE;
-}
-
-static bool map_unmap(void *context)
-{
-    return map(context) && unmap(context);
-}
-
-static bool populate_unmap(void *context)
-{
-    return map_as(context, MAP_MODE_POPULATE) && unmap(context);
-}
-
-static bool create_and_map(void *context)
-{
-    return create(context) && map(context);
-}
-
-static bool touch(void *context)
-{
-    const struct range *range = context;
-    uint64_t end = range->at + range->pages * PAGE_SIZE;
-    for (uint64_t at = range->at; at < end; at += PAGE_SIZE) {
-        *(volatile uint8_t *)at = 1;
-    }
-    return true;
-}
-
-static bool unmap_and_destroy(void *context)
-{
-    return unmap(context) && destroy(context);
-}
+#define TABLES      3u /* that a range at PLACE needs: they are zeroed, too */
 
 /* To and fro, so one call is half of it. */
 static bool protect_twice(void *context)
@@ -92,24 +19,40 @@ static bool protect_twice(void *context)
            sys_memory_protect(startup->self, range->at, bytes, ACCESS_READ | ACCESS_WRITE) == ERR_NONE;
 }
 
+/* From a page that can be written, and is known to be: this CPU has to forget it. */
+static bool protect_written(void *context)
+{
+    const struct range *range = context;
+    return sys_memory_protect(startup->self, range->at, range->pages * PAGE_SIZE, ACCESS_READ) == ERR_NONE;
+}
+
+static bool write_again(void *context)
+{
+    const struct range *range = context;
+    return sys_memory_protect(startup->self, range->at, range->pages * PAGE_SIZE,
+                              ACCESS_READ | ACCESS_WRITE) == ERR_NONE &&
+           range_touch(context);
+}
+
 static void measure_page(void)
 {
     struct range kept = {.pages = 1, .at = PLACE}; /* keeps the table of the other one */
     struct range page = {.pages = 1, .at = PLACE + PAGE_SIZE};
-    if (!create(&kept) || !map(&kept) || !create(&page)) {
+    if (!range_create_and_map(&kept) || !range_create(&page)) {
         program_fail("aspace: no memory for its mappings");
     }
     measure_row("aspace.map-unmap-page",
-                &(struct measure){.operation = map_unmap, .context = &page, .tries = TRIES});
-    if (!map(&page) || !touch(&page)) {
+                &(struct measure){.operation = range_map_unmap, .context = &page, .tries = TRIES});
+    if (!range_map(&page) || !range_touch(&page)) {
         program_fail("aspace: no page to protect");
     }
     measure_row("aspace.protect-page",
                 &(struct measure){.operation = protect_twice, .context = &page, .tries = TRIES, .batch = 2});
-    unmap(&page);
-    unmap(&kept);
-    destroy(&kept);
-    destroy(&page);
+    measure_row("aspace.protect-written-page",
+                &(struct measure){
+                    .before = write_again, .operation = protect_written, .context = &page, .tries = TRIES});
+    range_unmap_and_destroy(&page);
+    range_unmap_and_destroy(&kept);
 }
 
 /* Told for one page of a MiB. */
@@ -120,29 +63,33 @@ static void measure_range(void)
     struct measure making = measure;
     struct measure ending = measure;
     struct measure touching = measure;
-    making.operation = create_committed;
-    making.after = destroy;
+    making.operation = range_create_committed;
+    making.after = range_destroy;
     making.rep_rounds = PAGE_ROUNDS;
-    ending.before = create_committed;
-    ending.operation = destroy;
-    touching.before = create_and_map;
-    touching.operation = touch;
-    touching.after = unmap_and_destroy;
+    ending.before = range_create_committed;
+    ending.operation = range_destroy;
+    touching.before = range_create_and_map;
+    touching.operation = range_touch;
+    touching.after = range_unmap_and_destroy;
     touching.rep_rounds = PAGE_ROUNDS;
     measure_row("aspace.create-1m-per-page", &making);
     measure_row("aspace.destroy-1m-per-page", &ending);
     measure_row("aspace.touch-page", &touching);
-    if (!create_committed(&range)) {
+    range.mode = MAP_MODE_POPULATE;
+    if (!range_create_committed(&range)) {
         program_fail("aspace: no memory for its range");
     }
-    measure.operation = populate_unmap;
+    measure.operation = range_map_unmap;
     measure.rep_rounds = TABLES * PAGE_ROUNDS / RANGE_PAGES;
     measure_row("aspace.map-unmap-1m-per-page", &measure);
-    destroy(&range);
+    range_destroy(&range);
 }
 
 void area_aspace(void)
 {
     measure_page();
     measure_range();
+    measure_large_pages();
+    measure_copies();
+    measure_many_mappings();
 }

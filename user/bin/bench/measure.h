@@ -27,6 +27,9 @@ void measure_row(const char *row, const struct measure *measure);
 bool calibrate(void); /* false when instructions are not counted exactly */
 void area_authority(void);
 void area_aspace(void);
+void measure_large_pages(void); /* parts of it */
+void measure_copies(void);
+void measure_many_mappings(void);
 void area_cpus(void);
 void area_programs(void);
 

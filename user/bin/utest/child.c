@@ -72,6 +72,19 @@ static int mode_write(const char *argument)
     return 0;
 }
 
+static int mode_read(const char *argument)
+{
+    (void)argument;
+    return (int)*(volatile uint64_t *)shared()->word;
+}
+
+/* Calls what is at the address. */
+static int mode_run(const char *argument)
+{
+    (void)argument;
+    return ((int (*)(void))shared()->word)();
+}
+
 /* Ends its only thread, and with it the task. */
 static int mode_thread_exit(const char *argument)
 {
@@ -280,12 +293,13 @@ int child_main(const char *mode, const char *argument)
         const char *name;
         int (*function)(const char *argument);
     } modes[] = {
-        {"exit", mode_exit},    {"spin", mode_spin},     {"sleep", mode_sleep},
-        {"wait", mode_wait},    {"answer", mode_answer}, {"signal", mode_signal},
-        {"write", mode_write},  {"step", mode_step},     {"segments", mode_segments},
-        {"crowd", mode_crowd},  {"fill", mode_fill},     {"greedy", mode_greedy},
-        {"scene", scene_child}, {"armed", mode_armed},   {"thread-exit", mode_thread_exit},
-        {"entry", mode_entry},  {"edge", mode_edge},     {"ceiling", mode_ceiling},
+        {"exit", mode_exit},    {"spin", mode_spin},       {"sleep", mode_sleep},
+        {"wait", mode_wait},    {"answer", mode_answer},   {"signal", mode_signal},
+        {"write", mode_write},  {"step", mode_step},       {"segments", mode_segments},
+        {"crowd", mode_crowd},  {"fill", mode_fill},       {"greedy", mode_greedy},
+        {"scene", scene_child}, {"armed", mode_armed},     {"thread-exit", mode_thread_exit},
+        {"read", mode_read},    {"run", mode_run},         {"entry", mode_entry},
+        {"edge", mode_edge},    {"ceiling", mode_ceiling},
     };
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (text_equal(modes[i].name, mode)) {
