@@ -13,7 +13,8 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench bench-accept bench-frames memmap trace soak lint fuzz-syscalls
+TARGETS := all run test check image debug bench bench-accept bench-frames bench-faults memmap trace soak lint \
+           fuzz-syscalls
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all
@@ -40,6 +41,7 @@ help:
 	@echo 'make bench    operations counted in instructions against the table (AREA=boot for one area)'
 	@echo 'make bench-accept    the same, and what comes out becomes the table'
 	@echo 'make bench-frames    the page-frame allocator on this machine, beside a textbook one; minutes'
+	@echo 'make bench-faults    page faults on two CPUs against one, in time; wants two idle cores'
 	@echo 'make memmap   build/memmap.svg, a picture of who has each page frame, at work and at rest'
 	@echo 'make trace    build/trace.json, a timeline of a boot for ui.perfetto.dev'
 	@echo 'make soak     ten minutes of everything at once (SECONDS=60 for one)'

@@ -45,10 +45,24 @@ struct memory_mapping {
     uint64_t offset;   /* in the object, bytes */
     uint64_t object;   /* its number, as handle_query tells; 0: a reservation */
     uint64_t resident; /* bytes in the tables */
-    uint64_t large;    /* of them, in large pages */
+    uint64_t large;    /* of them, in pages of 2 MiB... */
+    uint64_t huge;     /* ...and of 1 GiB */
     uint32_t mode;     /* MAP_MODE_* */
     uint32_t views;    /* how many mappings there are of the object, this one too */
+    uint32_t kind;     /* MAPPED_* */
+    uint32_t pad;
 };
+
+/* What a mapping shows: X(NAME, NUMBER, in words). */
+#define QUIRE_MAPPED(X)                                                                                      \
+    X(NOTHING, 0, "reserved")                                                                                \
+    X(ANONYMOUS, 1, "anonymous")                                                                             \
+    X(DEVICE, 2, "device")                                                                                   \
+    X(PAGED, 3, "paged")
+
+#define QUIRE_MAPPED_ENUM(name, number, text) MAPPED_##name = (number),
+enum { QUIRE_MAPPED(QUIRE_MAPPED_ENUM) };
+#undef QUIRE_MAPPED_ENUM
 
 /* One step of the way of an address through the page tables. */
 struct memory_step {

@@ -14,8 +14,7 @@
 #define ACTION_FAIL                                                                                          \
     5 /* the status-th charge or allocation of the calling thread from now on fails; 0: none. Needs          \
          inject=1 in the boot environment, else ERR_UNSUPPORTED */
-#define ACTION_DRAIN                                                                                         \
-    6 /* what the kernel keeps for later of the heap, for the caller too, goes back to the frames */
+#define ACTION_DRAIN     6 /* what the kernel keeps for later of the heap, for the caller too, goes back */
 #define ACTION_TRACE_ON  7 /* begin to trace, or go on */
 #define ACTION_TRACE_OFF 8
 
@@ -40,6 +39,7 @@
 #define TOPIC_THREADS 15 /* struct system_thread; index: number of the thread, gaps skipped */
 #define TOPIC_TRACE   16 /* struct system_trace (abi/trace.h) */
 #define TOPIC_SPACES  17 /* one struct system_spaces */
+#define TOPIC_STEPS   18 /* struct system_step, one a kind of what goes in steps */
 
 #define MEMORY_ORDERS 19
 
@@ -95,25 +95,41 @@ struct system_node {
     uint64_t free;
 };
 
+/* What address spaces have done, all since the start. */
+struct system_spaces {
+    uint64_t faults[6];  /* page faults: reading, writing, executing what is not in the tables; what is,
+                            without  that right */
+    uint64_t refused;    /* of them, those that the thread got */
+    uint64_t copied;     /* pages, to break copy-on-write */
+    uint64_t nodes;      /* nodes of 512 pages that were copied for it */
+    uint64_t shootdowns; /* requests to other CPUs to forget */
+    uint64_t interrupts; /* that these cost */
+    uint64_t quarantine; /* frames that wait for CPUs to forget them: now, and at most */
+    uint64_t quarantine_most;
+    /* Pages of 2 MiB: touches where one could have been, and was; made of small ones, and taken apart. */
+    uint64_t large_asked, large_given, large_promoted, large_demoted;
+    uint64_t huge_asked, huge_given; /* the same for pages of 1 GiB, where the mapping wants them */
+};
+
+#define STEP_NAME 32
+
+/* What is done at once before others can run: counted in what the name says. */
+struct system_step {
+    char name[STEP_NAME];
+    uint64_t done;     /* since the start */
+    uint64_t most;     /* at once */
+    uint64_t bound;    /* it is never more */
+    uint64_t longest;  /* nanoseconds of interrupts off, with such work; with lock=debug only */
+    uint32_t measured; /* 1 with lock=debug */
+    uint32_t pad;
+};
+
 /* How many things there are; each number is right at some moment. */
 struct system_books {
     uint64_t objects[16]; /* by type: OBJECT_* in abi/handle.h */
     uint64_t handles;     /* in the tables of all tasks */
     uint64_t threads;     /* idle ones apart */
     uint64_t going;       /* threads that end, and objects that nobody refers to: gone in a moment */
-};
-
-/* What address spaces do, since the start. Pages of 2 MiB, and of 1 GiB (huge). */
-struct system_spaces {
-    uint64_t large_asked;      /* touches where a large page could have been */
-    uint64_t large_given;      /* those of them that got one */
-    uint64_t large_promoted;   /* made of smaller pages that were there */
-    uint64_t large_demoted;    /* taken apart */
-    uint64_t huge_asked;       /* whole GiB that were mapped with MAP_MODE_POPULATE and MAP_MODE_HUGE */
-    uint64_t huge_given;       /* those of them that got one */
-    uint64_t flush_requests;   /* flushes that asked other CPUs to forget */
-    uint64_t flush_interrupts; /* sent for them */
-    uint64_t quarantined;      /* frames now that wait until no CPU can reach them */
 };
 
 #define SLAB_NAME 24

@@ -20,6 +20,21 @@ static bool read_screen(const char *value, size_t length, struct settings *setti
     return true;
 }
 
+/* Is this name one of a list with commas? */
+static bool names(const char *list, size_t length, const char *name)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= length; i++) {
+        if (i == length || list[i] == ',') {
+            if (text_matches(list + start, i - start, name)) {
+                return true;
+            }
+            start = i + 1;
+        }
+    }
+    return false;
+}
+
 void settings_read(struct settings *settings, const char *text, size_t size)
 {
     const char *value;
@@ -37,6 +52,9 @@ void settings_read(struct settings *settings, const char *text, size_t size)
     }
     if (environment_get(text, size, "levels", &value, &length)) {
         settings->has_five_levels = text_matches(value, length, "5");
+    }
+    if (environment_get(text, size, "nofeature", &value, &length) && names(value, length, "la57")) {
+        settings->has_five_levels = false;
     }
 }
 

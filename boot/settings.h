@@ -17,7 +17,7 @@ struct settings {
     uint32_t screen_height;
     bool screen_is_wrong; /* there is a screen=, but it is not WIDTHxHEIGHT of at least 640x480 */
     bool is_single_core;  /* nosmp=1 */
-    bool has_five_levels; /* levels=5 */
+    bool has_five_levels; /* levels=5, without nofeature=la57 */
 };
 
 void settings_read(struct settings *settings, const char *text, size_t size);

@@ -3,6 +3,10 @@
 bench: $(IMAGE) $(TEST_IMAGE)
 	@$(PYTHON) tools/bench.py $(AREA) $(APPEND)
 
+# How page faults scale over two CPUs, in time.
+bench-faults: $(IMAGE)
+	@$(PYTHON) tools/faultrate.py
+
 # What happened on each CPU in a boot, as a timeline.
 trace: $(IMAGE)
 	@$(PYTHON) tools/timeline.py boot
@@ -14,4 +18,4 @@ soak: $(IMAGE)
 bench-accept: $(IMAGE) $(TEST_IMAGE)
 	@$(PYTHON) tools/bench.py --accept $(AREA)
 
-.PHONY: bench bench-accept trace soak
+.PHONY: bench bench-accept bench-faults trace soak

@@ -18,7 +18,7 @@ HOST_SOURCES_fuzz_acpi_tables := kernel/arch/x86_64/acpi_tables.c lib/text.c
 # Objects, handles and accounts, with threads in place of CPUs.
 KERNEL_HOST_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/account.c kernel/mm/charged.c \
                        kernel/obj/account_tree.c kernel/obj/object.c kernel/sched/lock_debug.c kernel/sched/spinlock.c \
-                       tests/host/lock_host.c lib/text.c
+                       kernel/sched/steps.c tests/host/lock_host.c lib/text.c
 OBJECT_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/kernel_host_objects.c kernel/obj/derive.c kernel/obj/handle.c
 OBJECT_CFLAGS := -iquote kernel/arch/host
 

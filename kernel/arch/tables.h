@@ -91,9 +91,9 @@ void tables_join(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flag
  * on. */
 uint64_t tables_age(paddr_t root, uint64_t virtual, uint64_t bytes);
 
-/* Pages present in the range, and in large and huge leaves of them. */
+/* Pages present in the range; of them, in large and huge leaves; of those, in huge ones. */
 struct tables_count {
-    uint64_t pages, large_pages;
+    uint64_t pages, large_pages, huge_pages;
 };
 void tables_count(paddr_t root, uint64_t virtual, uint64_t bytes, struct tables_count *count);
 

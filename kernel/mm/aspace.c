@@ -6,6 +6,7 @@
 #include "kernel/debug/panic.h"
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/mm/slab.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Tables that are taken out of a space that ends, while nobody else can run. */
@@ -220,6 +221,7 @@ static unsigned take_some(struct aspace *space, struct mapping *out[ASPACE_STEP_
     while (count < ASPACE_STEP_MAPPINGS && (node = avl_first(&space->mappings)) != NULL) {
         out[count] = mapping_of(node);
         mapping_remove(out[count++]);
+        step_work(STEP_RECORDS, 1);
     }
     rw_unlock_write(&space->lock);
     return count;
@@ -254,6 +256,7 @@ static void close_tables(struct aspace *space)
     while (!done) {
         struct table_gather gather = {0};
         done = tables_dismantle(space->root, DISMANTLE_STEP, &gather);
+        step_work(STEP_TABLES, gather.tables);
         gather_free(space, &gather);
         if (!done) {
             pause();
@@ -273,6 +276,7 @@ void aspace_drain(struct aspace *space)
 
 void aspace_close(struct aspace *space)
 {
+    step_begin();
     rw_lock_write(&space->lock);
     space->closed = true;
     rw_unlock_write(&space->lock);

@@ -18,14 +18,14 @@ struct cloning {
     uint64_t at;
 };
 
-/* The next mapping that the copy gets, with a reference to its object; false at the end. */
-static bool next_mapping(struct cloning *c, struct mapping *out, enum error *error)
+/* Look for it at some mappings; `*more` when there are others. */
+static bool look_on(struct cloning *c, struct mapping *out, bool *more, enum error *error)
 {
     bool found = false;
     rw_lock_read(&c->from->lock);
     *error = c->from->closed ? ERR_DEAD : ERR_NONE;
     const struct mapping *m = mapping_from(c->from, c->at);
-    for (unsigned i = 0; *error == ERR_NONE && m != NULL && !found; i++) {
+    for (unsigned i = 0; *error == ERR_NONE && m != NULL && !found && i < ASPACE_STEP_MAPPINGS; i++) {
         c->at = mapping_end(m);
         found = !mapping_is_busy(m) && (m->mode & MAP_MODE_PRIVATE) == 0;
         if (found) {
@@ -34,11 +34,25 @@ static bool next_mapping(struct cloning *c, struct mapping *out, enum error *err
             m = mapping_of(avl_next(&((struct mapping *)(uintptr_t)m)->node));
         }
     }
+    *more = m != NULL;
     if (found && out->memory != NULL) {
         memory_retain(out->memory);
     }
     rw_unlock_read(&c->from->lock);
     return found;
+}
+
+/* The next mapping that the copy gets, with a reference to its object; false at the end. */
+static bool next_mapping(struct cloning *c, struct mapping *out, enum error *error)
+{
+    bool more;
+    while (!look_on(c, out, &more, error)) {
+        *error = *error == ERR_NONE && more ? thread_preemption_point() : *error;
+        if (*error != ERR_NONE || !more) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static struct copy *find_copy(const struct cloning *c, const struct memory *memory)

@@ -19,6 +19,14 @@ static uint32_t count_views(struct memory *memory)
     return views;
 }
 
+static uint32_t kind_of(const struct memory *memory)
+{
+    static const uint8_t kinds[] = {[MEMORY_ANONYMOUS] = MAPPED_ANONYMOUS,
+                                    [MEMORY_PHYSICAL] = MAPPED_DEVICE,
+                                    [MEMORY_PAGED] = MAPPED_PAGED};
+    return memory != NULL ? kinds[memory->kind] : MAPPED_NOTHING;
+}
+
 /* The record itself; false when there is none. */
 static bool describe(struct aspace *space, uint64_t from, struct memory_mapping *out)
 {
@@ -34,6 +42,7 @@ static bool describe(struct aspace *space, uint64_t from, struct memory_mapping 
             .offset = m->offset,
             .object = m->memory != NULL ? object_identity(&m->memory->object) : 0,
             .mode = m->mode,
+            .kind = kind_of(m->memory),
             .views = m->memory != NULL ? count_views(m->memory) : 0,
         };
     }
@@ -55,7 +64,8 @@ static void count(struct aspace *space, struct memory_mapping *out)
         }
         rw_unlock_read(&space->lock);
         out->resident += found.pages << PAGE_SHIFT;
-        out->large += found.large_pages << PAGE_SHIFT;
+        out->large += (found.large_pages - found.huge_pages) << PAGE_SHIFT;
+        out->huge += found.huge_pages << PAGE_SHIFT;
         if (thread_preemption_point() != ERR_NONE) {
             return;
         }

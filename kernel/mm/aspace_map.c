@@ -3,6 +3,7 @@
  * tables at once: while that is done in steps, the mapping is marked as coming, and nobody else touches it.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Up to this size the missing tables are counted; for more, as many are taken as there can be at most. */
@@ -155,6 +156,26 @@ static uint64_t largest_leaf(const struct mapping *m)
                                             : TABLES_LARGE;
 }
 
+/* Leaves, at most of this size, that it takes to show so much memory in a row. */
+static uint64_t leaves_for(uint64_t at, uint64_t physical, uint64_t bytes, uint64_t most)
+{
+    uint64_t leaves = 0;
+    for (uint64_t end = at + bytes, offset = physical - at; at < end;) {
+        uint64_t size = PAGE_SIZE, next = end;
+        for (uint64_t larger = TABLES_LARGE; larger <= most && is_aligned(offset, larger);
+             larger *= TABLES_HUGE / TABLES_LARGE) {
+            if (!is_aligned(at, larger) || end - at < larger) {
+                next = align_up(at + 1, larger) < end ? align_up(at + 1, larger) : end;
+                break;
+            }
+            size = larger;
+        }
+        leaves += (next - at) / size;
+        at += align_down(next - at, size);
+    }
+    return leaves;
+}
+
 /* Enter pages in a row from `done` on, at most up to `stop`, into tables where there is nothing yet; returns
  * how many bytes that were, or are to be passed. Both the object and the tables are locked; `enough`: there
  * are all tables that can be missing. */
@@ -177,6 +198,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, ui
     if (enough ||
         tables_missing(space->root, at, bytes, large ? TABLES_LARGE : PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, physical, bytes, leaf, flags, &plan->tables);
+        step_work(STEP_FILL, leaves_for(at, physical.value, bytes, leaf));
         if (UNLIKELY(leaf == TABLES_HUGE) && tables_has_huge()) {
             count_huge(at, physical, bytes);
         }
@@ -189,7 +211,7 @@ static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
     uint64_t most = FILL_BYTES;
-    if ((m->mode & MAP_MODE_HUGE) != 0) { /* steps end where huge leaves do */
+    if (mapping_fits_huge(m)) { /* steps end where huge leaves do */
         most = TABLES_HUGE - (mapping_start(m) + done) % TABLES_HUGE;
     }
     uint64_t stop = end - done > most ? done + most : end;
@@ -210,6 +232,7 @@ static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 static void populate(struct map_plan *plan, uint64_t bytes)
 {
     struct aspace *space = plan->space;
+    step_begin();
     mapping_note_shown(plan->mapping);
     uint64_t done = fill_step(plan, 0, bytes);
     while (done < bytes && !space->closed) {
@@ -221,6 +244,7 @@ static void populate(struct map_plan *plan, uint64_t bytes)
             done = fill_step(plan, done, bytes);
         }
     }
+    step_over();
 }
 
 uint64_t aspace_map_commit(struct map_plan *plan)

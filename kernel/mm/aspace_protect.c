@@ -2,6 +2,7 @@
  * Changing what may be done in a range; see aspace.h.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Is what follows from `*at` on mapped, with modes that allow the access? Looks at some mappings, and moves
@@ -105,8 +106,10 @@ static bool change_some(struct range_plan *plan, uint64_t *at, struct table_gath
         m->mode = (m->mode & ~MAP_MODE_ACCESS) | plan->access;
         mapping_derive_rights(m);
         spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+        uint64_t before = gather->leaves;
         tables_protect(space->root, start, end - start, m->flags, gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        step_work(STEP_RIGHTS, gather->leaves - before);
         left -= end - start < left ? end - start : left;
         *at = end;
         if (end >= mapping_end(m)) {
@@ -133,6 +136,7 @@ static __attribute__((noinline)) void change_range(struct range_plan *plan)
     struct aspace *space = plan->space;
     struct table_gather gather = {0};
     uint64_t at = plan->start;
+    step_begin();
     range_cut(plan);
     __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
     while (!space->closed && !change_some(plan, &at, &gather)) {
@@ -151,6 +155,7 @@ static __attribute__((noinline)) void change_range(struct range_plan *plan)
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
     gather_retire(space, &gather);
     range_give_back(plan);
+    step_over();
 }
 
 /* At once. */
@@ -167,6 +172,8 @@ static void change_whole(struct aspace *space, struct mapping *m, uint32_t acces
     mapping_merge(m);
     rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
     if (gather.leaves > 0) {
+        step_begin();
+        step_work(STEP_RIGHTS, gather.leaves);
         mapping_flush(space, start, bytes);
     }
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);

@@ -7,6 +7,7 @@
  * CPU can see its pages. If the space is closed in between, whoever closes it has the records.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* The mapping that an end of a range cuts, or NULL. */
@@ -154,7 +155,7 @@ static void mark(struct removal *r, struct mapping *m)
 uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most)
 {
     uint64_t end = align_down(at + most, TABLES_LARGE);
-    if ((m->mode & MAP_MODE_HUGE) != 0) {
+    if (mapping_fits_huge(m)) {
         end = align_down(at, TABLES_HUGE) + TABLES_HUGE;
     }
     return end < mapping_end(m) && end > at ? end : mapping_end(m);
@@ -177,8 +178,10 @@ static bool empty_some(struct aspace *space, struct removal *r)
         if (m->memory != NULL) {
             end = mapping_step_end(m, r->at, left);
             spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+            uint64_t before = r->gather.leaves;
             tables_unmap(space->root, r->at, end - r->at, &r->gather);
             spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+            step_work(STEP_UNMAP, r->gather.leaves - before);
             left -= end - r->at < left ? end - r->at : left;
         }
         r->at = end;
@@ -195,6 +198,7 @@ static bool remove_some(struct aspace *space, struct removal *r)
         m = r->first;
         r->first = m->going;
         mapping_remove(m);
+        step_work(STEP_RECORDS, 1);
     }
     rw_unlock_write(&space->lock);
     while (gone != r->first) {
@@ -226,6 +230,7 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
     struct aspace *space = plan->space;
     struct removal r = {.at = plan->start, .end = plan->end};
     r.last = &r.first;
+    step_begin();
     range_cut(plan);
     __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
     bool open = true;
@@ -242,6 +247,7 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
         open = breathe(space);
     }
     range_give_back(plan);
+    step_over();
 }
 
 /* At once: nobody sees anything of it half done. */
@@ -250,12 +256,15 @@ static void remove_whole(struct aspace *space, struct mapping *m)
     struct memory *memory = m->memory;
     if (m->shown) {
         struct table_gather gather = {0};
+        step_begin();
         __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
         spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
         tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
         if (gather.leaves > 0) {
+            step_work(STEP_UNMAP, gather.leaves);
             mapping_flush(space, mapping_start(m), m->bytes);
+            step_over();
         }
         __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
         if (UNLIKELY(gather.tables > 0)) {

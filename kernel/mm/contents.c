@@ -4,6 +4,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/window.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
@@ -37,6 +38,7 @@ static uint64_t zero_shown(pfn_t first, uint64_t done)
     do {
         arch_zero_pages(start + done * PAGE_SIZE, STEP_FRAMES);
         done += STEP_FRAMES;
+        step_work(STEP_CLEAR, STEP_FRAMES);
     } while (done < LARGE_FRAMES && !thread_preemption_is_due());
     window_close_large();
     return done;

@@ -5,6 +5,7 @@
 
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* --- making -----------------------------------------------------------------------------------------------
@@ -76,7 +77,7 @@ static void tree_destroy(struct memory *memory)
         if (!more) {
             uint64_t link = link_at(memory, leaf << NODE_SHIFT);
             link_clear(memory, leaf << NODE_SHIFT);
-            link_release(link);
+            step_work(STEP_RELEASE, link_release(link));
             leaf++;
         }
         enum error killed = thread_preemption_point();

@@ -3,6 +3,7 @@
  */
 #include "kernel/mm/memory_touch.h"
 #include "kernel/mm/memory_tree.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* --- commit -----------------------------------------------------------------------------------------------
@@ -51,9 +52,11 @@ enum error memory_commit_pages(struct memory *memory, uint64_t first, uint64_t c
         error = commit_page(memory, page, large, &made);
         page += made;
         if (error == ERR_NONE && ++since % STEP_PAGES == 0) {
+            step_work(STEP_COMMIT, STEP_PAGES);
             error = thread_preemption_point();
         }
     }
+    step_work(STEP_COMMIT, since % STEP_PAGES);
     return error;
 }
 
@@ -136,9 +139,11 @@ static void remove_part(struct memory *memory, uint64_t first, uint64_t end)
     uint64_t from = first & (MEMORY_LEAF_PAGES - 1), to = from + (end - first);
     to = to < leaf->capacity ? to : leaf->capacity;
     views_hide(memory, first, end - first);
+    uint64_t before = memory->resident;
     for (uint64_t i = from; i < to; i++) {
         remove_page(memory, leaf, i);
     }
+    step_work(STEP_RELEASE, before - memory->resident);
     leaf_drop_under(memory, first, leaf);
     remove_if_empty(memory, first, leaf);
 }
@@ -194,7 +199,8 @@ struct batch {
     uint64_t next;
 };
 
-/* Find leaves in [from, end) that have something; those with pins are done at once, page by page. */
+/* Find leaves in [from, end) that have something; the first with pins is done at once, page by page, and ends
+ * it. */
 static void collect(struct memory *memory, uint64_t from, uint64_t end, struct batch *batch)
 {
     *batch = (struct batch){.next = from};
@@ -208,6 +214,7 @@ static void collect(struct memory *memory, uint64_t from, uint64_t end, struct b
         uint64_t leaf = batch->next++, page = leaf << NODE_SHIFT, link = link_at(memory, page);
         if (!link_is_block(link) && link_node(link)->pinned > 0) {
             remove_part(memory, page, page + MEMORY_LEAF_PAGES);
+            return;
         } else {
             batch->leaves[batch->count] = leaf;
             batch->links[batch->count++] = link;
@@ -224,13 +231,14 @@ static uint64_t remove_leaves(struct memory *memory, uint64_t from, uint64_t end
     if (batch.count > 0) {
         uint64_t low = batch.leaves[0], high = batch.leaves[batch.count - 1] + 1;
         views_hide(memory, low << NODE_SHIFT, (high - low) << NODE_SHIFT);
+        step_work(STEP_HIDE, (uint64_t)batch.count * MEMORY_LEAF_PAGES);
     }
     for (unsigned i = 0; i < batch.count; i++) {
         unlink_leaf(memory, batch.leaves[i] << NODE_SHIFT, batch.links[i]);
     }
     spin_unlock(&memory->lock);
     for (unsigned i = 0; i < batch.count; i++) {
-        link_release(batch.links[i]);
+        step_work(STEP_RELEASE, link_release(batch.links[i]));
         enum error killed = thread_preemption_point();
         (void)killed; /* giving back goes on to the end in any case */
     }
@@ -267,7 +275,7 @@ void memory_remove(struct memory *memory, uint64_t first, uint64_t count)
     uint64_t last = count > 0 ? remove_edges(memory, first, end, &leaf, &leaf_end) : 0;
     spin_unlock(&memory->lock);
     if (last != 0) {
-        link_release(last);
+        step_work(STEP_RELEASE, link_release(last));
     }
     while (count > 0 && leaf < leaf_end) {
         leaf = remove_leaves(memory, leaf, leaf_end);

@@ -7,6 +7,7 @@
  */
 #include "kernel/mm/contents.h"
 #include "kernel/mm/memory_tree.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 #define COPY_PAGES 16u /* of a block, at once */
@@ -111,6 +112,7 @@ static enum error step(struct memory *memory, struct memory *copy, uint64_t *lea
         }
         uint64_t page = *leaf << NODE_SHIFT;
         error = share(copy, page, link_at(memory, page));
+        step_work(STEP_CLONE, MEMORY_LEAF_PAGES);
         if (error == ERR_NONE) {
             low = *leaf < low ? *leaf : low;
             high = ++*leaf;

@@ -68,6 +68,7 @@ static enum error copy_into(struct memory *memory, const struct want *want, stru
     uint64_t *slot = &leaf->slots[index_of(want->page)];
     hide_others(memory, want);
     contents_copy(copy, from);
+    arch_this_cpu()->faults.copied++;
     leaf->filled += *slot == 0;
     *slot = copy.value | SLOT_PRESENT;
     out->frame = copy;

@@ -95,6 +95,7 @@ static enum error leaf_copy(struct memory *memory, uint64_t page, struct memory_
         link_release(node_link(copy));
         return error;
     }
+    arch_this_cpu()->faults.nodes++;
     if (!same) {
         views_hide(memory, align_down(page, MEMORY_LEAF_PAGES), MEMORY_LEAF_PAGES);
     }

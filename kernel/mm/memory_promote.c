@@ -6,6 +6,7 @@
  */
 #include "kernel/mm/contents.h"
 #include "kernel/mm/memory_tree.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 #define MOVE_PAGES 8u /* copied with the lock held */
@@ -83,6 +84,7 @@ static bool move_some(struct memory *memory, uint64_t page, pfn_t block, unsigne
         pfn_t to = pfn(block.value + from + i);
         old[i] = slot_frame(leaf->slots[from + i]);
         contents_copy(to, old[i]);
+        step_work(STEP_MOVE, 1);
         leaf->slots[from + i] = to.value | SLOT_PRESENT;
     }
     spin_unlock(&memory->lock);
@@ -121,6 +123,7 @@ bool memory_promote(struct memory *memory, uint64_t page, bool copy)
     if (memory->kind != MEMORY_ANONYMOUS) {
         return false;
     }
+    step_begin();
     for (bool again = copy;; again = false) {
         spin_lock(&memory->lock);
         struct memory_node *leaf = candidate(memory, page);

@@ -154,7 +154,7 @@ enum error node_widen(const struct memory *memory, struct memory_node *node, uin
 }
 
 /* Nobody has the node any more: its pages have one holder less each. */
-static void leaf_destroy(struct memory_node *leaf)
+static __attribute__((noinline)) void leaf_destroy(struct memory_node *leaf)
 {
     for (uint32_t i = 0; leaf->filled > 0 && i < leaf->capacity; i++) {
         uint64_t slot = leaf->slots[i];
@@ -169,18 +169,22 @@ static void leaf_destroy(struct memory_node *leaf)
     node_free(leaf);
 }
 
-void link_release(uint64_t link)
+uint64_t link_release(uint64_t link)
 {
+    uint64_t count = 0;
     if (link_is_block(link)) {
         if (frame_drop(link_block(link))) {
             frame_release(link_block(link), BLOCK_ORDER);
+            count = MEMORY_LEAF_PAGES;
         }
-        return;
+        return count;
     }
     struct memory_node *leaf = link_node(link);
     if (__atomic_fetch_sub(&leaf->references, 1, __ATOMIC_ACQ_REL) == 1) {
+        count = leaf->filled;
         leaf_destroy(leaf);
     }
+    return count;
 }
 
 /* --- links ------------------------------------------------------------------------------------------------

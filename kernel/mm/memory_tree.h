@@ -172,9 +172,10 @@ enum error node_widen(const struct memory *memory, struct memory_node *node, uin
 
 /*
  * One reference less of a leaf node, or one holder less of a block: no view of the object shows its pages any
- * more. Needs no lock: it is in no tree of the caller's. Takes as long as giving back 512 pages.
+ * more. Needs no lock: it is in no tree of the caller's. Takes as long as giving back 512 pages. Returns how
+ * many it gave up: those of the block, or all of the node.
  */
-void link_release(uint64_t link);
+uint64_t link_release(uint64_t link);
 
 /* The link for this page, with the nodes above it made. ERR_LIMIT, ERR_NO_MEMORY; nodes that were made stay.
  */

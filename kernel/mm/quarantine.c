@@ -100,6 +100,23 @@ static void check(uint64_t what)
 
 /* --- rings --- */
 
+/* Frames in all rings, and the most that there ever were. Atomic. */
+static uint64_t waiting_now, waiting_most;
+
+static void count_in(uint64_t what)
+{
+    uint64_t now = __atomic_add_fetch(&waiting_now, (uint64_t)1 << order_of(what), __ATOMIC_RELAXED);
+    uint64_t most = __atomic_load_n(&waiting_most, __ATOMIC_RELAXED);
+    while (now > most && !__atomic_compare_exchange_n(&waiting_most, &most, now, true, __ATOMIC_RELAXED,
+                                                      __ATOMIC_RELAXED)) {
+    }
+}
+
+static void count_out(uint64_t what)
+{
+    __atomic_fetch_sub(&waiting_now, (uint64_t)1 << order_of(what), __ATOMIC_RELAXED);
+}
+
 /* Any CPU may look, without the lock. */
 static void set_count(struct tlb_ring *ring, uint32_t count)
 {
@@ -119,6 +136,7 @@ static bool ring_put(struct tlb_ring *ring, uint64_t what, uint64_t request)
     if (room) {
         ring->entries[(ring->first + ring->count) % TLB_RING] = (struct tlb_retired){what, request};
         set_count(ring, ring->count + 1);
+        count_in(what);
     }
     leaf_give(&ring->lock);
     return room;
@@ -143,6 +161,7 @@ static bool ring_take(struct tlb_ring *ring, uint64_t request, uint64_t *what)
         *what = ring->entries[ring->first].what;
         ring->first = (ring->first + 1) % TLB_RING;
         set_count(ring, ring->count - 1);
+        count_out(*what);
         __atomic_fetch_add(&ring->in_hand, 1, __ATOMIC_RELAXED);
     }
     leaf_give(&ring->lock);
@@ -168,7 +187,7 @@ static bool release_filled(struct tlb_ring *ring)
 }
 
 /* Nobody can reach it any more: give it back, or keep it for a while. */
-static void pass_on(struct tlb_cpu *tlb, uint64_t what)
+static void let_out(struct tlb_cpu *tlb, uint64_t what)
 {
     if (!debugging || !is_filled(what)) {
         give_back(what);
@@ -191,7 +210,7 @@ static bool settle_oldest(struct tlb_cpu *tlb, bool wait)
             }
             arch_spin_wait();
         } else if (ring_take(&tlb->waiting, request, &what)) {
-            pass_on(tlb, what);
+            let_out(tlb, what);
             ring_done(&tlb->waiting);
             return true;
         }
@@ -217,7 +236,7 @@ static void retire(uint64_t what)
         settle(tlb, false);
     }
     if (answered) {
-        pass_on(tlb, what);
+        let_out(tlb, what);
         return;
     }
     while (!ring_put(&tlb->waiting, what, request)) {
@@ -240,24 +259,10 @@ void tlb_retire_tables(struct table_gather *gather)
     }
 }
 
-static uint64_t ring_frames(struct tlb_ring *ring)
+uint64_t quarantine_frames(uint64_t *most)
 {
-    uint64_t frames = 0;
-    leaf_take(&ring->lock);
-    for (uint32_t i = 0; i < ring->count; i++) {
-        frames += (uint64_t)1 << order_of(ring->entries[(ring->first + i) % TLB_RING].what);
-    }
-    leaf_give(&ring->lock);
-    return frames;
-}
-
-uint64_t quarantine_frames(void)
-{
-    uint64_t frames = 0;
-    for (unsigned i = 0; i < arch_cpu_count(); i++) {
-        frames += ring_frames(&cpus[i]->tlb.waiting) + ring_frames(&cpus[i]->tlb.filled);
-    }
-    return frames;
+    *most = __atomic_load_n(&waiting_most, __ATOMIC_RELAXED);
+    return __atomic_load_n(&waiting_now, __ATOMIC_RELAXED);
 }
 
 /* What other CPUs have taken out they give back before long. */

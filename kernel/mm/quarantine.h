@@ -13,6 +13,6 @@ bool tlb_all_answered(uint64_t *last);
 bool tlb_request_answered(uint64_t request);
 
 /* 4 KiB frames in it now. */
-uint64_t quarantine_frames(void);
+uint64_t quarantine_frames(uint64_t *most);
 
 #endif

@@ -390,7 +390,8 @@ void tlb_barrier(void)
 
 void tlb_count(struct tlb_figures *out)
 {
-    *out = (struct tlb_figures){.quarantined = quarantine_frames()};
+    *out = (struct tlb_figures){0};
+    out->quarantined = quarantine_frames(&out->quarantined_most);
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         out->interrupts += __atomic_load_n(&cpus[i]->tlb.interrupts, __ATOMIC_RELAXED);
         out->requests += __atomic_load_n(&cpus[i]->tlb.requests, __ATOMIC_RELAXED);

@@ -110,9 +110,10 @@ void tlb_retire_tables(struct table_gather *gather);
 bool tlb_settle(bool all);
 
 struct tlb_figures {
-    uint64_t interrupts;  /* sent for flushes, since the start */
-    uint64_t requests;    /* that asked other CPUs, since the start */
-    uint64_t quarantined; /* 4 KiB frames now */
+    uint64_t interrupts;       /* sent for flushes, since the start */
+    uint64_t requests;         /* that asked other CPUs, since the start */
+    uint64_t quarantined;      /* 4 KiB frames now... */
+    uint64_t quarantined_most; /* ...and at most */
 };
 void tlb_count(struct tlb_figures *out);
 

@@ -5,6 +5,7 @@
 
 #include "kernel/arch/arch.h"
 #include "kernel/mm/charged.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 enum error object_create(enum object_type type, struct account *account, struct object **out)
@@ -80,6 +81,7 @@ struct object *object_next_dying(void)
 void objects_bury(void)
 {
     struct object *object;
+    step_begin();
     while ((object = object_next_dying()) != NULL) {
         struct cpu *user = user_of(object);
         if (user != NULL) {
@@ -90,6 +92,7 @@ void objects_bury(void)
         object_kinds[object->type].destroy(object);
         arch_this_cpu()->going--;
     }
+    step_over();
 }
 
 uint64_t objects_going(void)

@@ -42,6 +42,29 @@ struct lock_figures {
     uint32_t site;    /* where that one was taken, as in struct lock_holder */
 };
 
+/* What is counted of page faults. Owning CPU writes, anyone reads. */
+struct fault_figures {
+    uint64_t by_code[32]; /* by the error code of the processor */
+    uint64_t refused;     /* that the thread got */
+    uint64_t copied;      /* pages, to break copy-on-write */
+    uint64_t nodes;       /* nodes of pages that were copied for it */
+};
+
+/* What is kept of what goes in steps: steps.h. Owning CPU writes, anyone reads. */
+#define STEP_KINDS 11
+
+struct steps {
+    uint64_t stretch; /* number of the time since the last preemption point, or since a call began */
+    uint64_t began;   /* with lock=debug: when that was; 0: not known */
+    struct step {
+        uint64_t stretch; /* in which the units were done */
+        uint64_t units;
+        uint64_t most;    /* units in one stretch */
+        uint64_t done;    /* units since the start */
+        uint64_t longest; /* ns of a stretch with such units, with lock=debug */
+    } kinds[STEP_KINDS];
+};
+
 struct cpu {
     /* Known to assembly by offset: kernel/arch/x86_64/offsets.h. Owning CPU only. */
     struct cpu *self;
@@ -98,6 +121,8 @@ struct cpu {
 
     struct slack slack; /* guarded by its lock */
     struct tlb_cpu tlb;
+    struct steps steps;
+    struct fault_figures faults;
 
     /* Owning CPU writes, anyone reads: objects made here less those freed here, by type. Their sum is what
      * there is. */

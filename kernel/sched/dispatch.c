@@ -9,6 +9,7 @@
 #include "kernel/mm/aspace.h"
 #include "kernel/obj/reaper.h"
 #include "kernel/obj/task.h"
+#include "kernel/sched/steps.h"
 
 struct cpu *cpus[CPU_MAX];
 
@@ -123,6 +124,8 @@ switch_to(struct cpu *cpu, struct thread *self, struct thread *next, uint64_t no
     next->state = THREAD_RUNNING;
     cpu->slice_end = now + next->slice_left;
     cpu->switches++;
+    cpu->steps.stretch++;
+    cpu->steps.began = 0;
     if (!plain && cpu->pending != 0) {
         uint32_t before = __atomic_fetch_and(&cpu->pending, ~PENDING_RESCHEDULE, __ATOMIC_SEQ_CST);
         cpu->after |= (before & PENDING_RESCHEDULE) != 0 ? pull_after() : 0; /* perhaps that was asked */
@@ -373,10 +376,12 @@ void thread_before_user(void)
 enum error thread_preemption_point(void)
 {
     ASSERT(spin_ranks_held() == 0 && arch_this_cpu()->hazards[0] == NULL);
+    step_over();
     arch_interrupt_window();
     if ((__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0) {
         sched_reschedule();
     }
+    step_begin();
     uint32_t attention = __atomic_load_n(&thread_current()->attention, __ATOMIC_RELAXED);
     return (attention & ATTENTION_KILLED) != 0 ? ERR_CANCELLED : ERR_NONE;
 }

@@ -5,6 +5,7 @@
 #include "kernel/sys/dispatch.h"
 
 #include "kernel/debug/trace.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sys/calls.h"
 #include "kernel/sys/decode.h"
 #include "kernel/sys/plans.h"

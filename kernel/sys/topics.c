@@ -17,6 +17,7 @@
 #include "kernel/obj/account_tree.h"
 #include "kernel/obj/task.h"
 #include "kernel/sched/lock_debug.h"
+#include "kernel/sched/steps.h"
 #include "lib/environment.h"
 #include "lib/text.h"
 
@@ -240,27 +241,48 @@ static bool read_books(uint64_t *index, union topic_record *out)
     return true;
 }
 
+/* By the bits of the error code: SDM vol. 3A 4.7. */
+static void count_faults(const struct cpu *cpu, struct system_spaces *out)
+{
+    for (unsigned code = 0; code < sizeof(cpu->faults.by_code) / sizeof(cpu->faults.by_code[0]); code++) {
+        unsigned kind = (code & 16) != 0 ? 2 : (code & 2) != 0 ? 1 : 0;
+        out->faults[kind + (code & 1) * 3] += __atomic_load_n(&cpu->faults.by_code[code], __ATOMIC_RELAXED);
+    }
+    out->refused += __atomic_load_n(&cpu->faults.refused, __ATOMIC_RELAXED);
+    out->copied += __atomic_load_n(&cpu->faults.copied, __ATOMIC_RELAXED);
+    out->nodes += __atomic_load_n(&cpu->faults.nodes, __ATOMIC_RELAXED);
+}
+
 static bool read_spaces(uint64_t *index, union topic_record *out)
 {
     if (*index != 0) {
         return false;
     }
-    struct large_figures large;
     struct tlb_figures tlb;
-    aspace_large_count(&large);
+    struct large_figures large;
     tlb_count(&tlb);
+    aspace_large_count(&large);
     out->spaces = (struct system_spaces){
+        .shootdowns = tlb.requests,
+        .interrupts = tlb.interrupts,
+        .quarantine = tlb.quarantined,
+        .quarantine_most = tlb.quarantined_most,
         .large_asked = large.asked,
         .large_given = large.given,
         .large_promoted = large.promoted,
         .large_demoted = large.demoted,
         .huge_asked = large.huge_asked,
         .huge_given = large.huge_given,
-        .flush_requests = tlb.requests,
-        .flush_interrupts = tlb.interrupts,
-        .quarantined = tlb.quarantined,
     };
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        count_faults(cpus[i], &out->spaces);
+    }
     return true;
+}
+
+static bool read_step(uint64_t *index, union topic_record *out)
+{
+    return step_describe(*index, &out->step);
 }
 
 const struct topic *topic_find(uint64_t number)
@@ -283,6 +305,7 @@ const struct topic *topic_find(uint64_t number)
         {TOPIC_LOCKS, sizeof(struct system_lock), read_lock},
         {TOPIC_FRAME_MAP, sizeof(struct system_frame_map), read_frame_map},
         {TOPIC_SPACES, sizeof(struct system_spaces), read_spaces},
+        {TOPIC_STEPS, sizeof(struct system_step), read_step},
     };
     for (unsigned i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (topics[i].number == number) {

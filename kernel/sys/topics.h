@@ -29,6 +29,7 @@ union topic_record {
     struct system_thread thread;
     struct system_trace trace;
     struct system_spaces spaces;
+    struct system_step step;
 };
 
 struct topic {

@@ -30,6 +30,12 @@ KINDS = {
     "frame": [r"PANIC: frame [0-9a-f]+ was written to after it was given back as 'user' of account 7: 1234 at "
               r"offset 320",
               r"backtrace:", r"frame_alloc\+0x|take\w*\+0x", "the system is stopped"],
+    "retired": [r"PANIC: frame [0-9a-f]+ was written to after all CPUs ought to have forgotten it: 1234 at offset 320",
+                r"backtrace:", r"crash_write_retired\+0x", "the system is stopped"],
+    "retired-block": [r"PANIC: frame [0-9a-f]+ff000 was written to after all CPUs ought to have forgotten it: 1234 at "
+                      r"offset 320", r"backtrace:", r"crash_write_retired\+0x", "the system is stopped"],
+    "retired-table": [r"PANIC: page table [0-9a-f]+ was written to after all CPUs ought to have forgotten it: 1234 at "
+                      r"offset 320", r"backtrace:", r"crash_write_retired_table\+0x", "the system is stopped"],
     "free": [r"PANIC: frame [0-9a-f]+ is given back as a block of order 2, but it is held as 'page table': "
              r"8 frames from", r"backtrace:", "the system is stopped"],
     "lock": [r"PANIC: lock 'outer of the test' of rank \d+ taken while", r"backtrace:", r"selftest_run\+0x",
@@ -62,7 +68,8 @@ REPORTS = {
 REPORTS["hang"] = [r"cpu 3 hangs", r"backtrace:", r"crash_hang\+0x"]
 REPORTS["hang-first"] = [r"cpu 0 hangs", r"backtrace:", r"crash_hang\+0x"]
 # What else a kind needs in the environment.
-CONFIG = {"lock-open": ["lock=debug"], "lock-stall": ["lock=debug"],
+CONFIG = {**{kind: ["tlb=debug"] for kind in ("retired", "retired-block", "retired-table")},
+          "lock-open": ["lock=debug"], "lock-stall": ["lock=debug"],
           "hang": ["watchdog=2"], "hang-first": ["watchdog=2"],
           **{kind: ["heap=debug"]
              for kind in ("heap-overrun", "heap-underrun", "heap-use-after-free", "heap-double-free")}}

@@ -25,8 +25,8 @@ CPUS, MEMORY = 4, 1 << 30
 PROMPT = "quire> "
 PROMPT_MILLISECONDS = 300
 PANIC_STATUS = 125
-COMMANDS = ("help mem frames accounts slabs cpus features uptime log ls cat run tasks ps top trace locks kill fault "
-            "panic reboot poweroff").split()
+COMMANDS = ("help mem frames accounts vm pt slabs cpus features uptime log ls cat run tasks ps top trace locks kill "
+            "fault panic reboot poweroff").split()
 FAULT_KINDS_LEAST = 7
 # QEMU's translator computes SSE without ever raising the exceptions of it, so nothing stops this one here.
 FAULTS_NOT_EMULATED = {"sse"}
@@ -219,7 +219,9 @@ def survives_faults(console):
 
 @check("an unknown command or a bad argument gets one helpful line")
 def helps(console):
-    for line in ("frobnicate", "kill x", "kill 99999", "log x", "cat nothing", "run nothing", "cat", "mem 1"):
+    for line in ("frobnicate", "kill x", "kill 99999", "log x", "cat nothing", "run nothing", "cat", "mem 1",
+                 "vm x", "vm 99999", "vm 1 2", "pt", "pt x", "pt x 0x400000", "pt 99999 0x400000", "pt 1 2 3",
+                 "pt 0x10000000000000000", "pt -1"):
         answer = console.command(line)
         expect(len(answer) == 1, f"`{line}` says {answer}")
         expect(line.split()[0] in answer[0] or line.split()[-1] in answer[0], f"`{line}` says {answer}")
@@ -252,7 +254,7 @@ def drops_line(console):
 @check("memory of ended programs comes back to the page")
 def gives_back(console):
     def work():
-        for line in ("run hello a b", "run threads 8", "run memtouch 0x2000000", "fault", "fault null-read",
+        for line in ("run hello a b", "run threads 8", "run memtouch 0x2000000", "fault", "fault null",
                      "slabs drain"):
             console.command(line, 60)
         return console.memory()[0]
@@ -302,6 +304,132 @@ def tells_lack(console):
     expect(re.match(says, answer[0]), f"it says {answer}")
     answer = console.command("run -m 1 hello")
     expect("Hello" in answer[0], f"hello says {answer}")
+
+
+MAPPING = re.compile(r" *([0-9a-f]{12})-([0-9a-f]{12}) (\S{3}) (\S{3})  (\w+) +(\d+|-) +([0-9a-f]+) +(\d+) +(\d+)"
+                     r" +(\d+) +(\d+)  (\S+)$")
+MAPPED = re.compile(r" *(\d+) mappings of (\d+) KiB, (\d+) KiB of them reserved; resident (\d+) KiB, in pages of 2 MiB "
+                    r"(\d+) KiB, of 1 GiB (\d+) KiB$")
+LEVEL = re.compile(r" (P\w+) +([0-9a-f]{12}) +(\d+) ([0-9a-f]{16})  (.*)$")
+
+
+def mappings(console, task=""):
+    """The rows of `vm`: (start, end, rights, kind, resident bytes); they lie in a row, and their sum is told."""
+    answer = console.command(f"vm {task}".rstrip())
+    rows = [match.groups() for line in answer if (match := MAPPING.match(line))]
+    last = MAPPED.match(answer[-1])
+    expect(rows and last and len(rows) == len(answer) - 2, f"`vm {task}` says {answer}")
+    spans = [(int(row[0], 16), int(row[1], 16)) for row in rows]
+    expect(all(start < end for start, end in spans) and all(a[1] <= b[0] for a, b in zip(spans, spans[1:])),
+           f"the ranges are {spans}")
+    told = [int(number) for number in last.groups()]
+    kib = [sum(int(row[column]) for row in rows) for column in (7, 8, 9)]
+    expect(told[:2] == [len(rows), sum(end - start for start, end in spans) >> 10] and told[3:] == kib,
+           f"the sum is {told}, of {kib} KiB")
+    return [(*span, row[2], row[4], int(row[7]) << 10) for span, row in zip(spans, rows)]
+
+
+@check("vm lists what is mapped in a task, and its sum is right")
+def lists_mappings(console):
+    match = re.match(r"\[(\d+)\]", console.command("run sleep 3 &")[0])
+    rows = mappings(console, match[1])
+    rights = [row[2] for row in rows]
+    expect({"r--", "r-x", "rw-"} <= set(rights), f"the rights are {rights}")
+    expect({"anonymous", "device"} == {row[3] for row in rows}, f"it shows {rows}")
+    expect(all(0 < row[4] <= row[1] - row[0] for row in rows), f"a program of nothing but pages is {rows}")
+    own = mappings(console)
+    expect(len(own) >= len(rows) and own != rows, "the prompt's own mappings are those of the program")
+    time.sleep(3)
+    console.command("echo")
+    answer = console.command(f"vm {match[1]}")
+    expect(answer == [f"vm: there is no task {match[1]}; `tasks` lists them"], f"of an ended task it says {answer}")
+
+
+def way(console, line):
+    """What `pt` says: its levels, and what each access does."""
+    answer = console.command(line)
+    levels = [match.groups() for row in answer if (match := LEVEL.match(row))]
+    accesses = dict(re.match(r" *(\w+): +(.*)$", row).groups() for row in answer[-3:])
+    place = next((int(match[1], 16) for row in answer
+                  if (match := re.match(r" *0x[0-9a-f]+ is at 0x([0-9a-f]+) in memory$", row))), None)
+    return levels, accesses, place
+
+
+@check("pt walks an address, and says what each access would do")
+def walks(console):
+    match = re.match(r"\[(\d+)\]", console.command("run sleep 4 &")[0])
+    rows = mappings(console, match[1])
+    code = next(row for row in rows if row[2] == "r-x")
+    levels, accesses, place = way(console, f"pt {match[1]} {code[0] + 0x123:#x}")
+    expect([level[0] for level in levels] == ["PML4", "PDPT", "PD", "PT"], f"the levels are {levels}")
+    for level, shift in zip(levels, (39, 30, 21, 12)):
+        expect(int(level[2]) == code[0] >> shift & 511, f"the index is {level[2]} at {code[0]:#x} >> {shift}")
+    for above, below in zip(levels, levels[1:]):
+        expect(int(above[3], 16) & 0xffffffffff000 == int(below[1], 16), f"{above} does not lead to {below}")
+        expect(above[4].startswith("present, writable, user, executable, accessed; table, "), f"it says {above}")
+    expect(re.match(r"present, read-only, user, executable, accessed, clean, write-back; 4 KiB at 0x[0-9a-f]+$",
+                    levels[-1][4]), f"it says {levels[-1]}")
+    expect(place == int(levels[-1][3], 16) & 0xffffffffff000 | 0x123, f"it is at {place:#x}")
+    expect(accesses["reading"] == accesses["executing"] == "goes through", f"it says {accesses}")
+    expect(accesses["writing"].endswith("ends the task: the mapping does not allow it"), f"it says {accesses}")
+    stack = [row for row in rows if row[2] == "rw-"][-1]
+    levels, accesses, _ = way(console, f"pt {match[1]} {stack[1] - 8}")
+    expect("writable" in levels[-1][4] and "no-execute" in levels[-1][4], f"the stack's page is {levels[-1]}")
+    expect(accesses["reading"] == accesses["writing"] == "goes through", f"of the stack it says {accesses}")
+    levels, accesses, place = way(console, f"pt {match[1]} {rows[0][0] - 1:#x}")
+    expect(levels[-1][4].startswith("not present; ") and place is None, f"of nothing it says {levels}")
+    nothing = "page fault, which ends the task: nothing is mapped there"
+    expect(set(accesses.values()) == {nothing}, f"it says {accesses}")
+    time.sleep(4)
+    console.command("echo")
+
+
+@check("pt explains addresses that no program can have")
+def explains_addresses(console):
+    for address, says in (("0x800000000000", "not canonical"), ("0xffff7fffffffffff", "not canonical"),
+                          ("0xffff800000000000", "the kernel's half"), ("0xffffffffffffffff", "the kernel's half"),
+                          ("0x7ffffffff000", "above all that programs can have")):
+        answer = console.command(f"pt {address}")
+        expect(len(answer) == 1 and answer[0].startswith(f"pt: {address}: it is ") and says in answer[0],
+               f"of {address} it says {answer}")
+
+
+def counters(console):
+    """Of `mem`: the numbers of each row of counters, by its name; and the rows of what is done at once."""
+    answer = console.command("mem")
+    start = next(i for i, line in enumerate(answer) if line.startswith("at once"))
+    rows = {match[1]: [int(number) for number in match[2].replace("-", "0").split()] for line in answer[:start]
+            if (match := re.match(r" {4}(nothing there|no right|[12] [MG]iB) +([\d -]+)$", line))}
+    for line in answer[:start]:
+        if "address spaces:" in line or "shootdowns:" in line or "ended a task" in line:
+            rows[re.search(r"address|shootdowns|ended", line)[0]] = [
+                int(number) for number in re.findall(r"(?<!of )\b\d+\b", line)]
+    steps = {match[1]: [int(number) for number in match.groups()[1:]] for line in answer[start:]
+             if (match := re.match(r"  (\D+?) +(\d+) +(\d+) +(\d+) +\S", line))}
+    return rows, steps
+
+
+@check("mem counts what address spaces do")
+def counts_spaces(console):
+    before, steps = counters(console)
+    console.command("run memtouch 0x4000000", 60)
+    console.command("run faultrate 1", 60)
+    console.command("fault null")
+    after, later = counters(console)
+    expect(set(before) == {"nothing there", "no right", "2 MiB", "1 GiB", "address", "shootdowns", "ended"},
+           f"it has {sorted(before)}")
+    touches = after["nothing there"][1] - before["nothing there"][1]
+    expect(touches >= 5 * 2048, f"after as many touches of new pages it has counted {touches}")
+    expect(after["ended"][0] == before["ended"][0] + 1, f"one fault ended a task: {before} and {after}")
+    expect(after["2 MiB"][0] >= after["2 MiB"][1], f"more was given than asked for: {after['2 MiB']}")
+    expect(after["shootdowns"][3] >= after["shootdowns"][2], f"quarantine: {after['shootdowns']}")
+    expect(all(numbers > 0 for numbers in after["address"]), f"it has {after['address']}")
+    expect(set(steps) == set(later) and len(steps) >= 10, f"of steps it has {sorted(steps)}")
+    over = {name: numbers for name, numbers in later.items() if numbers[0] > numbers[1]}
+    expect(not over, f"more was done at once than ever should be: {over}")
+    for name, least in (("pages committed", 32), ("frames given back", 64 << 8)):
+        done = later[name][2] - steps[name][2]
+        expect(done >= least, f"{name}: {done} for 64 MiB")
 
 
 @check("slabs lists the caches of the heap, and its books are right")
@@ -426,6 +554,21 @@ def panics():
     expect(qemu.exit_status(code) == PANIC_STATUS, f"QEMU's status is {code}")
 
 
+def walks_five_levels():
+    """A machine of its own, booted with them."""
+    with Machine("prompt-five", IMAGE, cpus=2, memory="512M", config=["test=1", "levels=5"]) as machine:
+        machine.expect(PROMPT)
+        console = Console(machine)
+        READY.append(console.ready())
+        levels, accesses, _ = way(console, f"pt {mappings(console)[0][0]:#x}")
+        expect([level[0] for level in levels] == ["PML5", "PML4", "PDPT", "PD", "PT"], f"the levels are {levels}")
+        expect(accesses["reading"] == "goes through", f"it says {accesses}")
+        for address, says in (("0x800000000000", "above all that programs can have"),
+                              ("0x100000000000000", "not canonical"), ("0xff00000000000000", "the kernel's half")):
+            answer = console.command(f"pt {address}")
+            expect(len(answer) == 1 and says in answer[0], f"of {address} it says {answer}")
+
+
 def comes_soon():
     """The machine's clock runs on while the host is busy with something else: the least of all boots is the one with
     the least of that in it."""
@@ -450,7 +593,8 @@ def main():
                 run_check(suite, name, function, Console(machine))
         except (GuestError, Wrong) as error:
             suite.fail("the prompt comes", str(error))
-    last = [("panic says where, and under test ends QEMU with its status", True, panics),
+    last = [("pt walks five levels where there are five", True, walks_five_levels),
+            ("panic says where, and under test ends QEMU with its status", True, panics),
             ("the prompt comes less than 300 ms after kernel entry", False, comes_soon)]
     for name, function in wanted(last, quick, words):
         run_check(suite, name, function)

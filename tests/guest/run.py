@@ -83,6 +83,8 @@ MACHINES = [
     # Five levels of page tables, on cores that the loader starts and on those that the kernel starts.
     Kind("3", "256M", config=("levels=5",), says="cpu: page tables of 5 levels"),
     Kind("3", "256M", config=("levels=5", "nosmp=1"), says="cpu: 3 of 3 cores are up"),
+    # The loader leaves it at four where that feature is masked.
+    Kind("2", "256M", program="hello", config=("levels=5", "nofeature=la57"), says="cpu: page tables of 4 levels"),
     # Here every CPU has its turn only each tenth of a second or so: too slow for tests with time limits.
     Kind("64", "1G", program="threads 64"),
     # As many as there are APIC ids: the product, and a thread on each.
@@ -91,6 +93,8 @@ MACHINES = [
     Kind("2", "1G", program="crowd 10000"),
     # The heap with red zones.
     Kind("3", "512M", config=("heap=debug",)),
+    # What was mapped is filled before it is used again, and looked at: who writes there has not forgotten it.
+    Kind("4", "1G", config=("tlb=debug",)),
     # The kernel with checks for undefined behaviour.
     Kind("4", "512M", image="checked"),
     # System calls of all kinds, by as many threads as there are CPUs and one.

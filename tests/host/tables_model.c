@@ -217,6 +217,7 @@ void model_count(const struct model *m, uint64_t first, uint64_t count, struct t
     for (uint64_t i = first; i < first + count; i++) {
         out->pages += m->pages[i].frame != 0;
         out->large_pages += m->pages[i].frame != 0 && m->pages[i].level > 1;
+        out->huge_pages += m->pages[i].frame != 0 && m->pages[i].level > 2;
     }
 }
 

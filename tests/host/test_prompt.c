@@ -1,4 +1,5 @@
-/* What the root server computes without calls: words of a line, dates, and the report of how a task ended. */
+/* What the root server computes without calls: words of a line, dates, the report of how a task ended, and
+ * entries of page tables in words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include "user/libq/status.h"
 #include "user/root/calendar.h"
+#include "user/root/entry_words.h"
 #include "user/root/report.h"
 #include "user/root/words.h"
 
@@ -132,6 +134,109 @@ static void an_end_is_due_for_a_report_unless_it_was_good_or_told(void **state)
     assert_true(report_is_due(&status));
 }
 
+static void check_entry(struct memory_step step, const char *expected)
+{
+    char text[160];
+    entry_words(&step, text, sizeof text);
+    assert_string_equal(text, expected);
+}
+
+static void entries_of_page_tables_are_told(void **state)
+{
+    (void)state;
+    check_entry((struct memory_step){.span = 4096, .level = 1}, "not present; nothing in these 4 KiB");
+    check_entry((struct memory_step){.span = 2 << 20,
+                                     .level = 2,
+                                     .present = 1,
+                                     .accessed = 1,
+                                     .access = 7,
+                                     .entry = 0x0130000000aaf027},
+                "present, writable, user, executable, accessed; table, 19 in use");
+    check_entry((struct memory_step){.span = 4096,
+                                     .level = 1,
+                                     .present = 1,
+                                     .leaf = 1,
+                                     .access = ACCESS_READ,
+                                     .entry = 0x8000000000200005},
+                "present, read-only, user, no-execute, not accessed, clean, write-back; 4 KiB at 0x200000");
+    /* The attribute bit is bit 7 of a small leaf, and bit 12, which is not of the address, of a large one. */
+    check_entry((struct memory_step){.span = 4096,
+                                     .level = 1,
+                                     .present = 1,
+                                     .leaf = 1,
+                                     .accessed = 1,
+                                     .dirty = 1,
+                                     .access = ACCESS_READ | ACCESS_WRITE,
+                                     .entry = 0x80000000fd0000e7},
+                "present, writable, user, no-execute, accessed, dirty, write-combining; 4 KiB at 0xfd000000");
+    check_entry(
+        (struct memory_step){.span = 2 << 20,
+                             .level = 2,
+                             .present = 1,
+                             .leaf = 1,
+                             .accessed = 1,
+                             .access = ACCESS_READ,
+                             .entry = 0x80000000fd0010a5},
+        "present, read-only, user, no-execute, accessed, clean, write-combining; 2 MiB at 0xfd000000");
+    check_entry((struct memory_step){.span = 1 << 30,
+                                     .level = 3,
+                                     .present = 1,
+                                     .leaf = 1,
+                                     .accessed = 1,
+                                     .dirty = 1,
+                                     .access = ACCESS_READ,
+                                     .entry = 0x8000000040000199 | 0x80},
+                "present, read-only, kernel only, no-execute, accessed, dirty, uncached, global; 1 GiB at "
+                "0x40000000");
+    assert_string_equal(level_name(5), "PML5");
+    assert_string_equal(level_name(1), "PT");
+}
+
+static void addresses_out_of_reach_are_told(void **state)
+{
+    (void)state;
+    assert_null(address_words(0, 4));
+    assert_null(address_words(USER_HIGHEST - 1, 4));
+    assert_non_null(strstr(address_words(USER_HIGHEST, 4), "above all"));
+    assert_non_null(strstr(address_words(0x0000800000000000, 4), "not canonical"));
+    assert_non_null(strstr(address_words(0x0000800000000000, 5), "above all"));
+    assert_non_null(strstr(address_words(0x0100000000000000, 5), "not canonical"));
+    assert_non_null(strstr(address_words(0xffff7fffffffffff, 4), "not canonical"));
+    assert_non_null(strstr(address_words(0xffff7fffffffffff, 5), "kernel's half"));
+    assert_non_null(strstr(address_words(0xffff800000000000, 4), "kernel's half"));
+}
+
+static void accesses_are_foretold(void **state)
+{
+    (void)state;
+    struct memory_mapping m = {.start = 0x10000,
+                               .bytes = 0x4000,
+                               .kind = MAPPED_ANONYMOUS,
+                               .views = 1,
+                               .mode = ACCESS_READ | ACCESS_WRITE};
+    struct memory_step steps[2] = {{.present = 1, .access = 7, .entry = 7},
+                                   {.present = 1, .leaf = 1, .access = ACCESS_READ, .entry = 5}};
+    assert_string_equal(access_words(0x10000, ACCESS_READ, steps, 2, &m), "goes through");
+    assert_non_null(strstr(access_words(0x10000, ACCESS_WRITE, steps, 2, &m), "copies the page first"));
+    assert_non_null(strstr(access_words(0x10000, ACCESS_EXECUTE, steps, 2, &m), "does not allow it"));
+    steps[1].access |= ACCESS_WRITE;
+    assert_string_equal(access_words(0x10000, ACCESS_WRITE, steps, 2, &m), "goes through");
+    steps[0].entry = 3; /* no table for programs */
+    assert_string_not_equal(access_words(0x10000, ACCESS_READ, steps, 2, &m), "goes through");
+    steps[0].entry = 7;
+    steps[1] = (struct memory_step){0};
+    assert_non_null(strstr(access_words(0x10000, ACCESS_READ, steps, 2, &m), "brings the page"));
+    assert_non_null(strstr(access_words(0xffff, ACCESS_READ, steps, 2, &m), "nothing is mapped"));
+    m.mode |= MAP_MODE_GROWS;
+    assert_non_null(strstr(access_words(0xffff, ACCESS_READ, steps, 2, &m), "may grow"));
+    assert_non_null(strstr(access_words(0x10, ACCESS_READ, steps, 2, &m), "may grow"));
+    m.start = 0x100000;
+    assert_non_null(strstr(access_words(0x10, ACCESS_READ, steps, 2, &m), "nothing is mapped"));
+    m = (struct memory_mapping){.start = 0, .bytes = 0x1000};
+    assert_non_null(strstr(access_words(0x10, ACCESS_READ, steps, 2, &m), "only reserved"));
+    assert_non_null(strstr(access_words(0x10, ACCESS_READ, steps, 2, NULL), "nothing is mapped"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +248,9 @@ int main(void)
         cmocka_unit_test(other_faults_are_named),
         cmocka_unit_test(ends_without_a_fault_are_named),
         cmocka_unit_test(an_end_is_due_for_a_report_unless_it_was_good_or_told),
+        cmocka_unit_test(entries_of_page_tables_are_told),
+        cmocka_unit_test(addresses_out_of_reach_are_told),
+        cmocka_unit_test(accesses_are_foretold),
     };
     return cmocka_run_group_tests_name("prompt", tests, NULL, NULL);
 }

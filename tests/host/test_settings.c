@@ -69,6 +69,10 @@ static void only_levels_5_asks_for_five(void **state)
     assert_false(read_settings("levels=4").has_five_levels);
     assert_true(read_settings("levels=5").has_five_levels);
     assert_false(read_settings("levels=5\nlevels=55").has_five_levels);
+    assert_false(read_settings("levels=5\nnofeature=la57").has_five_levels);
+    assert_false(read_settings("nofeature=pcid,la57,smep\nlevels=5").has_five_levels);
+    assert_true(read_settings("levels=5\nnofeature=pcid,la5").has_five_levels);
+    assert_true(read_settings("levels=5\nnofeature=").has_five_levels);
 }
 
 static void only_nuls_may_follow_the_text(void **state)

@@ -244,6 +244,7 @@ static void do_age_and_count(struct run *run)
     model_count(r.m, r.first, r.count, &expected);
     assert_int_equal(got.pages, expected.pages);
     assert_int_equal(got.large_pages, expected.large_pages);
+    assert_int_equal(got.huge_pages, expected.huge_pages);
     assert_int_equal(tables_age(run->root, r.virtual, r.bytes), model_age(r.m, r.first, r.count));
     check_range(run, &r);
 }

@@ -371,6 +371,10 @@ static void a_range_costs_one_interrupt_for_each_other_cpu_that_has_the_space(vo
     me = 0;
     assert_true(tlb_settle(false));
     assert_int_equal(in_use[7], 0);
+    uint64_t most = after.quarantined_most;
+    tlb_count(&after);
+    assert_int_equal(after.quarantined, 0);
+    assert_true(most > 0 && after.quarantined_most == most);
 }
 
 static void a_closed_space_is_not_loaded(void **state)

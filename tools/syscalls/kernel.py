@@ -141,6 +141,7 @@ def decoder(call):
         out += [f"    if ({test}) {{", f"        return refused({error});", "    }"]
     out.append("    struct syscall_result r = {ERR_NONE, 0};")
     out += [f"    struct {argument.type} *{argument.name} = NULL;" for _, argument in handles]
+    out += ["    step_begin();"] if call.steps == "yes" else []
     for index, (slot, argument) in enumerate(handles):
         out += look_up(call, index, slot, argument)
     body = halves(call)
@@ -152,6 +153,7 @@ def decoder(call):
         out.append("out:")
     for index, (slot, argument) in reversed(list(enumerate(handles))):
         out += let_go(call, index, slot, argument)
+    out += ["    step_over();"] if call.steps == "yes" else []
     out += ["    return r;", "}\n"]
     return "\n".join(out)
 

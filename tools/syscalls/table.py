@@ -57,6 +57,7 @@ class Call:
     halves: str = ""
     blocks: str = ""
     preempts: str = "no"
+    steps: str = "no"
     takes: str = ""
     pays: str = ""
 
@@ -184,6 +185,9 @@ class Reader:
 
     def read_preempts(self, call, rest, _fields, where):
         self.yes_or_no(call, "preempts", rest, where)
+
+    def read_steps(self, call, rest, _fields, where):
+        self.yes_or_no(call, "steps", rest, where)
 
     def read_takes(self, call, rest, _fields, _where):
         call.takes = rest

@@ -13,8 +13,10 @@ typedef void command_function(size_t count, char **words);
 /* Do what the line says; the line is cut up on the way. An empty line does nothing. */
 void commands_execute(char *line);
 
+/* commands_mem.c */
+command_function command_mem;
 /* commands_machine.c */
-command_function command_mem, command_features, command_uptime, command_log;
+command_function command_features, command_uptime, command_log;
 /* commands_cpus.c */
 command_function command_cpus, command_ps, command_locks;
 /* commands_top.c */
@@ -25,6 +27,10 @@ command_function command_trace;
 command_function command_frames;
 /* commands_accounts.c */
 command_function command_accounts;
+/* commands_vm.c */
+command_function command_vm;
+/* commands_pt.c */
+command_function command_pt;
 /* commands_slabs.c */
 command_function command_slabs;
 /* commands_files.c */

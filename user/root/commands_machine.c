@@ -1,53 +1,12 @@
-/* Commands that show the machine: mem, features, uptime, log. */
+/* Commands that show the machine: features, uptime, log. */
 #include "lib/text.h"
 #include "lib/units.h"
 #include "user/libq/clock.h"
-#include "user/libq/errors.h"
 #include "user/libq/print.h"
 #include "user/libq/system.h"
 #include "user/root/calendar.h"
 #include "user/root/commands.h"
 #include "user/root/input.h"
-
-/* The record, or false after a line that says why not. */
-static bool read_record(const char *command, uint64_t topic, void *record, size_t bytes)
-{
-    enum error error = system_record(topic, 0, record, bytes);
-    if (error != ERR_NONE) {
-        print("%s: the kernel does not tell: %s\n", command, error_text(error));
-    }
-    return error == ERR_NONE;
-}
-
-static void print_class(const char *name, uint64_t bytes)
-{
-    print("  %-12s %10lu KiB %8lu.%lu MiB\n", name, bytes / KIB, bytes / MIB, bytes % MIB * 10 / MIB);
-}
-
-static void print_blocks(const struct system_memory *memory)
-{
-    print("free blocks:\n  order    block size     blocks\n");
-    for (unsigned order = 0; order < MEMORY_ORDERS; order++) {
-        print("  %5u %9lu KiB %10lu\n", order, (PAGE_SIZE << order) / KIB, memory->free_blocks[order]);
-    }
-}
-
-void command_mem(size_t count, char **words)
-{
-    (void)count;
-    struct system_memory memory;
-    if (!read_record(words[0], TOPIC_MEMORY, &memory, sizeof memory)) {
-        return;
-    }
-    print("memory:\n");
-    print_class("total", memory.total);
-    print_class("free", memory.free);
-    print_class("user", memory.user);
-    print_class("kernel", memory.kernel);
-    print_class("page tables", memory.page_tables);
-    print_class("reserved", memory.reserved);
-    print_blocks(&memory);
-}
 
 static const char *feature_state(const struct system_feature *feature)
 {
@@ -61,7 +20,7 @@ void command_features(size_t count, char **words)
 {
     (void)count;
     struct system_feature feature;
-    if (!read_record(words[0], TOPIC_FEATURES, &feature, sizeof feature)) {
+    if (!system_record_or_say(words[0], TOPIC_FEATURES, &feature, sizeof feature)) {
         return;
     }
     for (uint64_t i = 0; system_record(TOPIC_FEATURES, i, &feature, sizeof feature) == ERR_NONE; i++) {
@@ -73,7 +32,7 @@ void command_uptime(size_t count, char **words)
 {
     (void)count;
     struct system_boot boot;
-    if (!read_record(words[0], TOPIC_BOOT, &boot, sizeof boot)) {
+    if (!system_record_or_say(words[0], TOPIC_BOOT, &boot, sizeof boot)) {
         return;
     }
     uint64_t now = clock_now();

@@ -151,13 +151,23 @@ void jobs_announce(void)
     }
 }
 
-bool jobs_kill(uint64_t number)
+bool jobs_find(uint64_t number, uint32_t *task)
 {
-    for (struct job *job = jobs; job != NULL; job = job->next) {
+    for (const struct job *job = jobs; job != NULL; job = job->next) {
         if (job->number == number) {
-            sys_task_kill(job->process.task, JOB_KILLED);
+            *task = job->process.task;
             return true;
         }
     }
     return false;
+}
+
+bool jobs_kill(uint64_t number)
+{
+    uint32_t task;
+    if (!jobs_find(number, &task)) {
+        return false;
+    }
+    sys_task_kill(task, JOB_KILLED);
+    return true;
 }

@@ -25,6 +25,9 @@ void jobs_start(size_t argc, char *const *argv, uint64_t frames);
 /* Report the background jobs that have ended, and forget them. */
 void jobs_announce(void);
 
+/* The handle of the task with this number, if it is a job's. It stays the job's. */
+bool jobs_find(uint64_t number, uint32_t *task);
+
 /* Kill the job with this task number. False when there is none. */
 bool jobs_kill(uint64_t number);
 

@@ -37,6 +37,7 @@ static const struct trust trusted[] = {
     {"crowd", 7, ACCOUNT_RIGHTS, RIGHT_WRITE, RIGHT_READ, 0},
     /* Starts programs. */
     {"bench", 4, ACCOUNT_RIGHTS, RIGHT_WRITE | RIGHT_TRANSFER, RIGHT_READ, BUNDLE_RIGHTS},
+    {"faultrate", 2, ACCOUNT_RIGHTS, RIGHT_WRITE | RIGHT_TRANSFER, 0, BUNDLE_RIGHTS},
 };
 
 static const struct trust *trust_find(const char *name)

@@ -42,6 +42,7 @@ void features_find(const char *masked, size_t masked_length)
     features[FEATURE_##label].present = (leaf_or_nothing(leaf, subleaf).reg >> (bit)&1) != 0;
     FEATURES(FEATURE_FIND)
 #undef FEATURE_FIND
+    features[FEATURE_la57].wanted = (cr4_read() & CR4_LA57) != 0; /* the loader has switched it on, or not */
     size_t start = 0;
     for (size_t i = 0; masked != NULL && i <= masked_length; i++) {
         if (i == masked_length || masked[i] == ',') {

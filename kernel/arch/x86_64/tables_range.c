@@ -241,6 +241,7 @@ void tables_count(paddr_t root, uint64_t virtual, uint64_t bytes, struct tables_
         } else if (entry_is_large(entry)) {
             count->pages += cursor_pages(&c);
             count->large_pages += cursor_pages(&c);
+            count->huge_pages += c.shift > level_shift(2) ? cursor_pages(&c) : 0;
         } else if (entry_is_table(entry) && c.shift == level_shift(2) && c.one != 0 && cursor_is_whole(&c)) {
             count->pages += (entry & PTE_COUNT_MASK) >> PTE_COUNT_SHIFT;
         } else if (entry_is_table(entry)) {

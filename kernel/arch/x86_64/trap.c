@@ -106,6 +106,7 @@ static inline enum error make_present(const struct trap_frame *frame, uint64_t a
     if (__builtin_expect(task == NULL || (frame->code & ~(uint64_t)FAULT_PLAIN) != 0, 0)) {
         return ERR_BAD_ADDRESS; /* a reserved bit, for one */
     }
+    arch_this_cpu()->faults.by_code[frame->code]++;
     return aspace_fault(&task->space, address, wanted[frame->code]);
 }
 
@@ -182,6 +183,7 @@ static void page_fault_in_kernel(struct trap_frame *frame)
 static SELDOM_CALLED void page_fault_failed(const struct trap_frame *frame, uint64_t address,
                                             enum error error)
 {
+    arch_this_cpu()->faults.refused++;
     if (error != ERR_CANCELLED) {
         user_fault(frame, address, reason_for(error));
     }

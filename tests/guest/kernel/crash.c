@@ -4,9 +4,11 @@
  */
 #include "tests/guest/kernel/support.h"
 
+#include "kernel/arch/tables.h"
 #include "kernel/init/handover.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/layout.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/mm/window.h"
 #include "kernel/sched/spinlock.h"
 
@@ -137,6 +139,35 @@ static __attribute__((noinline)) void crash_write_free_frame(void)
     }
 }
 
+static void crash_write(pfn_t frame)
+{
+    uint64_t *words = window_open(WINDOW_TO, frame);
+    words[100] = 0x1234;
+    window_close(WINDOW_TO);
+}
+
+/* For tlb=debug: as a CPU would that has not forgotten what was mapped. */
+static __attribute__((noinline)) void crash_write_retired(unsigned order)
+{
+    pfn_t frame;
+    if (frame_alloc_for(order, FRAME_USER_ANONYMOUS, 7, &frame) == ERR_NONE) {
+        tlb_retire_frame(frame, order);
+        crash_write(pfn(frame.value + ((uint64_t)1 << order) - 1));
+        tlb_settle(true);
+    }
+}
+
+static __attribute__((noinline)) void crash_write_retired_table(void)
+{
+    pfn_t frame;
+    if (frame_alloc_for(0, FRAME_PAGE_TABLE, 7, &frame) == ERR_NONE) {
+        struct table_gather gather = {.first = pfn_to_paddr(frame), .tables = 1};
+        tlb_retire_tables(&gather);
+        crash_write(frame);
+        tlb_settle(true);
+    }
+}
+
 static __attribute__((noinline)) void crash_free_twice(void)
 {
     pfn_t frame;
@@ -169,6 +200,12 @@ SELFTEST(crash, "panic: nothing crashes that is not asked to")
         return crash_hang_on(0);
     } else if (handover_option_is("crash", "frame")) {
         crash_write_free_frame();
+    } else if (handover_option_is("crash", "retired")) {
+        crash_write_retired(0);
+    } else if (handover_option_is("crash", "retired-block")) {
+        crash_write_retired(9);
+    } else if (handover_option_is("crash", "retired-table")) {
+        crash_write_retired_table();
     } else if (handover_option_is("crash", "free")) {
         crash_free_twice();
     }

@@ -1,10 +1,11 @@
 /*
  * faultrate [ROUNDS]: how page faults scale over two CPUs. The same pages are touched for the first time by
  * one thread, by two in one space, and by two in spaces of their own; these take turns, and the medians of
- * all rounds are told, with the ratio of faults in a time to one thread's.
+ * all rounds are told, with the ratio of faults in a time to one thread's. What the machine itself gives to
+ * two threads is told in the same way: a loop that touches no memory, by one and by two.
  *
- * faultrate child CPU THREADS START: does one of it, from the time START on, and exits with the microseconds
- * it took.
+ * faultrate child CPU THREADS START WORK: does one of it, from the time START on, and exits with the
+ * microseconds it took.
  */
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@
 #include "user/libq/thread.h"
 
 #define PAGES       2048u /* that each thread touches */
+#define TURNS       4000u /* of a loop that takes about as long as a fault */
 #define ROUNDS_MOST 64u
 #define HEAD_START  (40 * MILLISECOND) /* for programs to come up in */
 
@@ -38,7 +40,7 @@ static void must(enum error error, const char *what)
 struct toucher {
     struct thread thread;
     uint64_t cpu, start;
-    volatile char *pages;
+    volatile char *pages; /* NULL: to compute */
     uint64_t end;
 };
 
@@ -49,7 +51,13 @@ static void touch(void *argument)
     while (clock_now() < toucher->start) {
     }
     for (uint64_t page = 0; page < PAGES; page++) {
-        toucher->pages[page * PAGE_SIZE] = 1;
+        if (toucher->pages != NULL) {
+            toucher->pages[page * PAGE_SIZE] = 1;
+        } else {
+            for (uint64_t turn = 0; turn < TURNS; turn++) {
+                __asm__ volatile("" : "+r"(turn));
+            }
+        }
     }
     toucher->end = clock_now();
 }
@@ -60,6 +68,7 @@ static int child(char **argv)
     uint64_t cpu = program_number("CPU", argv[2], 0, 1);
     uint64_t count = program_number("THREADS", argv[3], 1, 2);
     uint64_t start = program_number("START", argv[4], 0, ~0ull);
+    bool faults = text_equal(argv[5], "faults");
     uint64_t where, bytes = count * PAGES * PAGE_SIZE, end = 0;
     uint32_t memory;
     must(sys_memory_create(0, bytes, 0, &memory), "making the memory");
@@ -69,7 +78,7 @@ static int child(char **argv)
     for (uint64_t i = 0; i < count; i++) {
         touchers[i].cpu = cpu ^ i;
         touchers[i].start = start;
-        touchers[i].pages = (volatile char *)where + i * PAGES * PAGE_SIZE;
+        touchers[i].pages = faults ? (volatile char *)where + i * PAGES * PAGE_SIZE : NULL;
         must(thread_create(&touchers[i].thread, touch, &touchers[i]), "starting a thread");
     }
     for (uint64_t i = 0; i < count; i++) {
@@ -100,15 +109,16 @@ static void spin(void *argument)
     }
 }
 
-static void run(struct process *process, const char *cpu, const char *threads, const char *start)
+static void run(struct process *process, const char *cpu, const char *threads, const char *start,
+                const char *work)
 {
-    const char *argv[] = {"faultrate", "child", cpu, threads, start};
+    const char *argv[] = {"faultrate", "child", cpu, threads, start, work};
     struct process_request request = {.name = "faultrate",
                                       .image = image.data,
                                       .image_bytes = image.size,
-                                      .argc = 5,
+                                      .argc = 6,
                                       .argv = argv,
-                                      .console = {startup->console, RIGHT_ALL}};
+                                      .console = {startup->console, RIGHT_WRITE}};
     must(process_create(&request, process), process->doing);
     must(sys_task_watch(process->task, ended, 1), "watching the child");
     must(process_start(process), "starting the child");
@@ -139,28 +149,60 @@ static void add(struct rounds *rounds, uint64_t time)
     rounds->times[rounds->count++] = time;
 }
 
-static void round_of(struct rounds kinds[3])
+/* One child with this many threads; the time of it. */
+static uint64_t one(const char *threads, const char *work)
 {
-    struct process first, second;
-    struct thread spinner;
+    struct process process;
     char start[24];
+    text_format(start, sizeof start, "%lu", clock_now() + HEAD_START);
+    run(&process, "0", threads, start, work);
+    return time_of(&process);
+}
+
+/* One thread alone, while the other CPU is busy. */
+static uint64_t alone(const char *work)
+{
+    struct thread spinner;
     atomic_store(&stop, false);
     must(thread_create(&spinner, spin, NULL), "starting a thread");
-    text_format(start, sizeof start, "%lu", clock_now() + HEAD_START);
-    run(&first, "0", "1", start);
-    add(&kinds[0], time_of(&first));
+    uint64_t time = one("1", work);
     atomic_store(&stop, true);
     must(thread_join(&spinner, DEADLINE_NEVER), "waiting for a thread");
+    return time;
+}
 
+static uint64_t two_spaces(void)
+{
+    struct process first, second;
+    char start[24];
     text_format(start, sizeof start, "%lu", clock_now() + HEAD_START);
-    run(&first, "0", "2", start);
-    add(&kinds[1], time_of(&first));
-
-    text_format(start, sizeof start, "%lu", clock_now() + HEAD_START);
-    run(&first, "0", "1", start);
-    run(&second, "1", "1", start);
+    run(&first, "0", "1", start, "faults");
+    run(&second, "1", "1", start, "faults");
     uint64_t a = time_of(&first), b = time_of(&second);
-    add(&kinds[2], a > b ? a : b);
+    return a > b ? a : b;
+}
+
+/* What is measured, and by whose rate it is told. */
+enum kind { ONE_FAULTING, TWO_IN_ONE_SPACE, TWO_IN_TWO_SPACES, ONE_COMPUTING, TWO_COMPUTING, KINDS };
+
+static const struct {
+    const char *name, *what;
+    enum kind alone;
+} kinds[KINDS] = {
+    [ONE_FAULTING] = {"one thread", "faults", ONE_FAULTING},
+    [TWO_IN_ONE_SPACE] = {"two in one space", "faults", ONE_FAULTING},
+    [TWO_IN_TWO_SPACES] = {"two in two spaces", "faults", ONE_FAULTING},
+    [ONE_COMPUTING] = {"one computing", "loops", ONE_COMPUTING},
+    [TWO_COMPUTING] = {"two computing", "loops", ONE_COMPUTING},
+};
+
+static void round_of(struct rounds rounds[KINDS])
+{
+    add(&rounds[ONE_FAULTING], alone("faults"));
+    add(&rounds[TWO_IN_ONE_SPACE], one("2", "faults"));
+    add(&rounds[TWO_IN_TWO_SPACES], two_spaces());
+    add(&rounds[ONE_COMPUTING], alone("computing"));
+    add(&rounds[TWO_COMPUTING], one("2", "computing"));
 }
 
 static uint64_t median(struct rounds *rounds)
@@ -177,25 +219,23 @@ static uint64_t median(struct rounds *rounds)
 
 int main(int argc, char **argv)
 {
-    static struct rounds kinds[3];
-    static const char *const names[] = {"one thread", "two in one space", "two in two spaces"};
+    static struct rounds rounds[KINDS];
     struct bundle bundle;
-    if (argc == 5 && text_equal(argv[1], "child")) {
+    if (argc == 6 && text_equal(argv[1], "child")) {
         return child(argv);
     }
-    uint64_t rounds = argc < 2 ? 9 : program_number("ROUNDS", argv[1], 1, ROUNDS_MOST);
+    uint64_t count = argc < 2 ? 9 : program_number("ROUNDS", argv[1], 1, ROUNDS_MOST);
     must(bundle_map(&bundle), "reading the bundle");
     must(bundle_find(&bundle, "bin/faultrate", strlen("bin/faultrate"), &image), "finding bin/faultrate");
     must(sys_notification_create(0, &ended), "making a notification");
-    for (uint64_t i = 0; i < rounds; i++) {
-        round_of(kinds);
+    for (uint64_t i = 0; i < count; i++) {
+        round_of(rounds);
     }
-    uint64_t alone = median(&kinds[0]);
-    for (unsigned i = 0; i < 3; i++) {
-        uint64_t time = median(&kinds[i]), faults = (i == 0 ? 1u : 2u) * (uint64_t)PAGES;
-        uint64_t ratio = (i == 0 ? 100 : 200) * alone / time;
-        print("%s: %lu faults in %lu us, %lu.%02lu times one thread's rate\n", names[i], faults, time,
-              ratio / 100, ratio % 100);
+    for (unsigned i = 0; i < KINDS; i++) {
+        uint64_t time = median(&rounds[i]), times = i == kinds[i].alone ? 1 : 2;
+        uint64_t ratio = times * 100 * median(&rounds[kinds[i].alone]) / time;
+        print("%s: %lu %s in %lu us, %lu.%02lu times one thread's rate\n", kinds[i].name, times * PAGES,
+              kinds[i].what, time, ratio / 100, ratio % 100);
     }
     return 0;
 }
