@@ -74,6 +74,12 @@ void contents_copy(pfn_t to, pfn_t from)
     memcpy(memory_host_frame(to), memory_host_frame(from), PAGE_SIZE);
 }
 
+enum error contents_zero_block(pfn_t first, unsigned order)
+{
+    memset(memory_host_frame(first), 0, PAGE_SIZE << order);
+    return ERR_NONE;
+}
+
 /* Others run while the thread waits; that it is woken for nothing is no harm. */
 enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *what, uint64_t deadline,
                    uint64_t slack)
