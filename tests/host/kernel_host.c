@@ -16,6 +16,7 @@ unsigned cpus_online;
 long host_heap_pieces;
 unsigned host_heap_failures;
 unsigned long host_preemption_points;
+void (*host_meanwhile)(void);
 
 static struct cpu areas[HOST_CPUS];
 static struct thread threads[HOST_CPUS];
@@ -73,6 +74,9 @@ void arch_cpu_kick(struct cpu *cpu)
 void arch_spin_wait(void)
 {
     sched_yield(); /* there may be more CPUs here than the host has */
+    if (host_meanwhile != NULL) {
+        host_meanwhile();
+    }
 }
 
 enum error thread_preemption_point(void)
@@ -82,6 +86,9 @@ enum error thread_preemption_point(void)
     }
     __atomic_fetch_add(&host_preemption_points, 1, __ATOMIC_RELAXED);
     sched_yield();
+    if (host_meanwhile != NULL) {
+        host_meanwhile();
+    }
     return ERR_NONE;
 }
 
