@@ -5,6 +5,7 @@ ASPACE_SOURCES := $(MEMORY_SOURCES) tests/host/mmu_host.c \
                   $(wildcard kernel/mm/aspace*.c kernel/arch/x86_64/tables*.c) kernel/mm/tlb.c kernel/mm/quarantine.c \
                   kernel/lib/avl.c kernel/sched/rwlock.c
 
-HOST_SOURCES_test_aspace := $(ASPACE_SOURCES) tests/host/aspace_model.c tests/host/aspace_operations.c
-HOST_CFLAGS_test_aspace := $(MEMORY_CFLAGS) -DQUIRE_CHECKED
-HOST_LIBS_test_aspace := -lpthread $(MEMORY_WRAP)
+$(foreach test,test_aspace test_aspace_failures,\
+    $(eval HOST_SOURCES_$(test) := $(ASPACE_SOURCES) tests/host/aspace_model.c tests/host/aspace_operations.c)\
+    $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS) -DQUIRE_CHECKED)\
+    $(eval HOST_LIBS_$(test) := -lpthread $(MEMORY_WRAP)))

@@ -13,6 +13,7 @@
 enum failures failures;
 bool failed_once;
 struct random dice;
+uint64_t accesses_done, accesses_refused;
 
 static uint32_t last_value;
 static bool under_way;
@@ -23,6 +24,7 @@ static unsigned pagers_made, pagers_released;
  */
 
 static uint32_t strike;
+static bool half_done; /* the kernel is ahead of the model */
 
 static void attempt_first(void)
 {
@@ -48,6 +50,9 @@ static bool attempt_again(enum error error)
         inject_arm(again ? ++strike : 0);
     }
     failed_once = failed_once || struck;
+    if (failures == FAIL_ONCE && again && !half_done) {
+        model_check();
+    }
     return again;
 }
 
@@ -238,7 +243,9 @@ void op_supply(unsigned object, uint64_t page)
     struct model_object *o = &objects[object];
     enum error error, expected = page >= o->pages ? ERR_BAD_ARGUMENT : o->there[page] ? ERR_EXISTS : ERR_NONE;
     memory_retain(o->memory);
+    half_done = true; /* whoever waits for the page is answered in any case */
     ATTEMPT(error, supply(object, page));
+    half_done = false;
     answered(object, page);
     memory_release(o->memory);
     host_leave_kernel();
@@ -670,6 +677,8 @@ void op_touch(struct model_strip *strip, uint64_t page, uint32_t access)
         return;
     }
     assert_int_equal(error, expected);
+    accesses_done += error == ERR_NONE;
+    accesses_refused += error != ERR_NONE;
     if (error == ERR_NONE && access == ACCESS_WRITE) {
         *where = value;
     } else if (error == ERR_NONE) {

@@ -19,6 +19,9 @@ extern enum failures failures;
 /* With FAIL_ONCE: it has happened. */
 extern bool failed_once;
 
+/* By op_touch, since the start. */
+extern uint64_t accesses_done, accesses_refused;
+
 extern struct random dice;
 static inline uint64_t below(uint64_t limit)
 {

@@ -8,6 +8,7 @@
 #include "arch_tlb.h"
 #include "kernel/arch/x86_64/features.h"
 #include "kernel/arch/x86_64/page_entry.h"
+#include "kernel/debug/inject.h"
 #include "kernel/debug/panic.h"
 #include "kernel/mm/window.h"
 #include "tests/host/memory_host.h"
@@ -168,7 +169,10 @@ void mmu_answer(void)
 
 void mmu_be(unsigned number)
 {
+    uint32_t left = thread_current()->inject_left; /* whose turn it is to fail does not depend on the CPU */
+    inject_arm(0);
     host_enter(number);
+    inject_arm(left);
 }
 
 /* Whoever waits answers; and so do the others, if the thread is those, too. */

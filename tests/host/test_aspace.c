@@ -7,11 +7,10 @@
  *
  * A number as argument multiplies the steps, a second one chooses other seeds.
  */
-#include <stdio.h>
-
 #include "tests/host/host.h"
 
 #include "tests/host/aspace_operations.h"
+#include "tests/host/lock_host.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
 
@@ -20,7 +19,7 @@
 #define FRAMES      65536 /* 256 MiB */
 #define PLENTY      ((uint64_t)1 << 20)
 #define CPUS        3
-#define STEPS       400000
+#define STEPS       2400000
 #define CHECK_EACH  2048
 #define MAPPED_MOST 400 /* pages */
 
@@ -51,7 +50,7 @@ static unsigned some_object(void)
 static uint64_t some_size(void)
 {
     static const uint64_t sizes[] = {1, 3, 8, 9, 70, 300, 511, 512, 513, 1024, 1100, MODEL_PAGES};
-    return below(2) ? sizes[below(sizeof(sizes) / sizeof(sizes[0]))] : 1 + below(below(2) ? 40 : MODEL_PAGES);
+    return below(3) ? sizes[below(sizeof(sizes) / sizeof(sizes[0]))] : 1 + below(below(2) ? 40 : MODEL_PAGES);
 }
 
 /* A range that often begins and ends where nodes and large pages do. */
@@ -81,7 +80,7 @@ static void some_place(const struct model_strip *strip, uint64_t *low, uint64_t 
 static uint64_t some_page(const struct model_strip *strip)
 {
     uint64_t page = below(strip->pages);
-    for (unsigned i = 0; i < 64 && !strip->page[page].mapped; i++) {
+    for (unsigned i = 0; i < 64 && (strip->page[page].object == 0 || i == 0); i++) {
         page = below(strip->pages);
     }
     if (below(10) == 0) {
@@ -121,8 +120,18 @@ static void touch(struct model_space *space)
     }
     struct model_strip *strip = some_strip(space);
     uint64_t page = some_page(strip);
-    uint64_t n = below(8) ? 1 + below(6) : below(below(8) ? 60 : 700);
-    for (; n > 0 && page < strip->pages; n--, page++) {
+    if (below(3) == 0) { /* again and again in the same place */
+        uint64_t room = 1 + below(8);
+        room = strip->pages - page < room ? strip->pages - page : room;
+        for (uint64_t n = below(80); n > 0; n--) {
+            op_touch(strip, page + below(room), some_access());
+            steps_done++;
+        }
+        return;
+    }
+    uint64_t n = below(8) ? 1 + below(6) : below(below(8) ? 60 : 700), misses = 0;
+    for (; n > 0 && page < strip->pages && misses < 3; n--, page++) {
+        misses += strip->page[page].object == 0 || strip->page[page].page >= objects[strip->page[page].object].pages;
         op_touch(strip, page, some_access());
         steps_done++;
     }
@@ -153,7 +162,12 @@ static void map(struct model_space *space, unsigned object)
     }
     size = size < MODEL_PAGES ? size : MODEL_PAGES;
     some_range(size, &page, &pages);
-    pages = below(3) || pages < MAPPED_MOST ? pages : 1 + below(MAPPED_MOST);
+    if (below(3) == 0) {
+        page = 0;
+        pages = size;
+    } else if (below(3) == 0) {
+        pages = 1 + below(pages < MAPPED_MOST ? pages : MAPPED_MOST);
+    }
     if (strip == NULL && model_strip_has_room(space)) {
         op_map(space, NULL, 0, pages, object, page, some_mode());
     } else if (strip != NULL) {
@@ -192,7 +206,7 @@ static void reserve(struct model_space *space)
     struct model_strip *strip = some_strip(space);
     uint64_t low, pages;
     some_place(strip, &low, &pages);
-    pages = pages < MAPPED_MOST ? pages : MAPPED_MOST;
+    pages = pages < 40 ? pages : 40;
     if (below(3)) {
         op_map(space, strip, low, pages, 0, 0, 0);
     } else if (model_strip_has_room(space)) {
@@ -205,9 +219,9 @@ static void unmap(struct model_space *space)
     struct model_strip *strip = some_strip(space);
     uint64_t low, pages;
     some_place(strip, &low, &pages);
-    if (below(2)) {
+    if (below(6)) {
         low = some_page(strip);
-        pages = below(2) ? 0 : 1 + below(5);
+        pages = below(2) ? 0 : 1 + below(below(4) ? 5 : 100);
         for (unsigned i = 0; below(4) && i < 600 && low > 0 && !strip->page[low].starts; i++) {
             low--;
         }
@@ -245,7 +259,7 @@ static void make(void)
             op_make_physical(first, DEVICE_FRAMES - first - below(512), 0);
         }
         break;
-    case 1 ... 2:
+    case 1:
         op_make_paged(below(2) ? MEMORY_SPARSE : 0, some_size());
         break;
     default:
@@ -300,12 +314,22 @@ static void ask_pager(unsigned object)
     for (uint64_t i = 0; i < MODEL_PAGES && o->asked > 0 && o->request[page] == 0; i++) {
         page = (page + 1) % MODEL_PAGES;
     }
-    if (below(400) == 0) {
+    if (below(200) == 0) {
         op_abandon(object);
     } else if (below(3)) {
         op_supply(object, page);
     } else if (o->request[page]) {
         op_refuse(object, page);
+    }
+}
+
+/* All that the pager was asked for it says. */
+static void answer(unsigned object)
+{
+    for (uint64_t page = 0; page < MODEL_PAGES && objects[object].asked > 0; page++) {
+        if (objects[object].request[page]) {
+            op_supply(object, page);
+        }
     }
 }
 
@@ -326,7 +350,9 @@ static void change(unsigned object)
         op_commit(object, first, count);
         break;
     case 7:
-        pin(object);
+        if (below(3) == 0) {
+            pin(object);
+        }
         break;
     case 8 ... 10:
         unpin(object);
@@ -338,7 +364,7 @@ static void change(unsigned object)
         op_query(object, first, count < 100 && !physical ? count : 100);
         break;
     default:
-        ask_pager(object);
+        answer(object);
     }
 }
 
@@ -349,14 +375,15 @@ static void step_object(void)
         make();
         return;
     }
-    switch (below(8)) {
+    ask_pager(object);
+    switch (objects[object].memory != NULL ? below(12) : 0) {
     case 0:
-        hold(object);
+        if (objects[object].memory != NULL) {
+            hold(object);
+        }
         break;
     case 1:
-        if (below(2)) {
-            op_copy(object);
-        }
+        op_copy(object);
         break;
     default:
         change(object);
@@ -366,11 +393,13 @@ static void step_object(void)
 static void step_spaces(void)
 {
     struct model_space *space = &spaces[below(MODEL_SPACES)], *to = &spaces[below(MODEL_SPACES)];
-    if (!space->open) {
+    if (!space->open && (!to->open || below(3) == 0)) {
         op_open(space);
+    } else if (!space->open) {
+        op_fork(to, space);
     } else if (!to->open) {
         op_fork(space, to);
-    } else if (below(3) == 0) {
+    } else if (below(6) == 0) {
         op_close(to);
     }
 }
@@ -405,10 +434,11 @@ static void step_mappings(struct model_space *space)
 static void step(unsigned cpu_count)
 {
     static const enum pager_way ways[] = {PAGER_SUPPLIES, PAGER_SUPPLIES, PAGER_SUPPLIES, PAGER_SUPPLIES,
-                                          PAGER_REFUSES,  PAGER_FAILS,    PAGER_WAITS,    PAGER_WAITS};
+                                          PAGER_SUPPLIES, PAGER_REFUSES,  PAGER_FAILS,    PAGER_WAITS};
     struct model_space *space = some_space();
     mmu_be((unsigned)below(cpu_count));
-    pager_way = ways[below(8)];
+    pager_way = below(4) ? PAGER_SUPPLIES : ways[below(8)];
+    lock_host_clock += 100000;
     memory_host_ready = (uint32_t)below(3);
     uint64_t what = below(64);
     if (space == NULL || what == 0) {
@@ -430,6 +460,7 @@ static void work(const struct conditions *given, uint64_t count)
 {
     struct conditions c = *given;
     c.seed += seeds_from << 16;
+    lock_host_clock = 1000000000;
     operations_begin(&c);
     for (uint64_t i = 0; i < count * steps_factor; i++) {
         step(c.cpus);
@@ -449,6 +480,17 @@ static void accesses_see_what_was_written(void **state)
     (void)state;
     work(&(struct conditions){1, FRAMES, CPUS, true, true, FRAME_SHARES_MOST, PLENTY}, STEPS);
     work(&(struct conditions){2, FRAMES, CPUS, false, false, FRAME_SHARES_MOST, PLENTY}, STEPS / 2);
+}
+
+/* Enough of all that can be there was there. */
+static void the_dice_were_fair(void **state)
+{
+    struct large_figures large;
+    (void)state;
+    aspace_large_count(&large);
+    assert_true(accesses_done > accesses_refused / 2);
+    assert_true(mmu_hits > steps_done / 64 && mmu_walks > steps_done / 64);
+    assert_true(large.given > STEPS / 2000 && large.promoted > STEPS / 20000 && large.demoted > STEPS / 4000);
 }
 
 static void frames_that_cannot_be_shared_more_are_copied(void **state)
@@ -485,11 +527,12 @@ int main(int count, char **arguments)
         cmocka_unit_test(frames_that_cannot_be_shared_more_are_copied),
         cmocka_unit_test(failures_change_nothing),
         cmocka_unit_test(what_is_short_is_refused),
+        cmocka_unit_test(the_dice_were_fair),
     };
     steps_factor = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;
     seeds_from = count > 2 ? strtoull(arguments[2], NULL, 10) : 0;
     int status = cmocka_run_group_tests(tests, NULL, NULL);
-    fprintf(stderr, "# %lu operations, %lu accesses by what was remembered and %lu walks\n",
-            (unsigned long)steps_done, (unsigned long)mmu_hits, (unsigned long)mmu_walks);
+    print_message("# %lu operations; %lu accesses done, %lu refused; %lu by what was remembered, %lu walks\n",
+                  steps_done, accesses_done, accesses_refused, mmu_hits, mmu_walks);
     return status;
 }
