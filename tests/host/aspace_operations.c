@@ -246,6 +246,9 @@ void op_supply(unsigned object, uint64_t page)
     half_done = true; /* whoever waits for the page is answered in any case */
     ATTEMPT(error, supply(object, page));
     half_done = false;
+    if (error != ERR_NONE) { /* it may not even have had a frame */
+        memory_refuse(o->memory, page, error);
+    }
     answered(object, page);
     memory_release(o->memory);
     host_leave_kernel();
