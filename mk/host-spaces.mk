@@ -9,3 +9,20 @@ $(foreach test,test_aspace test_aspace_failures,\
     $(eval HOST_SOURCES_$(test) := $(ASPACE_SOURCES) tests/host/aspace_model.c tests/host/aspace_operations.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS) -DQUIRE_CHECKED)\
     $(eval HOST_LIBS_$(test) := -lpthread $(MEMORY_WRAP)))
+
+HOST_SOURCES_test_aspace_threads := $(ASPACE_SOURCES)
+HOST_CFLAGS_test_aspace_threads := $(MEMORY_CFLAGS) -DQUIRE_CHECKED
+HOST_LIBS_test_aspace_threads := -lpthread $(MEMORY_WRAP)
+
+$(HOST)/tsan_aspace_threads: tests/host/test_aspace_threads.c $(ASPACE_SOURCES)
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	@$(CC) $(HOST_CFLAGS) $(HOST_CFLAGS_test_aspace_threads) -fsanitize=thread -MF $@.d $(filter %.c,$^) $(MEMORY_WRAP) \
+	    -lpthread -lcmocka -o $@
+
+aspace-threads: $(HOST)/tsan_aspace_threads
+	@$<
+
+.PHONY: aspace-threads
+
+-include $(HOST)/tsan_aspace_threads.d

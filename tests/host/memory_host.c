@@ -86,6 +86,9 @@ enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *
         return ERR_TIMED_OUT;
     }
     sched_yield();
+    if (host_meanwhile != NULL) {
+        host_meanwhile();
+    }
     return ERR_NONE;
 }
 
