@@ -24,7 +24,7 @@
 #define SPACES  3
 #define OBJECTS 4 /* the last is paged */
 #define PAGES   1200
-#define STEPS   12000
+#define STEPS   30000
 #define NUMBER  0xfffu /* of the page, in what it holds */
 #define BASE    (0x0000004000000000u - 2 * MIB) /* of page 0; 1 GiB ends inside */
 
@@ -260,10 +260,15 @@ static uint32_t some_access(struct worker *self)
 static void touch_some(struct worker *self)
 {
     uint64_t page = below(self, PAGES);
-    uint64_t n = 1 + below(self, below(self, 8) ? 6 : below(self, 4) ? 60 : 600);
-    for (; n > 0 && page < PAGES; n--, page++) {
-        touch(self, address_of(page), page, some_access(self));
-        touch(self, address_of(page), page, some_access(self));
+    uint64_t n = 1 + below(self, below(self, 8) ? 16 : below(self, 4) ? 60 : 600);
+    for (unsigned misses = 0; n > 0 && misses < 12; n--) {
+        if (touch(self, address_of(page), page, some_access(self)) == ERR_BAD_ADDRESS) {
+            misses++;
+            page = below(self, PAGES); /* to where something is */
+        } else {
+            touch(self, address_of(page), page, some_access(self));
+            page = (page + 1) % PAGES;
+        }
     }
 }
 
@@ -285,7 +290,7 @@ static uint32_t some_mode(struct worker *self, const struct memory *memory)
 static void some_range(struct worker *self, uint64_t *first, uint64_t *count)
 {
     *first = below(self, 4) ? below(self, PAGES) : below(self, 2) ? 0 : 512;
-    *count = 1 + below(self, below(self, 2) ? 8 : PAGES);
+    *count = 1 + below(self, below(self, 4) == 0 ? 8 : PAGES);
     *count = *count < PAGES - *first ? *count : PAGES - *first;
 }
 
@@ -326,7 +331,7 @@ static void unmap(struct worker *self, struct aspace *space)
     uint64_t first, count;
     struct range_plan plan;
     some_range(self, &first, &count);
-    count = below(self, 3) ? 1 + count / 16 : count;
+    count = below(self, 8) ? 1 + count / 32 : count;
     enum error error = aspace_unmap_prepare(space, address_of(first), count << PAGE_SHIFT, &plan);
     expect(error, MAY(ERR_NOT_FOUND) | MAY(ERR_DEAD));
     if (error == ERR_NONE) {
@@ -488,11 +493,11 @@ static void step(struct worker *self)
         change(self, memory);
     } else if (what < 300) {
         map(self, &shared->space, memory);
-    } else if (what < 390) {
+    } else if (what < 360) {
         unmap(self, &shared->space);
-    } else if (what < 450) {
+    } else if (what < 420) {
         protect(self, &shared->space);
-    } else if (what < 460) {
+    } else if (what < 430) {
         describe(self, &shared->space);
     } else {
         touch_some(self);
