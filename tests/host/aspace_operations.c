@@ -24,13 +24,23 @@ static unsigned pagers_made, pagers_released;
  */
 
 static uint32_t strike;
+static bool kills;     /* the thread is killed at that preemption point, and no allocation fails */
 static bool half_done; /* the kernel is ahead of the model */
 
+static void attempt_now(void)
+{
+    host_killed_at = kills ? strike : 0;
+    inject_arm(kills ? 0 : strike);
+}
+
+/* A thread that is killed is so also in the second half of a call, up to the next operation. */
 static void attempt_first(void)
 {
+    host_killed_at = 0;
     if (failures == FAIL_EACH) {
+        kills = below(4) == 0;
         strike = 1 + (uint32_t)below(3);
-        inject_arm(strike);
+        attempt_now();
     }
 }
 
@@ -45,9 +55,16 @@ static bool attempt_again(enum error error)
     bool struck = thread_current()->inject_left == 0;
     struck = struck && (failures == FAIL_EACH || (failures == FAIL_ONCE && !failed_once));
     bool again = struck && is_failure(error);
+    if (failures == FAIL_EACH && kills) {
+        again = error == ERR_CANCELLED;
+        assert_true(!again || host_killed_at == 1);
+    }
     host_leave_kernel();
-    if (failures == FAIL_EACH) {
-        inject_arm(again ? ++strike : 0);
+    if (failures == FAIL_EACH && again) {
+        strike++;
+        attempt_now();
+    } else if (failures == FAIL_EACH) {
+        inject_arm(0);
     }
     failed_once = failed_once || struck;
     if (failures == FAIL_ONCE && again && !half_done) {
@@ -87,7 +104,8 @@ void operations_begin(const struct conditions *conditions)
     under_way = true;
     memory_host_reach = DEVICE_FIRST + DEVICE_FRAMES;
     memory_host_start(conditions->frames, conditions->cpus);
-    mmu_start(conditions->frames, conditions->tags, conditions->huge, true);
+    mmu_start(conditions->frames, conditions->tags, conditions->huge, conditions->levels);
+    mmu_alone = true;
     memory_host_shares_most = conditions->shares_most;
     dice = (struct random){conditions->seed};
     pagers_made = pagers_released = 0;
@@ -513,7 +531,7 @@ void op_promote(unsigned object, uint64_t page, bool copy)
 void op_query(unsigned object, uint64_t first, uint64_t count)
 {
     const struct model_object *o = &objects[object];
-    uint8_t told[128];
+    uint8_t told[128] = {0};
     assert_true(count <= sizeof(told));
     memory_query(o->memory, first, count, told);
     for (uint64_t i = first; i < first + count; i++) {

@@ -33,6 +33,7 @@ struct conditions {
     uint64_t seed, frames;
     unsigned cpus;
     bool tags, huge;
+    unsigned levels; /* of page tables: 4 or 5 */
     uint32_t shares_most;
     uint64_t limit; /* of frames, for each account */
 };

@@ -17,6 +17,7 @@ long host_heap_pieces;
 unsigned host_heap_failures;
 unsigned long host_preemption_points;
 void (*host_meanwhile)(void);
+unsigned host_killed_at;
 
 static struct cpu areas[HOST_CPUS];
 static struct thread threads[HOST_CPUS];
@@ -88,6 +89,11 @@ enum error thread_preemption_point(void)
     sched_yield();
     if (host_meanwhile != NULL) {
         host_meanwhile();
+    }
+    if (host_killed_at > 1) {
+        host_killed_at--;
+    } else if (host_killed_at == 1) {
+        return ERR_CANCELLED;
     }
     return ERR_NONE;
 }

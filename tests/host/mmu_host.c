@@ -43,7 +43,8 @@ static struct processor processors[HOST_CPUS];
 static uint64_t *given_back; /* atomic; by frame: which one it was that was given back, the last time */
 static uint64_t count_given; /* atomic */
 static uint64_t frames;
-static bool tagged, huge_leaves, all_by_one;
+static bool tagged, huge_leaves;
+bool mmu_alone;
 static uint64_t kernel_table[TABLE_ENTRIES] __attribute__((aligned(4096)));
 uint64_t mmu_hits, mmu_walks;
 
@@ -180,11 +181,11 @@ static void meanwhile(void)
 {
     mmu_answer();
     unsigned self = arch_this_cpu()->number;
-    for (unsigned i = 0; all_by_one && i < arch_cpu_count(); i++) {
+    for (unsigned i = 0; mmu_alone && i < arch_cpu_count(); i++) {
         host_enter(i);
         mmu_answer();
     }
-    if (all_by_one) {
+    if (mmu_alone) {
         host_enter(self);
     }
 }
@@ -197,7 +198,7 @@ static void note_given_back(pfn_t first, uint64_t count)
     }
 }
 
-void mmu_start(uint64_t ram_frames, bool tags, bool huge, bool alone)
+void mmu_start(uint64_t ram_frames, bool tags, bool huge, unsigned levels)
 {
     memset(processors, 0, sizeof(processors));
     frames = ram_frames;
@@ -209,7 +210,7 @@ void mmu_start(uint64_t ram_frames, bool tags, bool huge, bool alone)
     count_given = 0;
     tagged = tags;
     huge_leaves = huge;
-    all_by_one = alone;
+    table_levels = levels;
     table_reach = (uint64_t)(uintptr_t)host_memory;
     memory_host_released = note_given_back;
     host_meanwhile = meanwhile;
@@ -422,7 +423,7 @@ static void use(paddr_t physical, uint32_t access, uint32_t *value)
     }
     *value = __atomic_load_n(&words[0], __ATOMIC_RELAXED);
     uint32_t last = __atomic_load_n(&words[LAST_WORD], __ATOMIC_RELAXED);
-    if (all_by_one && last != *value) {
+    if (mmu_alone && last != *value) {
         panic("a page has %x at one end and %x at the other", *value, last);
     }
 }
@@ -440,7 +441,7 @@ enum error mmu_access(uint64_t address, uint32_t access, uint32_t *value)
         if (space == NULL) {
             return ERR_BAD_ADDRESS;
         }
-        if (all_by_one && tries > 3) {
+        if (mmu_alone && tries > 3) {
             panic("the fault at %lx does not end", (unsigned long)address);
         }
         enum error error = aspace_fault(space, address, access);

@@ -10,11 +10,14 @@
 #include "kernel/mm/aspace.h"
 
 /*
- * Nothing is remembered. `tags`: CPUs have PCIDs; `huge`: leaves of 1 GiB. `alone`: the calling thread is all
- * CPUs, one after the other (mmu_be), and answers for the others when it waits for them; else each CPU has a
- * thread, which answers for itself. After memory_host_start.
+ * Nothing is remembered. `tags`: CPUs have PCIDs; `huge`: leaves of 1 GiB; tables have 4 levels or 5. After
+ * memory_host_start.
  */
-void mmu_start(uint64_t ram_frames, bool tags, bool huge, bool alone);
+void mmu_start(uint64_t ram_frames, bool tags, bool huge, unsigned levels);
+
+/* The calling thread is all CPUs, one after the other (mmu_be), and answers for the others when it waits for them;
+ * else each CPU has a thread, which answers for itself. */
+extern bool mmu_alone;
 
 /* The only thread is CPU `number` from now on. */
 void mmu_be(unsigned number);

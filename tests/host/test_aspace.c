@@ -478,8 +478,8 @@ static void work(const struct conditions *given, uint64_t count)
 static void accesses_see_what_was_written(void **state)
 {
     (void)state;
-    work(&(struct conditions){1, FRAMES, CPUS, true, true, FRAME_SHARES_MOST, PLENTY}, STEPS);
-    work(&(struct conditions){2, FRAMES, CPUS, false, false, FRAME_SHARES_MOST, PLENTY}, STEPS / 2);
+    work(&(struct conditions){1, FRAMES, CPUS, true, true, 4, FRAME_SHARES_MOST, PLENTY}, STEPS);
+    work(&(struct conditions){2, FRAMES, CPUS, false, false, 5, FRAME_SHARES_MOST, PLENTY}, STEPS / 2);
 }
 
 /* Enough of all that can be there was there. */
@@ -496,8 +496,8 @@ static void the_dice_were_fair(void **state)
 static void frames_that_cannot_be_shared_more_are_copied(void **state)
 {
     (void)state;
-    work(&(struct conditions){3, FRAMES, 2, true, true, 1, PLENTY}, STEPS / 4);
-    work(&(struct conditions){4, FRAMES, 1, true, false, 2, PLENTY}, STEPS / 8);
+    work(&(struct conditions){3, FRAMES, 2, true, true, 4, 1, PLENTY}, STEPS / 4);
+    work(&(struct conditions){4, FRAMES, 1, true, false, 4, 2, PLENTY}, STEPS / 8);
 }
 
 static void failures_change_nothing(void **state)
@@ -505,8 +505,8 @@ static void failures_change_nothing(void **state)
     (void)state;
     inject_on = true;
     failures = FAIL_EACH;
-    work(&(struct conditions){5, FRAMES, 2, true, true, FRAME_SHARES_MOST, PLENTY}, STEPS / 8);
-    work(&(struct conditions){6, FRAMES, 2, false, true, 1, PLENTY}, STEPS / 16);
+    work(&(struct conditions){5, FRAMES, 2, true, true, 4, FRAME_SHARES_MOST, PLENTY}, STEPS / 8);
+    work(&(struct conditions){6, FRAMES, 2, false, true, 5, 1, PLENTY}, STEPS / 16);
     inject_on = false;
     failures = FAIL_NEVER;
 }
@@ -515,8 +515,8 @@ static void what_is_short_is_refused(void **state)
 {
     (void)state;
     failures = FAIL_SHORT;
-    work(&(struct conditions){7, 6000, 2, true, true, FRAME_SHARES_MOST, PLENTY}, STEPS / 8);
-    work(&(struct conditions){8, FRAMES, 2, true, true, FRAME_SHARES_MOST, 4000}, STEPS / 8);
+    work(&(struct conditions){7, 6000, 2, true, true, 4, FRAME_SHARES_MOST, PLENTY}, STEPS / 8);
+    work(&(struct conditions){8, FRAMES, 2, true, true, 4, FRAME_SHARES_MOST, 4000}, STEPS / 8);
     failures = FAIL_NEVER;
 }
 

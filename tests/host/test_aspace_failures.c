@@ -170,7 +170,7 @@ static void scene(void)
 /* Play it; true when an allocation has failed in it. */
 static bool play(uint32_t which)
 {
-    const struct conditions conditions = {1, FRAMES, CPUS, true, true, FRAME_SHARES_MOST, 1 << 20};
+    const struct conditions conditions = {1, FRAMES, CPUS, true, true, 4, FRAME_SHARES_MOST, 1 << 20};
     operations_begin(&conditions);
     failed_once = false;
     inject_arm(which);

@@ -540,7 +540,7 @@ static void begin(bool tags)
     const uint64_t all[RESOURCES] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
     const uint64_t limits[RESOURCES] = {(uint64_t)1 << 30, (uint64_t)1 << 30};
     memory_host_start(FRAMES, CPUS + 1);
-    mmu_start(FRAMES, tags, true, false);
+    mmu_start(FRAMES, tags, true, 4);
     assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
     account_endow(machine, all);
     assert_int_equal(account_make(machine, "spaces", &account), ERR_NONE);
@@ -625,11 +625,20 @@ static void spaces_stay_whole_without_tags(void **state)
     run(false);
 }
 
+/* With it what was retired is filled, and looked at before it goes back. */
+static void nobody_writes_to_what_was_retired(void **state)
+{
+    (void)state;
+    tlb_debug_start();
+    run(true);
+}
+
 int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spaces_stay_whole_with_tags),
         cmocka_unit_test(spaces_stay_whole_without_tags),
+        cmocka_unit_test(nobody_writes_to_what_was_retired),
     };
     steps_factor = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
