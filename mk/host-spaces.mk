@@ -1,5 +1,6 @@
 # What the host tests of address spaces are built from (beside tests/host/NAME.c): all of kernel/mm that they rest on,
-# with the walker of page tables of amd64; and the test with threads, once more under the thread sanitizer.
+# with the walker of page tables of amd64. The test with threads once more under the thread sanitizer, and the one with
+# the model for longer, with other seeds.
 
 ASPACE_SOURCES := $(MEMORY_SOURCES) tests/host/mmu_host.c \
                   $(wildcard kernel/mm/aspace*.c kernel/arch/x86_64/tables*.c) kernel/mm/tlb.c kernel/mm/quarantine.c \
@@ -9,6 +10,9 @@ $(foreach test,test_aspace test_aspace_failures,\
     $(eval HOST_SOURCES_$(test) := $(ASPACE_SOURCES) tests/host/aspace_model.c tests/host/aspace_operations.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS) -DQUIRE_CHECKED)\
     $(eval HOST_LIBS_$(test) := -lpthread $(MEMORY_WRAP)))
+
+aspace-model: $(HOST)/test_aspace
+	@$< 4 1
 
 HOST_SOURCES_test_aspace_threads := $(ASPACE_SOURCES)
 HOST_CFLAGS_test_aspace_threads := $(MEMORY_CFLAGS) -DQUIRE_CHECKED
@@ -23,6 +27,6 @@ $(HOST)/tsan_aspace_threads: tests/host/test_aspace_threads.c $(ASPACE_SOURCES)
 aspace-threads: $(HOST)/tsan_aspace_threads
 	@$<
 
-.PHONY: aspace-threads
+.PHONY: aspace-model aspace-threads
 
 -include $(HOST)/tsan_aspace_threads.d

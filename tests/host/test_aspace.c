@@ -19,7 +19,7 @@
 #define FRAMES      65536 /* 256 MiB */
 #define PLENTY      ((uint64_t)1 << 20)
 #define CPUS        3
-#define STEPS       2400000
+#define STEPS       600000
 #define CHECK_EACH  2048
 #define MAPPED_MOST 400 /* pages */
 
