@@ -5,6 +5,7 @@
 
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/obj/account_tree.h"
+#include "tests/host/memory_check.h"
 #include "tests/host/mmu_host.h"
 
 struct model_object objects[MODEL_OBJECTS];
@@ -78,8 +79,8 @@ void model_object_settle(unsigned object)
 void model_open(struct model_space *space)
 {
     space->open = true;
-    space->strips[0] = (struct model_strip){ARENA_START, ARENA_PAGES,
-                                            calloc(ARENA_PAGES, sizeof(struct model_page))};
+    space->strips[0] =
+        (struct model_strip){ARENA_START, ARENA_PAGES, calloc(ARENA_PAGES, sizeof(struct model_page))};
     assert_non_null(space->strips[0].page);
 }
 
@@ -172,7 +173,8 @@ void model_map(struct model_strip *strip, uint64_t low, uint64_t high, unsigned 
     mode = (mode | MAP_MODE_MAY(mode & MAP_MODE_ACCESS)) & ~MAP_MODE_POPULATE;
     for (uint64_t i = low; i < high; i++) {
         assert_false(strip->page[i].mapped);
-        strip->page[i] = (struct model_page){(uint32_t)(page + i - low), mode, (uint8_t)object, true, i == low};
+        strip->page[i] =
+            (struct model_page){(uint32_t)(page + i - low), mode, (uint8_t)object, true, i == low};
         count_view(&strip->page[i], 1);
     }
     join(strip, low);
@@ -495,6 +497,7 @@ static void add_object(struct owed *owed, const struct model_object *o)
 
 static void check_object(const struct model_object *o)
 {
+    memory_check(o->memory);
     uint32_t views = 0;
     LIST_FOR_EACH(node, &o->memory->views)
     {
@@ -510,6 +513,7 @@ void model_check(void)
 {
     struct owed owed[MODEL_ACCOUNTS] = {0};
     uint64_t count = 0;
+    memory_check_account = accounts[MODEL_ACCOUNTS - 1]->number;
     for (unsigned i = 1; i < MODEL_OBJECTS; i++) {
         if (objects[i].memory != NULL) {
             check_object(&objects[i]);

@@ -1,8 +1,8 @@
 /*
- * A model of address spaces and memory objects, plain and flat: of each object an array with a number for each
- * page, of each space arrays that say of each page what it shows and what may be done with it. Where the kernel
- * keeps trees, shares and steps, the model copies arrays. It says what each operation and each access has to
- * give, and looks whether the kernel's own books and tables agree.
+ * A model of address spaces and memory objects, plain and flat: of each object an array with a number for
+ * each page, of each space arrays that say of each page what it shows and what may be done with it. Where the
+ * kernel keeps trees, shares and steps, the model copies arrays. It says what each operation and each access
+ * has to give, and looks whether the kernel's own books and tables agree.
  */
 #ifndef QUIRE_TESTS_HOST_ASPACE_MODEL_H
 #define QUIRE_TESTS_HOST_ASPACE_MODEL_H
@@ -15,8 +15,8 @@
 #define MODEL_OBJECTS  28 /* number 0 is none */
 #define MODEL_STRIPS   7
 #define MODEL_ACCOUNTS 2
-#define MODEL_PAGES    1300 /* of an object at most, but for physical ones */
-#define ARENA_PAGES    2304 /* 9 MiB */
+#define MODEL_PAGES    1300                            /* of an object at most, but for physical ones */
+#define ARENA_PAGES    2304                            /* 9 MiB */
 #define ARENA_START    (0x0000004000000000u - 5 * MIB) /* 1 GiB ends inside */
 
 /* Physical memory that is no RAM: 1 GiB of it is aligned. */
@@ -27,11 +27,11 @@ struct model_object {
     struct memory *memory; /* NULL: free */
     enum memory_kind kind;
     uint64_t pages;
-    bool held;       /* the test has a reference, beside mappings and requests */
-    bool abandoned;  /* paged: no pager any more */
-    uint64_t first;  /* physical: of the device's frames */
-    uint32_t views;  /* mappings that show it */
-    uint32_t asked;  /* paged: requests that the pager has not answered */
+    bool held;      /* the test has a reference, beside mappings and requests */
+    bool abandoned; /* paged: no pager any more */
+    uint64_t first; /* physical: of the device's frames */
+    uint32_t views; /* mappings that show it */
+    uint32_t asked; /* paged: requests that the pager has not answered */
     uint32_t value[MODEL_PAGES];
     uint8_t pins[MODEL_PAGES];
     uint8_t there[MODEL_PAGES];   /* paged: the pager has supplied the page */
@@ -40,11 +40,11 @@ struct model_object {
 
 /* A page of a space. */
 struct model_page {
-    uint32_t page;   /* of the object */
-    uint32_t mode;   /* as the kernel's mapping has it */
-    uint8_t object;  /* 0: reserved */
-    bool mapped;     /* or reserved */
-    bool starts;     /* a mapping begins here */
+    uint32_t page;  /* of the object */
+    uint32_t mode;  /* as the kernel's mapping has it */
+    uint8_t object; /* 0: reserved */
+    bool mapped;    /* or reserved */
+    bool starts;    /* a mapping begins here */
 };
 
 /* Where mappings can be: the first strip is fixed, others are where the kernel has found a place. */

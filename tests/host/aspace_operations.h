@@ -68,8 +68,8 @@ void op_open(struct model_space *space);
 void op_close(struct model_space *space);
 void op_fork(struct model_space *from, struct model_space *to);
 void op_load(struct model_space *space);
-/* In a strip, or with NULL where the kernel finds a place. Object 0: a reservation. Returns the strip, NULL when
- * it came to nothing. */
+/* In a strip, or with NULL where the kernel finds a place. Object 0: a reservation. Returns the strip, NULL
+ * when it came to nothing. */
 struct model_strip *op_map(struct model_space *space, struct model_strip *strip, uint64_t low, uint64_t pages,
                            unsigned object, uint64_t page, uint32_t mode);
 /* With 0 pages what begins there. */

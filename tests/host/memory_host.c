@@ -38,7 +38,8 @@ static void *memory_of(uint64_t bytes)
 
 void memory_host_start(uint64_t frames_total, unsigned count)
 {
-    const struct memory_range ram = {pfn(1), {frames_total - 1}}; /* frame 0 is never given, as in the kernel */
+    const struct memory_range ram = {pfn(1),
+                                     {frames_total - 1}}; /* frame 0 is never given, as in the kernel */
     host_start(count);
     frame_host_enter(0);
     if (host_memory == NULL) {

@@ -238,8 +238,8 @@ bool mmu_mark(uint64_t *entry, uint64_t seen, bool write);
 __attribute__((noinline)) bool mmu_mark(uint64_t *entry, uint64_t seen, bool write)
 {
     uint64_t marked = seen | PTE_ACCESSED | (write ? PTE_DIRTY : 0);
-    return marked == seen || __atomic_compare_exchange_n(entry, &seen, marked, false, __ATOMIC_ACQ_REL,
-                                                         __ATOMIC_ACQUIRE);
+    return marked == seen ||
+           __atomic_compare_exchange_n(entry, &seen, marked, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 const char *__tsan_default_suppressions(void);
@@ -310,8 +310,8 @@ struct mmu_leaf mmu_look(paddr_t root, uint64_t address)
     }
     bool pat = (w.entry & (w.level == 1 ? PTE_PAT_SMALL : PTE_PAT_LARGE)) != 0;
     unsigned cache = (w.entry & PTE_PCD) != 0 ? MAP_UNCACHED : pat ? MAP_COMBINE : 0;
-    return (struct mmu_leaf){paddr_to_pfn(leaf_physical(&w, address)), level_span(w.level), w.write, w.execute,
-                             cache};
+    return (struct mmu_leaf){paddr_to_pfn(leaf_physical(&w, address)), level_span(w.level), w.write,
+                             w.execute, cache};
 }
 
 static uint64_t count_tables(paddr_t table, unsigned level, unsigned entries)

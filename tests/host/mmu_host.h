@@ -1,7 +1,7 @@
 /*
- * Processors that translate by page tables, for address spaces on a Linux host: each CPU of the test walks the
- * tables that the kernel's walker makes, and remembers leaves of each size and tables, until it is told to
- * forget, as an amd64 processor may: with a tag (PCID) also of spaces that it has not loaded. What it
+ * Processors that translate by page tables, for address spaces on a Linux host: each CPU of the test walks
+ * the tables that the kernel's walker makes, and remembers leaves of each size and tables, until it is told
+ * to forget, as an amd64 processor may: with a tag (PCID) also of spaces that it has not loaded. What it
  * remembers must not be of a frame that was given back. On memory_host.h.
  */
 #ifndef QUIRE_TESTS_HOST_MMU_HOST_H
@@ -15,8 +15,8 @@
  */
 void mmu_start(uint64_t ram_frames, bool tags, bool huge, unsigned levels);
 
-/* The calling thread is all CPUs, one after the other (mmu_be), and answers for the others when it waits for them;
- * else each CPU has a thread, which answers for itself. */
+/* The calling thread is all CPUs, one after the other (mmu_be), and answers for the others when it waits for
+ * them; else each CPU has a thread, which answers for itself. */
 extern bool mmu_alone;
 
 /* The only thread is CPU `number` from now on. */

@@ -1,9 +1,9 @@
 /*
  * Address spaces and memory objects, all of them, against a flat model (aspace_model.h). Random operations on
- * several spaces and objects, by several CPUs that remember what they are not told to forget; each access sees
- * what the model says: the contents, or the error. The same where allocations fail, where memory is short, and
- * with frames that cannot be shared more often. Then a scene with all operations, in which each allocation
- * fails in turn.
+ * several spaces and objects, by several CPUs that remember what they are not told to forget; each access
+ * sees what the model says: the contents, or the error. The same where allocations fail, where memory is
+ * short, and with frames that cannot be shared more often. Then a scene with all operations, in which each
+ * allocation fails in turn.
  *
  * A number as argument multiplies the steps, a second one chooses other seeds.
  */
@@ -131,7 +131,8 @@ static void touch(struct model_space *space)
     }
     uint64_t n = below(8) ? 1 + below(6) : below(below(8) ? 60 : 700), misses = 0;
     for (; n > 0 && page < strip->pages && misses < 3; n--, page++) {
-        misses += strip->page[page].object == 0 || strip->page[page].page >= objects[strip->page[page].object].pages;
+        misses += strip->page[page].object == 0 ||
+                  strip->page[page].page >= objects[strip->page[page].object].pages;
         op_touch(strip, page, some_access());
         steps_done++;
     }
@@ -253,7 +254,9 @@ static void make(void)
     case 0:
         if (below(4)) {
             op_make_physical(below(1024), 1 + below(MODEL_PAGES),
-                             below(2) ? 0 : below(2) ? MAP_UNCACHED : MAP_COMBINE);
+                             below(2)   ? 0
+                             : below(2) ? MAP_UNCACHED
+                                        : MAP_COMBINE);
         } else {
             uint64_t first = below(3) ? 0 : below(512);
             op_make_physical(first, DEVICE_FRAMES - first - below(512), 0);

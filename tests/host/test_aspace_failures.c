@@ -1,8 +1,8 @@
 /*
- * A scene with all that can be done to address spaces and memory objects, played over and over: the first time
- * the first allocation in it fails, the next time the second, and so on until none is left to fail. After the
- * failure all is as the model says it was before (aspace_operations.h); the operation is done again, the scene
- * goes on, and at the end nothing is missing.
+ * A scene with all that can be done to address spaces and memory objects, played over and over: the first
+ * time the first allocation in it fails, the next time the second, and so on until none is left to fail.
+ * After the failure all is as the model says it was before (aspace_operations.h); the operation is done
+ * again, the scene goes on, and at the end nothing is missing.
  */
 #include "tests/host/host.h"
 
@@ -22,7 +22,8 @@
 
 static unsigned plain, sparse, device, paged;
 
-static void touch_some(struct model_strip *strip, uint64_t page, uint64_t count, uint64_t stride, uint32_t access)
+static void touch_some(struct model_strip *strip, uint64_t page, uint64_t count, uint64_t stride,
+                       uint32_t access)
 {
     for (uint64_t i = 0; i < count; i++) {
         op_touch(strip, page + i * stride, access);

@@ -1,9 +1,10 @@
 /*
- * Threads in place of CPUs that touch, map, unmap, protect, copy and end the same spaces, and change the objects
- * in them, all at once. Each CPU remembers what it is not told to forget (mmu_host.h), and no frame may be given
- * back that it still uses. A page of an object is mapped only where its number follows from the address, and
- * holds that number, so that a frame in a wrong place shows. A copy of a space, which one thread has alone, must
- * not change when others write to the original. Under the thread sanitizer by make -f build.mk aspace-threads.
+ * Threads in place of CPUs that touch, map, unmap, protect, copy and end the same spaces, and change the
+ * objects in them, all at once. Each CPU remembers what it is not told to forget (mmu_host.h), and no frame
+ * may be given back that it still uses. A page of an object is mapped only where its number follows from the
+ * address, and holds that number, so that a frame in a wrong place shows. A copy of a space, which one thread
+ * has alone, must not change when others write to the original. Under the thread sanitizer by make -f
+ * build.mk aspace-threads.
  *
  * A number as argument multiplies the steps.
  */
@@ -25,7 +26,7 @@
 #define OBJECTS 4 /* the last is paged */
 #define PAGES   1200
 #define STEPS   30000
-#define NUMBER  0xfffu /* of the page, in what it holds */
+#define NUMBER  0xfffu                          /* of the page, in what it holds */
 #define BASE    (0x0000004000000000u - 2 * MIB) /* of page 0; 1 GiB ends inside */
 
 /* What several threads have; closed by who takes it out of its place. */
@@ -305,7 +306,8 @@ static void map(struct worker *self, struct aspace *space, struct memory *memory
     }
     count = count < pages - first ? count : pages - first;
     const struct map_request request = {memory, first << PAGE_SHIFT, anywhere ? 0 : address_of(first),
-                                        count << PAGE_SHIFT, some_mode(self, memory) & (anywhere ? ~MAP_MODE_GROWS : ~0u)};
+                                        count << PAGE_SHIFT,
+                                        some_mode(self, memory) & (anywhere ? ~MAP_MODE_GROWS : ~0u)};
     enum error error = aspace_map_prepare(space, &request, &plan);
     expect(error, MAY(ERR_EXISTS) | MAY(ERR_DEAD));
     if (error != ERR_NONE) {
@@ -345,8 +347,8 @@ static void protect(struct worker *self, struct aspace *space)
     struct range_plan plan;
     some_range(self, &first, &count);
     uint32_t access = ACCESS_READ | (uint32_t)below(self, 8);
-    enum error error = aspace_protect_prepare(space, address_of(first), (1 + count / 16) << PAGE_SHIFT, access,
-                                              &plan);
+    enum error error =
+        aspace_protect_prepare(space, address_of(first), (1 + count / 16) << PAGE_SHIFT, access, &plan);
     expect(error, MAY(ERR_NOT_FOUND) | MAY(ERR_DEAD));
     if (error == ERR_NONE) {
         aspace_protect_commit(&plan);
@@ -394,8 +396,8 @@ static void pin(struct worker *self, struct memory *memory)
     }
     sched_yield();
     for (unsigned i = 0; i < 4; i++) {
-        check_page(first + i, __atomic_load_n((uint32_t *)memory_host_frame(paddr_to_pfn(where[i])),
-                                              __ATOMIC_RELAXED));
+        check_page(first + i,
+                   __atomic_load_n((uint32_t *)memory_host_frame(paddr_to_pfn(where[i])), __ATOMIC_RELAXED));
     }
     assert_int_equal(memory_unpin(memory, first, 4), ERR_NONE);
 }
@@ -425,8 +427,8 @@ static void change(struct worker *self, struct memory *memory)
 /* --- copies ------------------------------------------------------------------------------------------------
  */
 
-/* Of a space that the thread has alone, pages of a mapping that nobody else sees: they stay what they are, but for
- * what it writes itself. */
+/* Of a space that the thread has alone, pages of a mapping that nobody else sees: they stay what they are,
+ * but for what it writes itself. */
 static void check_copy(struct worker *self, const struct memory_mapping *m)
 {
     static _Thread_local uint32_t seen[PAGES];
