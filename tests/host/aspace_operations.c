@@ -282,6 +282,78 @@ struct model_strip *op_map(struct model_space *space, struct model_strip *strip,
     return strip;
 }
 
+/*
+ * Another CPU gives back pages that are just being unmapped or protected, or copies their object, when the
+ * tables have been changed, but not all CPUs have been told. It must see to that itself.
+ */
+static struct {
+    struct model_space *space;
+    const struct model_strip *strip;
+    uint64_t low, high;
+    unsigned object;
+    uint64_t page; /* of the object */
+    bool copies;
+} intruder;
+
+static void give_back_meanwhile(void)
+{
+    struct memory_decommit_plan plan;
+    struct model_object *o = &objects[intruder.object];
+    if (memory_decommit_prepare(o->memory, intruder.page, 1, &plan) == ERR_NONE) {
+        memory_decommit_commit(&plan);
+        model_clear(intruder.object, intruder.page, 1);
+        mmu_check_alive();
+    }
+}
+
+static void copy_meanwhile(void)
+{
+    struct memory *copy;
+    if (memory_clone(objects[intruder.object].memory, operations_account(), &copy) != ERR_NONE) {
+        return;
+    }
+    for (uint64_t i = intruder.low; i < intruder.high; i++) {
+        if (intruder.strip->page[i].object == intruder.object) {
+            assert_false(mmu_would_write(&intruder.space->space, model_address(intruder.strip, i)));
+        }
+    }
+    memory_release(copy);
+}
+
+static void intrude(void)
+{
+    unsigned self = arch_this_cpu()->number;
+    mmu_before_flush = NULL; /* once */
+    mmu_be((self + 1) % arch_cpu_count());
+    if (intruder.copies) {
+        copy_meanwhile();
+    } else {
+        give_back_meanwhile();
+    }
+    host_leave_kernel();
+    mmu_be(self);
+}
+
+/* Sometimes somebody else comes when this range of the space is changed next. */
+static void invite(struct model_space *space, const struct model_strip *strip, uint64_t low, uint64_t high)
+{
+    const struct model_page *p = &strip->page[low + below(high - low)];
+    const struct model_object *o = &objects[p->object];
+    mmu_before_flush = NULL;
+    if (failures != FAIL_NEVER || arch_cpu_count() == 1 || below(2) || p->object == 0 ||
+        o->kind != MEMORY_ANONYMOUS || p->page >= o->pages || model_is_pinned(p->object, 0, o->pages)) {
+        return;
+    }
+    intruder.space = space;
+    intruder.strip = strip;
+    intruder.low = low;
+    intruder.high = high;
+    intruder.object = p->object;
+    intruder.page = p->page;
+    intruder.copies = below(2);
+    mmu_before_flush = intrude;
+}
+
 void op_unmap(struct model_space *space, struct model_strip *strip, uint64_t low, uint64_t pages)
 {
     struct range_plan plan;
@@ -296,7 +368,9 @@ void op_unmap(struct model_space *space, struct model_strip *strip, uint64_t low
     }
     assert_int_equal(error, found ? ERR_NONE : ERR_NOT_FOUND);
     if (error == ERR_NONE) {
+        invite(space, strip, low, high);
         aspace_unmap_commit(&plan);
+        mmu_before_flush = NULL;
         host_leave_kernel();
         model_unmap(strip, low, high);
         model_strip_settle(strip);
@@ -315,7 +389,9 @@ void op_protect(struct model_space *space, struct model_strip *strip, uint64_t l
     }
     assert_int_equal(error, expected);
     if (error == ERR_NONE) {
+        invite(space, strip, low, low + pages);
         aspace_protect_commit(&plan);
+        mmu_before_flush = NULL;
         host_leave_kernel();
         model_protect(strip, low, low + pages, access);
     }

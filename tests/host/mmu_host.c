@@ -47,6 +47,7 @@ static bool tagged, huge_leaves;
 bool mmu_alone;
 static uint64_t kernel_table[TABLE_ENTRIES] __attribute__((aligned(4096)));
 uint64_t mmu_hits, mmu_walks;
+void (*mmu_before_flush)(void);
 
 /* Of the bytes of a leaf, by size. */
 static const unsigned shifts[SIZES] = {12, 21, 30};
@@ -156,6 +157,17 @@ void arch_tlb_forget_all(void)
 void arch_tlb_interrupt(const struct cpu *cpu)
 {
     __atomic_store_n(&processors[cpu->number].interrupted, 1, __ATOMIC_RELEASE);
+}
+
+/* The kernel's own, which the linker puts behind this one (--wrap). */
+void __real_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes);
+void __wrap_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes);
+void __wrap_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes)
+{
+    if (mmu_before_flush != NULL) {
+        mmu_before_flush();
+    }
+    __real_tlb_flush(tlb, start, bytes);
 }
 
 /* --- who answers -------------------------------------------------------------------------------------------
@@ -480,6 +492,32 @@ static bool leaf_is_wrong(const struct aspace *space, const struct remembered *r
     struct mmu_leaf leaf = mmu_look(space->root, r->page << shifts[size]);
     return leaf.size == 0 || leaf.frame.value != paddr_to_pfn(r->physical).value || r->write > leaf.write ||
            r->execute > leaf.execute;
+}
+
+void mmu_check_alive(void)
+{
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        const struct processor *p = &processors[i];
+        for (unsigned k = 0; cpus[i]->tlb.loaded != NULL && k < SETS; k++) {
+            const struct remembered *r = &p->leaves[0][k];
+            if (r->valid && r->tag == p->tag) {
+                check_alive(r, r->physical, "frame");
+            }
+        }
+    }
+}
+
+bool mmu_would_write(const struct aspace *space, uint64_t address)
+{
+    bool would = false;
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        uint32_t tag;
+        for (unsigned size = 0; tag_of(cpus[i], space, &tag) && size < SIZES; size++) {
+            const struct remembered *r = leaf_place(&processors[i], size, address);
+            would = would || (is_of(r, tag, address, shifts[size]) && r->write);
+        }
+    }
+    return would;
 }
 
 bool mmu_remembers_wrongly(const struct aspace *space)

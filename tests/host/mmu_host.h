@@ -43,6 +43,15 @@ struct mmu_leaf mmu_look(paddr_t root, uint64_t address);
 /* Tables that hang on this root, with it. */
 uint64_t mmu_tables(paddr_t root);
 
+/* Called before a flush, when the tables say something else already: what others do at this moment. */
+extern void (*mmu_before_flush)(void);
+
+/* A panic if any CPU remembers, of the space that it has loaded, a frame that was given back. */
+void mmu_check_alive(void);
+
+/* Would any CPU write to this address of the space by what it remembers? */
+bool mmu_would_write(const struct aspace *space, uint64_t address);
+
 /* Does any CPU remember of this space what the tables do not say? For when nothing is under way. */
 bool mmu_remembers_wrongly(const struct aspace *space);
 
