@@ -336,7 +336,36 @@ static void answer(unsigned object)
     }
 }
 
-static void change(unsigned object)
+/* Pages of this leaf of the object, where the space that is loaded shows them. */
+static void touch_leaf(struct model_space *space, unsigned object, uint64_t base)
+{
+    struct model_strip *strip = &space->strips[0];
+    for (unsigned i = 0, tries = 0; i < 12 && tries < 600; tries++) {
+        uint64_t page = below(strip->pages);
+        const struct model_page *p = &strip->page[page];
+        if (p->object == object && p->page - base < MEMORY_LEAF_PAGES) {
+            op_touch(strip, page, some_access());
+            i++;
+        }
+    }
+}
+
+/* A large page of small ones, which are seen before and after. */
+static void promote(struct model_space *space, unsigned object)
+{
+    uint64_t base = align_down(below(MODEL_PAGES), MEMORY_LEAF_PAGES);
+    if (base + MEMORY_LEAF_PAGES > objects[object].pages || objects[object].kind != MEMORY_ANONYMOUS) {
+        return;
+    }
+    op_load(space);
+    op_commit(object, base, 300);
+    op_commit(object, base + 300, MEMORY_LEAF_PAGES - 300);
+    touch_leaf(space, object, base);
+    op_promote(object, base + below(MEMORY_LEAF_PAGES), below(4));
+    touch_leaf(space, object, base);
+}
+
+static void change(struct model_space *space, unsigned object)
 {
     uint64_t first, count, size = objects[object].pages;
     bool physical = objects[object].kind == MEMORY_PHYSICAL;
@@ -360,8 +389,11 @@ static void change(unsigned object)
     case 8 ... 10:
         unpin(object);
         break;
-    case 11 ... 12:
+    case 11:
         op_promote(object, first, below(2));
+        break;
+    case 12:
+        promote(space, object);
         break;
     case 13:
         op_query(object, first, count < 100 && !physical ? count : 100);
@@ -371,7 +403,7 @@ static void change(unsigned object)
     }
 }
 
-static void step_object(void)
+static void step_object(struct model_space *space)
 {
     unsigned object = some_object();
     if (object == 0) {
@@ -389,7 +421,7 @@ static void step_object(void)
         op_copy(object);
         break;
     default:
-        change(object);
+        change(space, object);
     }
 }
 
@@ -449,7 +481,7 @@ static void step(unsigned cpu_count)
     } else if (what < 20) {
         step_mappings(space);
     } else if (what < 32) {
-        step_object();
+        step_object(space);
     } else if (what == 32) {
         op_load(below(4) ? space : NULL);
     } else {
