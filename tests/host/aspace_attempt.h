@@ -23,6 +23,17 @@ bool came_to_nothing(enum error error);
 /* While this is set the kernel is ahead of the model, so they are not compared after a failure. */
 extern bool half_done;
 
+/*
+ * What is being changed, so that nobody can say what others see of it meanwhile: a space, or the contents of
+ * an object; or what is written meanwhile may or may not count. All else is as the model says, also in the
+ * midst of an operation. Set by the operations, reset by operations_over.
+ */
+extern struct changing {
+    const struct model_space *space;
+    unsigned object;
+    bool reads_only;
+} changing;
+
 /* The last number that was written to a page. */
 extern uint32_t last_value;
 

@@ -211,6 +211,7 @@ unsigned op_copy(unsigned object)
     if (to == 0) {
         return 0;
     }
+    changing.reads_only = true;
     ATTEMPT(error, memory_clone(o->memory, operations_account(), &copy));
     if (came_to_nothing(error)) {
         return 0;
@@ -247,6 +248,7 @@ void op_resize(unsigned object, uint64_t pages)
     bool physical = o->kind == MEMORY_PHYSICAL;
     bool pinned = !physical && pages < o->pages && model_is_pinned(object, pages, o->pages - pages);
     enum error error;
+    changing.object = object;
     ATTEMPT(error, memory_resize(o->memory, (pages_t){pages}));
     if (came_to_nothing(error)) {
         return;
@@ -287,6 +289,7 @@ void op_decommit(unsigned object, uint64_t first, uint64_t count, bool cancel)
     } else if (model_is_pinned(object, first, count)) {
         expected = ERR_NOT_READY;
     }
+    changing.object = object;
     ATTEMPT(error, memory_decommit_prepare(o->memory, first, count, &plan));
     if (came_to_nothing(error)) {
         return;
@@ -355,6 +358,7 @@ void op_query(unsigned object, uint64_t first, uint64_t count)
     const struct model_object *o = &objects[object];
     uint8_t told[128] = {0};
     assert_true(count <= sizeof(told));
+    changing.reads_only = true;
     memory_query(o->memory, first, count, told);
     for (uint64_t i = first; i < first + count; i++) {
         bool present = (told[i - first] & MEMORY_PAGE_PRESENT) != 0;

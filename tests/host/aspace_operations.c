@@ -13,11 +13,83 @@
 enum failures failures;
 bool failed_once, half_done;
 struct random dice;
-uint64_t accesses_done, accesses_refused;
+uint64_t accesses_done, accesses_refused, accesses_meanwhile;
 uint32_t last_value;
+struct changing changing;
 
 static bool under_way;
 static uint64_t frames_at_start;
+
+/* --- others, meanwhile
+ * --------------------------------------------------------------------------------------
+ */
+
+void operations_over(void)
+{
+    changing = (struct changing){0};
+}
+
+/* A stack above would grow down to the page if nothing were there. */
+static bool is_below_stack(const struct model_strip *strip, uint64_t page)
+{
+    bool below_stack = false;
+    for (uint64_t i = page; i < strip->pages && i <= page + 2 * (GROW_REACH >> PAGE_SHIFT); i++) {
+        below_stack = below_stack || (strip->page[i].mode & MAP_MODE_GROWS) != 0;
+    }
+    return below_stack;
+}
+
+/* Is it known what an access to the page gives, at least if it gives anything? */
+static bool is_known(const struct model_space *space, uint64_t page)
+{
+    const struct model_page *p = &space->strips[0].page[page];
+    const struct model_object *o = &objects[p->object];
+    return p->mapped && p->object != 0 && p->object != changing.object && o->kind != MEMORY_PAGED &&
+           p->page < o->pages && (p->mode & ACCESS_READ) != 0 &&
+           !(space == changing.space && is_below_stack(&space->strips[0], page));
+}
+
+static void access_one(const struct model_space *space, uint64_t page)
+{
+    const struct model_page *p = &space->strips[0].page[page];
+    bool changes = space == changing.space;
+    bool write = !changing.reads_only && !changes && (p->mode & ACCESS_WRITE) != 0;
+    uint32_t *where = model_value(p->object, p->page), value = write ? ++last_value : 0;
+    aspace_load((struct aspace *)(uintptr_t)&space->space);
+    enum error error =
+        mmu_access(model_address(&space->strips[0], page), write ? ACCESS_WRITE : ACCESS_READ, &value);
+    if (changes && error != ERR_NONE) {
+        assert_true(error == ERR_BAD_ADDRESS || error == ERR_NO_RIGHT);
+        return;
+    }
+    assert_int_equal(error, ERR_NONE);
+    if (write) {
+        *where = value;
+    }
+    assert_int_equal(value, *where);
+    accesses_meanwhile++;
+}
+
+/* At a preemption point of an operation: another CPU accesses some pages. */
+static void access_meanwhile(void)
+{
+    const struct model_space *space = &spaces[below(MODEL_SPACES)];
+    void (*before_flush)(void) = mmu_before_flush;
+    if (failures != FAIL_NEVER || arch_cpu_count() == 1 || !space->open) {
+        return;
+    }
+    unsigned self = arch_this_cpu()->number;
+    mmu_be((self + 1) % arch_cpu_count());
+    mmu_before_flush = NULL;
+    for (unsigned i = 0; arch_locks_held() == 0 && i < 16; i++) {
+        uint64_t page = below(ARENA_PAGES);
+        if (is_known(space, page)) {
+            access_one(space, page);
+        }
+    }
+    mmu_before_flush = before_flush;
+    mmu_be(self);
+}
 
 /* --- failures ----------------------------------------------------------------------------------------------
  */
@@ -35,6 +107,7 @@ static void attempt_now(void)
 void attempt_first(void)
 {
     host_killed_at = 0;
+    host_pause = access_meanwhile;
     if (failures == FAIL_EACH) {
         kills = below(4) == 0;
         strike = 1 + (uint32_t)below(3);
@@ -220,6 +293,7 @@ static void leave(struct aspace *space)
 
 void op_close(struct model_space *space)
 {
+    changing.space = space;
     leave(&space->space);
     aspace_close(&space->space);
     host_leave_kernel();
@@ -245,6 +319,7 @@ void op_fork(struct model_space *from, struct model_space *to)
         return;
     }
     to->account = operations_account();
+    changing.reads_only = true;
     ATTEMPT(error, fork_once(from, to));
     if (came_to_nothing(error)) {
         return;
@@ -264,6 +339,7 @@ struct model_strip *op_map(struct model_space *space, struct model_strip *strip,
                                         strip != NULL ? model_address(strip, low) : 0, pages << PAGE_SHIFT,
                                         mode};
     enum error error, expected = strip != NULL && model_any(strip, low, low + pages) ? ERR_EXISTS : ERR_NONE;
+    changing.space = space;
     ATTEMPT(error, aspace_map_prepare(&space->space, &request, &plan));
     if (came_to_nothing(error)) {
         return NULL;
@@ -324,6 +400,7 @@ static void intrude(void)
 {
     unsigned self = arch_this_cpu()->number;
     mmu_before_flush = NULL; /* once */
+    host_pause = NULL;       /* the one who is disturbed has a lock */
     mmu_be((self + 1) % arch_cpu_count());
     if (intruder.copies) {
         copy_meanwhile();
@@ -332,6 +409,7 @@ static void intrude(void)
     }
     host_leave_kernel();
     mmu_be(self);
+    host_pause = access_meanwhile;
 }
 
 /* Sometimes somebody else comes when this range of the space is changed next. */
@@ -361,6 +439,7 @@ void op_unmap(struct model_space *space, struct model_strip *strip, uint64_t low
     bool found = pages == 0 ? p->mapped && p->starts : model_any(strip, low, low + pages);
     uint64_t high = pages != 0 || !found ? low + pages : model_end(strip, low);
     enum error error;
+    changing.space = space;
     ATTEMPT(error,
             aspace_unmap_prepare(&space->space, model_address(strip, low), pages << PAGE_SHIFT, &plan));
     if (came_to_nothing(error)) {
@@ -382,6 +461,7 @@ void op_protect(struct model_space *space, struct model_strip *strip, uint64_t l
 {
     struct range_plan plan;
     enum error error, expected = model_protect_error(strip, low, low + pages, access);
+    changing.space = space;
     ATTEMPT(error, aspace_protect_prepare(&space->space, model_address(strip, low), pages << PAGE_SHIFT,
                                           access, &plan));
     if (came_to_nothing(error)) {

@@ -19,8 +19,8 @@ extern enum failures failures;
 /* With FAIL_ONCE: it has happened. */
 extern bool failed_once;
 
-/* By op_touch, since the start. */
-extern uint64_t accesses_done, accesses_refused;
+/* By op_touch, and by others in the midst of operations, since the start. */
+extern uint64_t accesses_done, accesses_refused, accesses_meanwhile;
 
 extern struct random dice;
 static inline uint64_t below(uint64_t limit)
@@ -40,6 +40,9 @@ struct conditions {
 void operations_begin(const struct conditions *conditions);
 /* Close and destroy all, and see that everything is there again. */
 void operations_end(void);
+
+/* After one or more of the following. */
+void operations_over(void);
 
 /* --- objects; they give the number, or 0 --- */
 

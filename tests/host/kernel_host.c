@@ -17,6 +17,7 @@ long host_heap_pieces;
 unsigned host_heap_failures;
 unsigned long host_preemption_points;
 void (*host_meanwhile)(void);
+void (*host_pause)(void);
 unsigned host_killed_at;
 
 static struct cpu areas[HOST_CPUS];
@@ -89,6 +90,9 @@ enum error thread_preemption_point(void)
     sched_yield();
     if (host_meanwhile != NULL) {
         host_meanwhile();
+    }
+    if (host_pause != NULL) {
+        host_pause();
     }
     if (host_killed_at > 1) {
         host_killed_at--;

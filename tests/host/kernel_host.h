@@ -28,6 +28,9 @@ extern unsigned host_heap_failures;
 /* Called wherever a CPU spins, and at preemption points: what other CPUs or interrupts do meanwhile. */
 extern void (*host_meanwhile)(void);
 
+/* Called at preemption points, too: what other threads do meanwhile. */
+extern void (*host_pause)(void);
+
 /* From the n-th preemption point on the threads are killed: ERR_CANCELLED at each; 0: never. */
 extern unsigned host_killed_at;
 

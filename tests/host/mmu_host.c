@@ -202,11 +202,29 @@ static void meanwhile(void)
     }
 }
 
+/* A CPU that remembers it could use it from now on. */
+static void check_forgotten(const struct processor *p, pfn_t first, uint64_t count)
+{
+    for (unsigned k = 0; k < SETS; k++) {
+        for (unsigned size = 0; size < 2; size++) {
+            const struct remembered *r = &p->leaves[size][k];
+            if (r->valid && r->tag == p->tag && paddr_to_pfn(r->physical).value - first.value < count) {
+                panic("frame %lx is given back, and a CPU remembers it", (unsigned long)first.value);
+            }
+        }
+    }
+}
+
 static void note_given_back(pfn_t first, uint64_t count)
 {
     uint64_t now = __atomic_add_fetch(&count_given, 1, __ATOMIC_SEQ_CST);
     for (uint64_t i = 0; i < count; i++) {
         __atomic_store_n(&given_back[first.value + i], now, __ATOMIC_RELAXED);
+    }
+    for (unsigned i = 0; mmu_alone && now % 8 == 0 && i < arch_cpu_count(); i++) {
+        if (cpus[i]->tlb.loaded != NULL) {
+            check_forgotten(&processors[i], first, count);
+        }
     }
 }
 
@@ -450,6 +468,7 @@ enum error mmu_access(uint64_t address, uint32_t access, uint32_t *value)
             use(physical, access, value);
             return ERR_NONE;
         }
+        me()->tables[(address >> 21) % TABLES].valid = false; /* as a page fault does */
         if (space == NULL) {
             return ERR_BAD_ADDRESS;
         }

@@ -248,6 +248,22 @@ static void protect(struct model_space *space)
     op_protect(space, strip, low, pages, access);
 }
 
+/* Many mappings out of one: every other page may be read only. */
+static void shred(struct model_space *space)
+{
+    struct model_strip *strip = &space->strips[0];
+    uint64_t low = some_page(strip);
+    for (uint64_t page = low; page < low + 200 && page < strip->pages && strip->page[page].object != 0;
+         page += 2) {
+        op_protect(space, strip, page, 1, ACCESS_READ);
+    }
+    if (below(2)) {
+        op_unmap(space, strip, low, strip->pages - low < 200 ? strip->pages - low : 200);
+    } else if (strip->pages - low >= 200) {
+        op_protect(space, strip, low, 200, ACCESS_READ | ACCESS_EXECUTE);
+    }
+}
+
 static void make(void)
 {
     switch (below(8)) {
@@ -461,6 +477,11 @@ static void step_mappings(struct model_space *space)
     case 8 ... 9:
         protect(space);
         break;
+    case 10:
+        if (below(8) == 0) {
+            shred(space);
+        }
+        break;
     default:
         op_describe(space, strip, below(strip->pages));
     }
@@ -488,6 +509,7 @@ static void step(unsigned cpu_count)
         touch(space);
     }
     host_leave_kernel();
+    operations_over();
     steps_done++;
 }
 
@@ -524,6 +546,7 @@ static void the_dice_were_fair(void **state)
     (void)state;
     aspace_large_count(&large);
     assert_true(accesses_done > accesses_refused / 2);
+    assert_true(accesses_meanwhile > STEPS / 8);
     assert_true(mmu_hits > steps_done / 64 && mmu_walks > steps_done / 64);
     assert_true(large.given > STEPS / 2000 && large.promoted > STEPS / 20000 && large.demoted > STEPS / 4000);
 }
@@ -567,7 +590,8 @@ int main(int count, char **arguments)
     steps_factor = count > 1 ? strtoull(arguments[1], NULL, 10) : 1;
     seeds_from = count > 2 ? strtoull(arguments[2], NULL, 10) : 0;
     int status = cmocka_run_group_tests(tests, NULL, NULL);
-    print_message("# %lu operations; %lu accesses done, %lu refused; %lu by what was remembered, %lu walks\n",
-                  steps_done, accesses_done, accesses_refused, mmu_hits, mmu_walks);
+    print_message("# %lu operations; %lu accesses done, %lu refused, %lu meanwhile; %lu by what was "
+                  "remembered, %lu walks\n",
+                  steps_done, accesses_done, accesses_refused, accesses_meanwhile, mmu_hits, mmu_walks);
     return status;
 }

@@ -126,6 +126,12 @@ static void change_pages(struct model_space *space)
     op_commit(plain, 512, 512);
     op_promote(plain, 512, true);
     op_touch(arena, FIRST_LARGE + 520, ACCESS_WRITE);
+    /* Small pages that a large leaf shows, of which one is written that is shared: the leaf has to be cut. */
+    op_pin(plain, 530, 1);
+    op_unpin(plain, 530, 1);
+    op_copy(plain);
+    op_touch(arena, FIRST_LARGE + 540, ACCESS_WRITE);
+    op_touch(arena, FIRST_LARGE + 541, ACCESS_READ);
 }
 
 /* An object that becomes larger step by step, with a copy of each size. */
