@@ -25,7 +25,7 @@
 #define SPACES  3
 #define OBJECTS 4 /* the last is paged */
 #define PAGES   1200
-#define STEPS   30000
+#define STEPS   20000
 #define NUMBER  0xfffu                          /* of the page, in what it holds */
 #define BASE    (0x0000004000000000u - 2 * MIB) /* of page 0; 1 GiB ends inside */
 
