@@ -14,8 +14,7 @@
 #define ACTION_FAIL                                                                                          \
     5 /* the status-th charge or allocation of the calling thread from now on fails; 0: none. Needs          \
          inject=1 in the boot environment, else ERR_UNSUPPORTED */
-#define ACTION_DRAIN                                                                                         \
-    6 /* what the kernel keeps for later of the heap, for the caller too, goes back to the frames */
+#define ACTION_DRAIN     6 /* what the kernel keeps for later of the heap, for the caller too, goes back */
 #define ACTION_TRACE_ON  7 /* begin to trace, or go on */
 #define ACTION_TRACE_OFF 8
 
@@ -98,21 +97,18 @@ struct system_node {
 
 /* What address spaces do, since the start. Pages of 2 MiB, and of 1 GiB (huge). */
 struct system_spaces {
-    uint64_t faults[6];        /* page faults: reading, writing, executing what is not in the tables; and what
-                                  is, without that right */
-    uint64_t refused;          /* of them, those that the thread got */
-    uint64_t copied;           /* pages, to break copy-on-write */
-    uint64_t nodes;            /* nodes of 512 pages that were copied for it */
-    uint64_t large_asked;      /* touches where a large page could have been */
-    uint64_t large_given;      /* those of them that got one */
-    uint64_t large_promoted;   /* made of smaller pages that were there */
-    uint64_t large_demoted;    /* taken apart */
-    uint64_t huge_asked;       /* whole GiB that were mapped with MAP_MODE_POPULATE and MAP_MODE_HUGE */
-    uint64_t huge_given;       /* those of them that got one */
-    uint64_t flush_requests;   /* flushes that asked other CPUs to forget */
-    uint64_t flush_interrupts; /* sent for them */
-    uint64_t quarantined;      /* frames now that wait until no CPU can reach them... */
-    uint64_t quarantined_most; /* ...and at most */
+    uint64_t faults[6];  /* page faults: reading, writing, executing what is not in the tables; what is,
+                            without  that right */
+    uint64_t refused;    /* of them, those that the thread got */
+    uint64_t copied;     /* pages, to break copy-on-write */
+    uint64_t nodes;      /* nodes of 512 pages that were copied for it */
+    uint64_t shootdowns; /* requests to other CPUs to forget */
+    uint64_t interrupts; /* that these cost */
+    uint64_t quarantine; /* frames that wait for CPUs to forget them: now, and at most */
+    uint64_t quarantine_most;
+    /* Pages of 2 MiB: touches where one could have been, and was; made of small ones, and taken apart. */
+    uint64_t large_asked, large_given, large_promoted, large_demoted;
+    uint64_t huge_asked, huge_given; /* the same for pages of 1 GiB, where the mapping wants them */
 };
 
 #define STEP_NAME 32

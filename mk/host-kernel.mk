@@ -43,7 +43,7 @@ MEMORY_CFLAGS := -iquote kernel/arch/host -Itests/host
 MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_drop
 
 $(foreach test,test_memory test_memory_cases test_memory_threads,\
-    $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c)\
+    $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c tests/host/memory_check.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS))\
     $(eval HOST_LIBS_$(test) := -lpthread $(MEMORY_WRAP)))
 

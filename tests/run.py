@@ -75,6 +75,9 @@ def heap(_):
 def spaces(_):
     suite = Suite("spaces")
     run_test(suite, "shootdown under the thread sanitizer", [*MAKE, "tlb-threads"], 300)
+    run_test(suite, "objects under the thread sanitizer", [*MAKE, "memory-threads"], 300)
+    run_test(suite, "spaces under the thread sanitizer", [*MAKE, "aspace-threads"], 300)
+    run_test(suite, "spaces and objects against a flat model, for longer", [*MAKE, "aspace-model"], 300)
     run_test(suite, "model of shootdown and quarantine, and of nine mistakes in it", [*MAKE, "tlb-model"], 600)
     return suite
 

@@ -38,6 +38,7 @@ static bool look_on(struct cloning *c, struct mapping *out, bool *more, enum err
     if (found && out->memory != NULL) {
         memory_retain(out->memory);
     }
+    c->to->cursor = c->from->cursor; /* neighbours of what is there share tables with it */
     rw_unlock_read(&c->from->lock);
     return found;
 }
@@ -152,7 +153,6 @@ enum error aspace_clone(struct aspace *from, struct aspace *to, struct account *
             break;
         }
     }
-    to->cursor = from->cursor; /* neighbours of what is there share tables with it */
     forget_copies(&c);
     return error;
 }

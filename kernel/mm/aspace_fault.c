@@ -11,14 +11,16 @@
 #define ASIDE __attribute__((noinline, cold))
 
 /* Atomic. */
-static uint64_t large_asked, large_given;
+static uint64_t large_asked, large_given, huge_asked, huge_given;
 
 void aspace_large_count(struct large_figures *out)
 {
     out->asked = __atomic_load_n(&large_asked, __ATOMIC_RELAXED);
     out->given = __atomic_load_n(&large_given, __ATOMIC_RELAXED);
+    aspace_huge_count(&out->huge_asked, &out->huge_given); /* by populating */
+    out->huge_asked += __atomic_load_n(&huge_asked, __ATOMIC_RELAXED);
+    out->huge_given += __atomic_load_n(&huge_given, __ATOMIC_RELAXED);
     memory_count_changes(&out->promoted, &out->demoted);
-    aspace_huge_count(&out->huge_asked, &out->huge_given);
 }
 
 /* --- stacks ----------------------------------------------------------------------------------------------
@@ -113,9 +115,12 @@ static ASIDE bool fits_huge(const struct mapping *m, uint64_t address, const str
 {
     uint64_t start = align_down(address, TABLES_HUGE), offset = start - mapping_start(m) + m->offset;
     uint64_t first = m->memory->first.value << PAGE_SHIFT;
-    return m->memory->kind == MEMORY_PHYSICAL && tables_has_huge() && start >= mapping_start(m) &&
+    bool fits = m->memory->kind == MEMORY_PHYSICAL && tables_has_huge() && start >= mapping_start(m) &&
                 start + TABLES_HUGE <= mapping_end(m) && is_aligned(first + offset, TABLES_HUGE) &&
                 found->frame.value != 0 && offset + TABLES_HUGE <= m->memory->pages.value << PAGE_SHIFT;
+    __atomic_fetch_add(&huge_asked, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&huge_given, fits, __ATOMIC_RELAXED);
+    return fits;
 }
 
 /* The leaf could not be entered, so nothing is to be there: what was may be another page. */

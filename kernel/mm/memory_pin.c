@@ -97,19 +97,16 @@ enum error memory_pin(struct memory *memory, uint64_t first, uint64_t count, pad
         return ERR_BAD_ARGUMENT;
     }
     enum error error = ERR_NONE;
-    uint64_t done = 0;
-    for (; error == ERR_NONE && done < count; done++) {
-        error = pin_page(memory, first + done, &frames[done]);
-        if (error == ERR_NONE && done % STEP_PAGES == STEP_PAGES - 1) {
+    uint64_t pinned = 0;
+    while (error == ERR_NONE && pinned < count) {
+        error = pin_page(memory, first + pinned, &frames[pinned]);
+        pinned += error == ERR_NONE;
+        if (error == ERR_NONE && pinned % STEP_PAGES == 0) {
             error = thread_preemption_point();
-            if (error != ERR_NONE) {
-                done++;
-                break;
-            }
         }
     }
     if (error != ERR_NONE && memory_has_tree(memory)) {
-        unpin_pages(memory, first, error == ERR_CANCELLED ? done : done - 1);
+        unpin_pages(memory, first, pinned);
     }
     return error;
 }

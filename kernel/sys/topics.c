@@ -263,10 +263,10 @@ static bool read_spaces(uint64_t *index, union topic_record *out)
     tlb_count(&tlb);
     aspace_large_count(&large);
     out->spaces = (struct system_spaces){
-        .flush_requests = tlb.requests,
-        .flush_interrupts = tlb.interrupts,
-        .quarantined = tlb.quarantined,
-        .quarantined_most = tlb.quarantined_most,
+        .shootdowns = tlb.requests,
+        .interrupts = tlb.interrupts,
+        .quarantine = tlb.quarantined,
+        .quarantine_most = tlb.quarantined_most,
         .large_asked = large.asked,
         .large_given = large.given,
         .large_promoted = large.promoted,

@@ -16,6 +16,9 @@ unsigned cpus_online;
 long host_heap_pieces;
 unsigned host_heap_failures;
 unsigned long host_preemption_points;
+void (*host_meanwhile)(void);
+void (*host_pause)(void);
+unsigned host_killed_at;
 
 static struct cpu areas[HOST_CPUS];
 static struct thread threads[HOST_CPUS];
@@ -73,6 +76,9 @@ void arch_cpu_kick(struct cpu *cpu)
 void arch_spin_wait(void)
 {
     sched_yield(); /* there may be more CPUs here than the host has */
+    if (host_meanwhile != NULL) {
+        host_meanwhile();
+    }
 }
 
 enum error thread_preemption_point(void)
@@ -82,6 +88,17 @@ enum error thread_preemption_point(void)
     }
     __atomic_fetch_add(&host_preemption_points, 1, __ATOMIC_RELAXED);
     sched_yield();
+    if (host_meanwhile != NULL) {
+        host_meanwhile();
+    }
+    if (host_pause != NULL) {
+        host_pause();
+    }
+    if (host_killed_at > 1) {
+        host_killed_at--;
+    } else if (host_killed_at == 1) {
+        return ERR_CANCELLED;
+    }
     return ERR_NONE;
 }
 

@@ -25,6 +25,15 @@ extern long host_heap_pieces; /* atomic */
 /* The heap fails this many allocations from now on, and then goes on. */
 extern unsigned host_heap_failures;
 
+/* Called wherever a CPU spins, and at preemption points: what other CPUs or interrupts do meanwhile. */
+extern void (*host_meanwhile)(void);
+
+/* Called at preemption points, too: what other threads do meanwhile. */
+extern void (*host_pause)(void);
+
+/* From the n-th preemption point on the threads are killed: ERR_CANCELLED at each; 0: never. */
+extern unsigned host_killed_at;
+
 /* How often the kernel would have let others run. */
 extern unsigned long host_preemption_points; /* atomic */
 

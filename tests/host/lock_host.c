@@ -7,9 +7,15 @@
 #include "kernel/debug/log.h"
 #include "kernel/debug/panic.h"
 #include "kernel/debug/symbols.h"
+#include "tests/host/lock_host.h"
+
+uint64_t lock_host_clock;
 
 uint64_t arch_clock(void)
 {
+    if (lock_host_clock != 0) {
+        return lock_host_clock;
+    }
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;

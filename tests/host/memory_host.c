@@ -19,6 +19,7 @@
 extern char *host_memory;
 char *host_memory; /* what the aperture shows */
 
+uint64_t memory_host_reach;
 uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
 uint32_t memory_host_ready;
 void (*memory_host_released)(pfn_t first, uint64_t count);
@@ -37,11 +38,13 @@ static void *memory_of(uint64_t bytes)
 
 void memory_host_start(uint64_t frames_total, unsigned count)
 {
-    const struct memory_range ram = {pfn(0), {frames_total}};
+    const struct memory_range ram = {pfn(1),
+                                     {frames_total - 1}}; /* frame 0 is never given, as in the kernel */
     host_start(count);
     frame_host_enter(0);
     if (host_memory == NULL) {
-        host_memory = memory_of(frames_total * PAGE_SIZE);
+        uint64_t reach = memory_host_reach > frames_total ? memory_host_reach : frames_total;
+        host_memory = memory_of(reach * PAGE_SIZE);
         shares = memory_of(frames_total * sizeof(*shares));
     }
     ram_frames = frames_total;
@@ -74,6 +77,12 @@ void contents_copy(pfn_t to, pfn_t from)
     memcpy(memory_host_frame(to), memory_host_frame(from), PAGE_SIZE);
 }
 
+enum error contents_zero_block(pfn_t first, unsigned order)
+{
+    memset(memory_host_frame(first), 0, PAGE_SIZE << order);
+    return ERR_NONE;
+}
+
 /* Others run while the thread waits; that it is woken for nothing is no harm. */
 enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *what, uint64_t deadline,
                    uint64_t slack)
@@ -84,6 +93,9 @@ enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *
         return ERR_TIMED_OUT;
     }
     sched_yield();
+    if (host_meanwhile != NULL) {
+        host_meanwhile();
+    }
     return ERR_NONE;
 }
 

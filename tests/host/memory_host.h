@@ -12,6 +12,9 @@
 /* RAM of so many frames, all free, and so many CPUs; the calling thread is number 0. */
 void memory_host_start(uint64_t frames, unsigned cpus);
 
+/* Frames that have contents, from 0 on, if that is more than RAM: for devices. Set before the first start. */
+extern uint64_t memory_host_reach;
+
 /* The calling thread is CPU `number` from now on. */
 void memory_host_enter(unsigned number);
 

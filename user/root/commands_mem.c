@@ -36,7 +36,7 @@ static void print_spaces(const struct system_spaces *spaces, const struct system
           spaces->large_promoted, spaces->large_demoted);
     print("    1 GiB          %10lu %10lu          -          -\n", spaces->huge_asked, spaces->huge_given);
     print("  shootdowns: %lu, with %lu interrupts; quarantine: %lu frames now, %lu at most\n",
-          spaces->flush_requests, spaces->flush_interrupts, spaces->quarantined, spaces->quarantined_most);
+          spaces->shootdowns, spaces->interrupts, spaces->quarantine, spaces->quarantine_most);
 }
 
 static void print_steps(void)

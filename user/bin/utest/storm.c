@@ -238,8 +238,8 @@ static bool cost_of_unmap(uint64_t pages, uint64_t *requests, uint64_t *interrup
     CHECK_OK(space_unmap(FIELD, pages * PAGE_SIZE));
     CHECK(spaces_figures(&after));
     CHECK_OK(sys_handle_close(memory));
-    *requests = after.flush_requests - before.flush_requests;
-    *interrupts = after.flush_interrupts - before.flush_interrupts;
+    *requests = after.shootdowns - before.shootdowns;
+    *interrupts = after.interrupts - before.interrupts;
     return true;
 }
 
