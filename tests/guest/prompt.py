@@ -419,7 +419,7 @@ def counts_spaces(console):
     expect(set(before) == {"nothing there", "no right", "2 MiB", "1 GiB", "address", "shootdowns", "ended"},
            f"it has {sorted(before)}")
     touches = after["nothing there"][1] - before["nothing there"][1]
-    expect(touches >= 5 * 2048, f"after as many touches of new pages it has counted {touches}")
+    expect(touches >= 5 * 8192, f"after as many touches of new pages it has counted {touches}")
     expect(after["ended"][0] == before["ended"][0] + 1, f"one fault ended a task: {before} and {after}")
     expect(after["2 MiB"][0] >= after["2 MiB"][1], f"more was given than asked for: {after['2 MiB']}")
     expect(after["shootdowns"][3] >= after["shootdowns"][2], f"quarantine: {after['shootdowns']}")

@@ -22,7 +22,8 @@
 #include "user/libq/program.h"
 #include "user/libq/thread.h"
 
-#define PAGES       2048u /* that each thread touches */
+#define PAGES       8192u /* that each thread touches */
+#define WARM_UP     16u
 #define TURNS       4000u /* of a loop that takes about as long as a fault */
 #define ROUNDS_MOST 64u
 #define HEAD_START  (40 * MILLISECOND) /* for programs to come up in */
@@ -44,21 +45,26 @@ struct toucher {
     uint64_t end;
 };
 
-static void touch(void *argument)
+static __attribute__((noinline)) void work(volatile char *pages, uint64_t count)
 {
-    struct toucher *toucher = argument;
-    must(sys_thread_affinity(toucher->cpu), "choosing the CPU");
-    while (clock_now() < toucher->start) {
-    }
-    for (uint64_t page = 0; page < PAGES; page++) {
-        if (toucher->pages != NULL) {
-            toucher->pages[page * PAGE_SIZE] = 1;
+    for (uint64_t page = 0; page < count; page++) {
+        if (pages != NULL) {
+            pages[page * PAGE_SIZE] = 1;
         } else {
             for (uint64_t turn = 0; turn < TURNS; turn++) {
                 __asm__ volatile("" : "+r"(turn));
             }
         }
     }
+}
+
+static void touch(void *argument)
+{
+    struct toucher *toucher = argument;
+    must(sys_thread_affinity(toucher->cpu), "choosing the CPU");
+    while (clock_now() < toucher->start) {
+    }
+    work(toucher->pages, PAGES);
     toucher->end = clock_now();
 }
 
@@ -69,12 +75,15 @@ static int child(char **argv)
     uint64_t count = program_number("THREADS", argv[3], 1, 2);
     uint64_t start = program_number("START", argv[4], 0, ~0ull);
     bool faults = text_equal(argv[5], "faults");
-    uint64_t where, bytes = count * PAGES * PAGE_SIZE, end = 0;
+    uint64_t where, bytes = (count * PAGES + WARM_UP) * PAGE_SIZE, end = 0;
     uint32_t memory;
     must(sys_memory_create(0, bytes, 0, &memory), "making the memory");
     must(sys_memory_map(startup->self, memory, 0, 0, bytes, ACCESS_READ | ACCESS_WRITE | MAP_MODE_SMALL,
                         &where),
          "mapping it");
+    /* Where two CPUs of the emulator translate the same code at one moment, one may be left with a slow copy.
+     */
+    work(faults ? (volatile char *)where + count * PAGES * PAGE_SIZE : NULL, WARM_UP);
     for (uint64_t i = 0; i < count; i++) {
         touchers[i].cpu = cpu ^ i;
         touchers[i].start = start;
