@@ -206,16 +206,30 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, ui
     return bytes;
 }
 
+/* How much is populated at once, from there on: a huge leaf, if there is one; and steps end where one could
+ * begin. The object is locked. */
+static uint64_t step_bytes(struct mapping *m, uint64_t done)
+{
+    pfn_t frame;
+    bool writable;
+    uint64_t at = mapping_start(m) + done, left = TABLES_HUGE - at % TABLES_HUGE;
+    if (LIKELY((m->mode & MAP_MODE_HUGE) == 0) || !tables_has_huge()) {
+        return FILL_BYTES;
+    }
+    uint64_t page = (m->offset + done) >> PAGE_SHIFT, pages = TABLES_HUGE >> PAGE_SHIFT;
+    if (left == TABLES_HUGE && memory_run(m->memory, page, pages, &frame, &writable) == pages &&
+        is_aligned(frame.value, pages)) {
+        return TABLES_HUGE;
+    }
+    return left < FILL_BYTES ? left : FILL_BYTES;
+}
+
 /* Populate up to a step; returns where to go on. The space is locked. */
 static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
-    uint64_t most = FILL_BYTES;
-    if (mapping_fits_huge(m)) { /* steps end where huge leaves do */
-        most = TABLES_HUGE - (mapping_start(m) + done) % TABLES_HUGE;
-    }
-    uint64_t stop = end - done > most ? done + most : end;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
+    uint64_t most = step_bytes(m, done), stop = end - done > most ? done + most : end;
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     bool enough = tables_missing(plan->space->root, mapping_start(m) + done, stop - done, PAGE_SIZE) <=

@@ -37,14 +37,6 @@ static inline bool mapping_has(const struct mapping *m, uint64_t address)
     return address - m->node.key < m->bytes;
 }
 
-/* Can huge leaves be there? Only devices have them, where addresses and memory begin with one together. */
-static inline bool mapping_fits_huge(const struct mapping *m)
-{
-    return (m->mode & MAP_MODE_HUGE) != 0 && m->memory != NULL && m->memory->kind == MEMORY_PHYSICAL &&
-           tables_has_huge() &&
-           is_aligned((m->memory->first.value << PAGE_SHIFT) + m->offset - m->node.key, TABLES_HUGE);
-}
-
 static inline bool mapping_is_busy(const struct mapping *m)
 {
     return (m->mode & MAPPING_BUSY) != 0;

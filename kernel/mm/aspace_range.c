@@ -152,11 +152,20 @@ static void mark(struct removal *r, struct mapping *m)
     r->at = mapping_start(m);
 }
 
+/* A huge leaf is the one that reaches over where a large one could end. The space is locked for writing. */
+static bool huge_reaches(struct aspace *space, uint64_t boundary)
+{
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    bool reaches = tables_split_cost(space->root, boundary) > 0;
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return reaches;
+}
+
 uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most)
 {
     uint64_t end = align_down(at + most, TABLES_LARGE);
-    if (mapping_fits_huge(m)) {
-        end = align_down(at, TABLES_HUGE) + TABLES_HUGE;
+    if (UNLIKELY((m->mode & MAP_MODE_HUGE) != 0) && end < mapping_end(m) && huge_reaches(m->space, end)) {
+        end = align_down(end, TABLES_HUGE) + TABLES_HUGE;
     }
     return end < mapping_end(m) && end > at ? end : mapping_end(m);
 }

@@ -39,6 +39,8 @@ static uint64_t zero_shown(pfn_t first, uint64_t done)
         arch_zero_pages(start + done * PAGE_SIZE, STEP_FRAMES);
         done += STEP_FRAMES;
         step_work(STEP_CLEAR, STEP_FRAMES);
+        step_over();
+        step_begin(); /* interrupts come in next */
     } while (done < LARGE_FRAMES && !thread_preemption_is_due());
     window_close_large();
     return done;
