@@ -14,7 +14,7 @@ $(foreach test,test_aspace test_aspace_failures,\
     $(eval HOST_LIBS_$(test) := -lpthread $(ASPACE_WRAP)))
 
 aspace-model: $(HOST)/test_aspace
-	@$< 4 1
+	@$< 2 1
 
 HOST_SOURCES_test_aspace_threads := $(ASPACE_SOURCES)
 HOST_CFLAGS_test_aspace_threads := $(MEMORY_CFLAGS) -DQUIRE_CHECKED

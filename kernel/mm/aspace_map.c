@@ -9,9 +9,8 @@
 /* Up to this size the missing tables are counted; for more, as many are taken as there can be at most. */
 #define COUNTED_BYTES (32 * MIB)
 
-/* And so much at once: of memory, if not with huge pages; and of leaves, and pages that are passed. */
-#define FILL_BYTES  (8 * MIB)
-#define FILL_LEAVES 2048u
+/* And so much at once, if not with huge pages. */
+#define FILL_BYTES (8 * MIB)
 
 static uint64_t huge_asked, huge_given; /* atomic */
 
@@ -157,12 +156,30 @@ static uint64_t largest_leaf(const struct mapping *m)
                                             : TABLES_LARGE;
 }
 
+/* Leaves, at most of this size, that it takes to show so much memory in a row. */
+static uint64_t leaves_for(uint64_t at, uint64_t physical, uint64_t bytes, uint64_t most)
+{
+    uint64_t leaves = 0;
+    for (uint64_t end = at + bytes, offset = physical - at; at < end;) {
+        uint64_t size = PAGE_SIZE, next = end;
+        for (uint64_t larger = TABLES_LARGE; larger <= most && is_aligned(offset, larger);
+             larger *= TABLES_HUGE / TABLES_LARGE) {
+            if (!is_aligned(at, larger) || end - at < larger) {
+                next = align_up(at + 1, larger) < end ? align_up(at + 1, larger) : end;
+                break;
+            }
+            size = larger;
+        }
+        leaves += (next - at) / size;
+        at += align_down(next - at, size);
+    }
+    return leaves;
+}
+
 /* Enter pages in a row from `done` on, at most up to `stop`, into tables where there is nothing yet; returns
  * how many bytes that were, or are to be passed. Both the object and the tables are locked; `enough`: there
- * are all tables that can be missing. Counts the leaves, at most 512; those of a huge one as if it were large
- * ones. */
-static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, uint64_t end, bool enough,
-                         uint64_t *leaves)
+ * are all tables that can be missing. */
+static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, uint64_t end, bool enough)
 {
     struct mapping *m = plan->mapping;
     struct aspace *space = plan->space;
@@ -181,7 +198,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, ui
     if (enough ||
         tables_missing(space->root, at, bytes, large ? TABLES_LARGE : PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, physical, bytes, leaf, flags, &plan->tables);
-        *leaves += bytes / (large ? TABLES_LARGE : PAGE_SIZE);
+        step_work(STEP_FILL, leaves_for(at, physical.value, bytes, leaf));
         if (UNLIKELY(leaf == TABLES_HUGE) && tables_has_huge()) {
             count_huge(at, physical, bytes);
         }
@@ -189,27 +206,37 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, ui
     return bytes;
 }
 
+/* How much is populated at once, from there on: a huge leaf, if there is one; and steps end where one could
+ * begin. The object is locked. */
+static uint64_t step_bytes(struct mapping *m, uint64_t done)
+{
+    pfn_t frame;
+    bool writable;
+    uint64_t at = mapping_start(m) + done, left = TABLES_HUGE - at % TABLES_HUGE;
+    if (LIKELY((m->mode & MAP_MODE_HUGE) == 0) || !tables_has_huge()) {
+        return FILL_BYTES;
+    }
+    uint64_t page = (m->offset + done) >> PAGE_SHIFT, pages = TABLES_HUGE >> PAGE_SHIFT;
+    if (left == TABLES_HUGE && memory_run(m->memory, page, pages, &frame, &writable) == pages &&
+        is_aligned(frame.value, pages)) {
+        return TABLES_HUGE;
+    }
+    return left < FILL_BYTES ? left : FILL_BYTES;
+}
+
 /* Populate up to a step; returns where to go on. The space is locked. */
 static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
-    uint64_t most = FILL_BYTES;
-    if ((m->mode & MAP_MODE_HUGE) != 0) { /* steps end where huge leaves do */
-        most = TABLES_HUGE - (mapping_start(m) + done) % TABLES_HUGE;
-    }
-    uint64_t stop = end - done > most ? done + most : end;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
+    uint64_t most = step_bytes(m, done), stop = end - done > most ? done + most : end;
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     bool enough = tables_missing(plan->space->root, mapping_start(m) + done, stop - done, PAGE_SIZE) <=
                   plan->tables.count;
-    uint64_t leaves = 0, passes = 0;
-    while (done < stop && leaves + passes <= FILL_LEAVES - MEMORY_LEAF_PAGES) {
-        uint64_t before = leaves;
-        done += fill_run(plan, done, stop, end, enough, &leaves);
-        passes += leaves == before;
+    while (done < stop) {
+        done += fill_run(plan, done, stop, end, enough);
     }
-    step_work(STEP_FILL, leaves);
     spin_unlock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     spin_unlock_ranked(&m->memory->lock, LOCK_MEMORY);
     return done;

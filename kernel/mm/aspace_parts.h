@@ -172,8 +172,8 @@ enum error range_take(struct range_plan *plan) MUST_CHECK;
 void range_cut(struct range_plan *plan);
 void range_give_back(struct range_plan *plan);
 
-/* Where a step over the tables of a mapping that goes about so far is to end: no large leaf can be there, no
- * huge leaf is. The tables are locked. */
+/* Where a step over the tables of a mapping that goes at most so far is to end: no large leaf can be there.
+ */
 uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most);
 
 /* --- views (aspace_view.c) --- */

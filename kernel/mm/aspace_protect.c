@@ -101,11 +101,11 @@ static bool change_some(struct range_plan *plan, uint64_t *at, struct table_gath
             return true;
         }
         uint64_t start = mapping_start(m) > *at ? mapping_start(m) : *at;
+        uint64_t end = mapping_step_end(m, start, left);
+        end = end < plan->end ? end : plan->end;
         m->mode = (m->mode & ~MAP_MODE_ACCESS) | plan->access;
         mapping_derive_rights(m);
         spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
-        uint64_t end = mapping_step_end(m, start, left);
-        end = end < plan->end ? end : plan->end;
         uint64_t before = gather->leaves;
         tables_protect(space->root, start, end - start, m->flags, gather);
         spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);

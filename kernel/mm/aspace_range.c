@@ -152,12 +152,20 @@ static void mark(struct removal *r, struct mapping *m)
     r->at = mapping_start(m);
 }
 
+/* A huge leaf is the one that reaches over where a large one could end. The space is locked for writing. */
+static bool huge_reaches(struct aspace *space, uint64_t boundary)
+{
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    bool reaches = tables_split_cost(space->root, boundary) > 0;
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return reaches;
+}
+
 uint64_t mapping_step_end(const struct mapping *m, uint64_t at, uint64_t most)
 {
     uint64_t end = align_down(at + most, TABLES_LARGE);
-    if ((m->mode & MAP_MODE_HUGE) != 0 && end < mapping_end(m) &&
-        tables_split_cost(m->space->root, end) > 0) {
-        end = align_up(end, TABLES_HUGE);
+    if (UNLIKELY((m->mode & MAP_MODE_HUGE) != 0) && end < mapping_end(m) && huge_reaches(m->space, end)) {
+        end = align_down(end, TABLES_HUGE) + TABLES_HUGE;
     }
     return end < mapping_end(m) && end > at ? end : mapping_end(m);
 }
@@ -177,8 +185,8 @@ static bool empty_some(struct aspace *space, struct removal *r)
         const struct mapping *m = r->current;
         uint64_t end = mapping_end(m);
         if (m->memory != NULL) {
-            spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
             end = mapping_step_end(m, r->at, left);
+            spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
             uint64_t before = r->gather.leaves;
             tables_unmap(space->root, r->at, end - r->at, &r->gather);
             spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);

@@ -31,15 +31,6 @@ void contents_zero_some(const pfn_t *frames, unsigned count)
     window_close_some(count);
 }
 
-/* Interrupts come in. */
-static bool somebody_waits(void)
-{
-    step_over();
-    bool waits = thread_preemption_is_due();
-    step_begin();
-    return waits;
-}
-
 /* Of what is shown at once, as long as nobody waits; from there on. */
 static uint64_t zero_shown(pfn_t first, uint64_t done)
 {
@@ -48,7 +39,9 @@ static uint64_t zero_shown(pfn_t first, uint64_t done)
         arch_zero_pages(start + done * PAGE_SIZE, STEP_FRAMES);
         done += STEP_FRAMES;
         step_work(STEP_CLEAR, STEP_FRAMES);
-    } while (done < LARGE_FRAMES && !somebody_waits());
+        step_over();
+        step_begin(); /* interrupts come in next */
+    } while (done < LARGE_FRAMES && !thread_preemption_is_due());
     window_close_large();
     return done;
 }
@@ -73,7 +66,6 @@ enum error contents_zero_block(pfn_t first, unsigned order)
             error = zero_large(part);
         } else {
             contents_zero(part);
-            step_work(STEP_CLEAR, 1);
             error = (done + 1) % STEP_FRAMES == 0 ? thread_preemption_point() : ERR_NONE;
         }
     }

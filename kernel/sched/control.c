@@ -25,6 +25,7 @@ void thread_end(struct thread *thread, uint32_t kind, uint32_t status)
         thread->end = (struct thread_end){kind, status};
     }
     spin_unlock(&thread->end_lock);
+    thread_note_leaving(thread);
     __atomic_fetch_or(&thread->attention, ATTENTION_KILLED, __ATOMIC_SEQ_CST);
     struct cpu *home = sched_lock_of(thread);
     if (thread->state == THREAD_BLOCKED || thread->state == THREAD_STOPPED) {

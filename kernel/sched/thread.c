@@ -185,7 +185,7 @@ void thread_start(struct thread *thread)
 void thread_exit(void)
 {
     struct thread *self = thread_current();
-    arch_this_cpu()->going++; /* until it has been given back: before anybody hears of its end */
+    thread_note_leaving(self); /* before anybody hears of its end */
     self->space =
         NULL; /* before the task hears of it: its last thread waits until no CPU has the space loaded */
     aspace_load(NULL);

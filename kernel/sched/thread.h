@@ -98,6 +98,7 @@ struct thread {
     struct list all_node;
 
     uint32_t attention; /* ATTENTION_*; atomic */
+    bool leaving;       /* it has been told to end, or ends, and is counted as going; atomic */
 
     /* Guarded by the lock of the queue that it waits in. */
     struct list wait_node;
@@ -221,6 +222,14 @@ enum error thread_lend(struct thread *from, struct thread *to) MUST_CHECK;
 
 /* It waits no more, for whatever reason. The end of a thread does the same, on both sides. */
 void thread_lend_end(struct thread *from);
+
+/* It will be gone in a moment: counted, once, in cpu->going, until it has been given back. */
+static inline void thread_note_leaving(struct thread *thread)
+{
+    if (!__atomic_exchange_n(&thread->leaving, true, __ATOMIC_RELAXED)) {
+        arch_this_cpu()->going++;
+    }
+}
 
 /* --- the calling thread --- */
 

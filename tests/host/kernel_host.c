@@ -141,6 +141,11 @@ void heap_free(void *memory, size_t bytes)
     }
 }
 
+void *slab_alloc(struct slab_cache *cache)
+{
+    return heap_alloc(cache->bytes);
+}
+
 void *slab_alloc_zeroed(struct slab_cache *cache)
 {
     return heap_alloc_zeroed(cache->bytes);
