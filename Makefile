@@ -13,8 +13,8 @@ export GUI ?=
 export AREA ?=
 export SECONDS ?=
 
-TARGETS := all run test check image debug bench bench-accept bench-frames bench-faults memmap trace soak lint \
-           fuzz-syscalls
+TARGETS := all run test check image debug bench bench-accept bench-frames bench-faults memmap trace soak lint
+TARGETS += fuzz-syscalls
 
 .PHONY: $(TARGETS) setup format clean help
 .DEFAULT_GOAL := all

@@ -44,7 +44,7 @@ MADE_POINTER = re.compile(r"\*\s*\)\s*\(?\s*(?:\(?u?intptr_t|[\w.>-]+(?:\.|->)va
 ABOVE_MEMORY = ("kernel/sys/", "kernel/obj/", "kernel/ipc/", "kernel/sched/")
 # What a document promises: commands, in code or on a line of their own, and links to files.
 COMMAND = re.compile(r"(?:`|^    )make ([a-z][a-z-]*)")
-TARGETS = re.compile(r"^(?:TARGETS :=|\.PHONY:) (.*)$", re.MULTILINE)
+TARGETS = re.compile(r"^(?:TARGETS [:+]=|\.PHONY:) (.*)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#]+)")
 
 

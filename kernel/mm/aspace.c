@@ -12,7 +12,7 @@
 /* Tables that are taken out of a space that ends, while nobody else can run. */
 #define DISMANTLE_STEP 64u
 
-struct mapping mapping_none;
+struct mapping mapping_none = {.node = {.key = UINT64_MAX}};
 
 static struct slab_cache mappings = SLAB_CACHE_OF("mapping", struct mapping);
 

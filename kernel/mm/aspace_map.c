@@ -160,6 +160,9 @@ static uint64_t largest_leaf(const struct mapping *m)
 static uint64_t leaves_for(uint64_t at, uint64_t physical, uint64_t bytes, uint64_t most)
 {
     uint64_t leaves = 0;
+    if (LIKELY(bytes < TABLES_LARGE)) {
+        return bytes >> PAGE_SHIFT;
+    }
     for (uint64_t end = at + bytes, offset = physical - at; at < end;) {
         uint64_t size = PAGE_SIZE, next = end;
         for (uint64_t larger = TABLES_LARGE; larger <= most && is_aligned(offset, larger);
@@ -179,7 +182,8 @@ static uint64_t leaves_for(uint64_t at, uint64_t physical, uint64_t bytes, uint6
 /* Enter pages in a row from `done` on, at most up to `stop`, into tables where there is nothing yet; returns
  * how many bytes that were, or are to be passed. Both the object and the tables are locked; `enough`: there
  * are all tables that can be missing. */
-static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, uint64_t end, bool enough)
+static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, uint64_t end, bool enough,
+                         uint64_t *leaves)
 {
     struct mapping *m = plan->mapping;
     struct aspace *space = plan->space;
@@ -198,7 +202,7 @@ static uint64_t fill_run(struct map_plan *plan, uint64_t done, uint64_t stop, ui
     if (enough ||
         tables_missing(space->root, at, bytes, large ? TABLES_LARGE : PAGE_SIZE) <= plan->tables.count) {
         tables_map(space->root, at, physical, bytes, leaf, flags, &plan->tables);
-        step_work(STEP_FILL, leaves_for(at, physical.value, bytes, leaf));
+        *leaves += leaves_for(at, physical.value, bytes, leaf);
         if (UNLIKELY(leaf == TABLES_HUGE) && tables_has_huge()) {
             count_huge(at, physical, bytes);
         }
@@ -234,9 +238,11 @@ static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     bool enough = tables_missing(plan->space->root, mapping_start(m) + done, stop - done, PAGE_SIZE) <=
                   plan->tables.count;
+    uint64_t leaves = 0;
     while (done < stop) {
-        done += fill_run(plan, done, stop, end, enough);
+        done += fill_run(plan, done, stop, end, enough, &leaves);
     }
+    step_work(STEP_FILL, leaves);
     spin_unlock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     spin_unlock_ranked(&m->memory->lock, LOCK_MEMORY);
     return done;

@@ -74,7 +74,7 @@ static inline bool mapping_large(const struct mapping *m, uint64_t address)
 
 /* --- records (aspace.c) --- */
 
-/* In no space, and without an address: what a hint says that says nothing. */
+/* In no space, without an address, and behind all others: what a hint says that says nothing. */
 extern struct mapping mapping_none;
 
 /* A record in which key, bytes, offset, mode and memory are to be set. ERR_LIMIT, ERR_NO_MEMORY. */
@@ -148,8 +148,7 @@ static inline bool place_is_free(const struct aspace *space, uint64_t start, uin
                                  struct mapping **below)
 {
     struct mapping *hint = space->last, *next = mapping_of(hint->node.next);
-    if (LIKELY(mapping_end(hint) <= start) && hint->bytes != 0 &&
-        (next == NULL || mapping_start(next) >= start + bytes)) {
+    if (LIKELY(mapping_end(hint) <= start) && (next == NULL || mapping_start(next) >= start + bytes)) {
         *below = hint;
         return true;
     }

@@ -11,7 +11,8 @@
 
 #define NOT_TOUCHED pfn(~(uint64_t)0)
 
-/* Where the last page that was wanted was not there, this one will not be either. A hint. */
+/* Where the last page that was wanted was not there, this one will not be either. A hint; never for sparse
+ * objects, whose pages are yet to be paid. */
 static inline bool memory_touch_is_likely(const struct memory *memory)
 {
     return __atomic_load_n(&memory->absent, __ATOMIC_RELAXED);
@@ -48,7 +49,7 @@ static inline MUST_CHECK pfn_t memory_touch(struct memory *memory, uint64_t page
     uint64_t index = page & (MEMORY_LEAF_PAGES - 1);
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
     uint64_t link = __builtin_expect(page < memory->pages.value, 1) ? link_at(memory, page) : 0;
-    if (__builtin_expect(!touch_fits(link, index) || memory->sparse, 0)) {
+    if (__builtin_expect(!touch_fits(link, index), 0)) {
         return memory_touch_failed(memory, frame);
     }
     struct memory_node *leaf = link_node(link);

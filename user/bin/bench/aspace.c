@@ -36,8 +36,8 @@ static bool write_again(void *context)
 
 static void measure_page(void)
 {
-    struct range kept = {.pages = 1, .at = PLACE}; /* keeps the table of the other one */
-    struct range page = {.pages = 1, .at = PLACE + PAGE_SIZE};
+    struct range kept = {.pages = 1, .at = PLACE, .mode = RANGE_MODE}; /* keeps the table of the other one */
+    struct range page = {.pages = 1, .at = PLACE + PAGE_SIZE, .mode = RANGE_MODE};
     if (!range_create_and_map(&kept) || !range_create(&page)) {
         program_fail("aspace: no memory for its mappings");
     }
@@ -58,7 +58,7 @@ static void measure_page(void)
 /* Told for one page of a MiB. */
 static void measure_range(void)
 {
-    struct range range = {.pages = RANGE_PAGES, .at = PLACE};
+    struct range range = {.pages = RANGE_PAGES, .at = PLACE, .mode = RANGE_MODE};
     struct measure measure = {.context = &range, .tries = RANGE_TRIES, .batch = RANGE_PAGES};
     struct measure making = measure;
     struct measure ending = measure;
@@ -75,7 +75,7 @@ static void measure_range(void)
     measure_row("aspace.create-1m-per-page", &making);
     measure_row("aspace.destroy-1m-per-page", &ending);
     measure_row("aspace.touch-page", &touching);
-    range.mode = MAP_MODE_POPULATE;
+    range.mode = RANGE_MODE | MAP_MODE_POPULATE;
     if (!range_create_committed(&range)) {
         program_fail("aspace: no memory for its range");
     }

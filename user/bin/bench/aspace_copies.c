@@ -43,8 +43,9 @@ static bool clone_space(void *context)
 
 void measure_copies(void)
 {
-    struct copied copied = {.range = {.pages = RANGE_PAGES, .at = PLACE, .mode = MAP_MODE_SMALL}};
-    struct range space = {.pages = SPACE_PAGES, .at = PLACE, .mode = MAP_MODE_SMALL};
+    struct copied copied = {
+        .range = {.pages = RANGE_PAGES, .at = PLACE, .mode = RANGE_MODE | MAP_MODE_SMALL}};
+    struct range space = {.pages = SPACE_PAGES, .at = PLACE, .mode = RANGE_MODE | MAP_MODE_SMALL};
     measure_row("aspace.copy-on-write-page", &(struct measure){.before = make_copied,
                                                                .operation = write_copied,
                                                                .after = end_copied,

@@ -21,7 +21,7 @@ static bool touch_large(void *context)
 
 void measure_large_pages(void)
 {
-    struct range range = {.pages = RANGE_PAGES, .at = PLACE};
+    struct range range = {.pages = RANGE_PAGES, .at = PLACE, .mode = RANGE_MODE};
     struct measure measure = {
         .before = range_create_and_map, .after = range_unmap_and_destroy, .context = &range, .tries = TRIES};
     struct measure large = measure;
@@ -33,6 +33,6 @@ void measure_large_pages(void)
     measure.batch = RANGE_PAGES;
     measure.rep_rounds = PAGE_ROUNDS;
     measure_row("aspace.touch-64m-large-per-page", &measure);
-    range.mode = MAP_MODE_SMALL;
+    range.mode = RANGE_MODE | MAP_MODE_SMALL;
     measure_row("aspace.touch-64m-small-per-page", &measure);
 }

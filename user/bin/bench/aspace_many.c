@@ -55,12 +55,12 @@ static bool empty(struct range *many, unsigned count)
 
 void measure_many_mappings(void)
 {
-    struct range many = {.pages = 1, .at = PLACE};
+    struct range many = {.pages = 1, .at = PLACE, .mode = RANGE_MODE};
     struct turns turns = {
-        .one = {.pages = 1, .at = PLACE + MAPPINGS / 2 * APART + 2 * PAGE_SIZE},
-        .other = {.pages = 1, .at = PLACE + MAPPINGS / 4 * APART + 2 * PAGE_SIZE},
+        .one = {.pages = 1, .at = PLACE + MAPPINGS / 2 * APART + 2 * PAGE_SIZE, .mode = RANGE_MODE},
+        .other = {.pages = 1, .at = PLACE + MAPPINGS / 4 * APART + 2 * PAGE_SIZE, .mode = RANGE_MODE},
     };
-    struct range touched = {.pages = RANGE_PAGES, .at = PLACE + MAPPINGS * APART};
+    struct range touched = {.pages = RANGE_PAGES, .at = PLACE + MAPPINGS * APART, .mode = RANGE_MODE};
     if (!fill(&many, MAPPINGS) || !range_create(&turns.one) || !range_create(&turns.other)) {
         program_fail("aspace: no memory for many mappings");
     }

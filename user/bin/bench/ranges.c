@@ -26,8 +26,8 @@ bool range_map(void *context)
 {
     const struct range *range = context;
     uint64_t where;
-    return sys_memory_map(startup->self, range->memory, 0, range->at, range->pages * PAGE_SIZE,
-                          ACCESS_READ | ACCESS_WRITE | range->mode, &where) == ERR_NONE;
+    return sys_memory_map(startup->self, range->memory, 0, range->at, range->pages * PAGE_SIZE, range->mode,
+                          &where) == ERR_NONE;
 }
 
 bool range_unmap(void *context)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/memory.h"
 #include "lib/units.h"
 
 /* Of rep stosq to zero a page, and of rep movsq to copy one. */
@@ -13,12 +14,15 @@
 /* Where nothing else is. */
 #define PLACE 0x0000200000000000ull
 
+/* That most of them have. */
+#define RANGE_MODE (ACCESS_READ | ACCESS_WRITE)
+
 /* A memory object and where it is mapped, or is to be. */
 struct range {
     uint32_t memory;
     unsigned pages;
     uint64_t at;
-    uint32_t mode; /* MAP_MODE_*, beside reading and writing */
+    uint32_t mode; /* of the mapping */
 };
 
 /* Steps of a measurement, on a range: false when they failed. */
