@@ -103,7 +103,7 @@ class Trace(unittest.TestCase):
         exec(compile(trace.module(table), "syscall_trace", "exec"), decoder)  # pylint: disable=exec-used
         call, outcome = decoder["call"], decoder["outcome"]
         self.assertEqual(call(10, [0x10001, 0x10002, 0, 0x1000, 4096, 3]),
-                         "memory_map(task=0x10001, memory=0x10002, offset=0, where=0x1000, bytes=4096, access=0x3)")
+                         "memory_map(task=0x10001, memory=0x10002, offset=0, where=0x1000, bytes=4096, mode=0x3)")
         self.assertEqual(call(20, [5, 0x4000, 12, 0, 0, 0]), "console_write(console=0x5, text=0x4000[12])")
         self.assertEqual(call(4, [2**64 - 1, 0, 0, 0, 0, 0]), "thread_sleep(deadline=never)")
         self.assertEqual(call(9999, [1, 2, 3, 4, 5, 6]), "call 9999(0x1, 0x2, 0x3, 0x4, 0x5, 0x6)")

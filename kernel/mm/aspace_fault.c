@@ -129,6 +129,7 @@ static ASIDE void hide_old(struct mapping *m, uint64_t address)
     uint64_t page = mapping_page(m, address);
     m->view.kind->hide(&m->view, page, 1);
     m->view.kind->flush(&m->view, page, 1);
+    m->view.kind->wait(&m->view);
 }
 
 /* 512 pages are there in a row: make one large page of them, perhaps. */

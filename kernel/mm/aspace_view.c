@@ -39,7 +39,7 @@ static void view_hide(struct memory_view *view, uint64_t first, uint64_t count)
     tables_unmap(space->root, start, end - start, &gather);
     spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
     if (gather.tables > 0 || (gather.leaves > 0 && end - start > asked)) {
-        tlb_flush(&space->tlb, start, end - start);
+        tlb_flush_later(&space->tlb, start, end - start);
         gather_retire(space, &gather);
     } else if (gather.leaves > 0) {
         m->stale = true;
@@ -63,9 +63,14 @@ static void view_flush(struct memory_view *view, uint64_t first, uint64_t count)
 {
     struct mapping *m = mapping_of_view(view);
     if (m->stale || __atomic_load_n(&m->space->unflushed, __ATOMIC_ACQUIRE) != 0) {
-        tlb_flush(&m->space->tlb, address_of(m, first), count << PAGE_SHIFT);
+        tlb_flush_later(&m->space->tlb, address_of(m, first), count << PAGE_SHIFT);
         m->stale = false;
     }
 }
 
-const struct memory_view_kind aspace_view_kind = {view_hide, view_restrict, view_flush};
+static void view_wait(struct memory_view *view)
+{
+    tlb_wait(&mapping_of_view(view)->space->tlb);
+}
+
+const struct memory_view_kind aspace_view_kind = {view_hide, view_restrict, view_flush, view_wait};

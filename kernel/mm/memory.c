@@ -111,40 +111,51 @@ static bool cut(const struct memory_view *view, uint64_t *first, uint64_t *count
     return start < end;
 }
 
+static struct memory_view *view_of(struct list *node)
+{
+    return LIST_ENTRY(node, struct memory_view, node);
+}
+
+/* All CPUs are asked first, for all views, and waited for then. */
+void views_flush(struct memory *memory, uint64_t first, uint64_t count)
+{
+    LIST_FOR_EACH(node, &memory->views)
+    {
+        struct memory_view *view = view_of(node);
+        uint64_t start = first, pages = count;
+        if (cut(view, &start, &pages)) {
+            view->kind->flush(view, start, pages);
+        }
+    }
+    LIST_FOR_EACH(node, &memory->views)
+    {
+        struct memory_view *view = view_of(node);
+        view->kind->wait(view);
+    }
+}
+
 void views_hide(struct memory *memory, uint64_t first, uint64_t count)
 {
     LIST_FOR_EACH(node, &memory->views)
     {
-        struct memory_view *view = LIST_ENTRY(node, struct memory_view, node);
+        struct memory_view *view = view_of(node);
         uint64_t start = first, pages = count;
         if (cut(view, &start, &pages)) {
             view->kind->hide(view, start, pages);
-            view->kind->flush(view, start, pages);
         }
     }
+    views_flush(memory, first, count);
 }
 
 void views_restrict(struct memory *memory, uint64_t first, uint64_t count)
 {
     LIST_FOR_EACH(node, &memory->views)
     {
-        struct memory_view *view = LIST_ENTRY(node, struct memory_view, node);
+        struct memory_view *view = view_of(node);
         uint64_t start = first, pages = count;
         if (cut(view, &start, &pages)) {
             view->kind->restrict_(view, start, pages);
-            view->kind->flush(view, start, pages);
         }
     }
-}
-
-void views_flush(struct memory *memory, uint64_t first, uint64_t count)
-{
-    LIST_FOR_EACH(node, &memory->views)
-    {
-        struct memory_view *view = LIST_ENTRY(node, struct memory_view, node);
-        uint64_t start = first, pages = count;
-        if (cut(view, &start, &pages)) {
-            view->kind->flush(view, start, pages);
-        }
-    }
+    views_flush(memory, first, count);
 }

@@ -9,7 +9,7 @@
 #define HUGE_ORDER 18u
 #define HUGE_PAGES MEMORY_HUGE_PAGES
 
-_Static_assert(HUGE_PAGES == (uint64_t)1 << HUGE_ORDER, "a block of the allocator");
+_Static_assert(HUGE_PAGES >> HUGE_ORDER == 1, "a block of the allocator");
 _Static_assert(HUGE_ORDER < FRAME_ORDERS, "the allocator has such blocks");
 
 /* Is nothing there yet? */

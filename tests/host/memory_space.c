@@ -91,7 +91,12 @@ static void flush(struct memory_view *view, uint64_t first, uint64_t pages)
     forget(played(view), first - view->first, pages);
 }
 
-static const struct memory_view_kind view_kind = {hide, restrict_, flush};
+static void wait(struct memory_view *view)
+{
+    (void)view; /* forgotten at once */
+}
+
+static const struct memory_view_kind view_kind = {hide, restrict_, flush, wait};
 
 struct played_view *space_show(struct memory *memory, uint64_t first, uint64_t pages, bool large)
 {

@@ -94,7 +94,7 @@ static inline uint64_t *small_entry(paddr_t root, uint64_t virtual, uint64_t byt
 
 void tables_unmap(paddr_t root, uint64_t virtual, uint64_t bytes, struct table_gather *gather)
 {
-    uint64_t *owner, *only = small_entry(root, virtual, bytes, &owner);
+    uint64_t none = 0, *owner = &none, *only = small_entry(root, virtual, bytes, &owner);
     if (only != NULL && *only == 0) {
         return;
     }
@@ -148,7 +148,7 @@ void tables_protect(paddr_t root, uint64_t virtual, uint64_t bytes, unsigned fla
         tables_unmap(root, virtual, bytes, gather); /* what is present can be read */
         return;
     }
-    uint64_t *owner, *only = small_entry(root, virtual, bytes, &owner);
+    uint64_t none = 0, *owner = &none, *only = small_entry(root, virtual, bytes, &owner);
     if (only != NULL) {
         gather->leaves += protect(only, 1, leaf_bits(flags, 1));
         return;

@@ -396,7 +396,7 @@ static bool results_for_bad_addresses_are_refused(void)
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
         void *at = (void *)places[i];
         CHECK_ERROR(sys_memory_query(memory, 0, at, PAGES, &result), ERR_BAD_ADDRESS);
-        CHECK_ERROR(sys_memory_pin(memory, startup->system, 0, at, PAGES * 8), ERR_BAD_ADDRESS);
+        CHECK_ERROR(sys_memory_pin(memory, startup->system, 0, at, (uint64_t)PAGES * 8), ERR_BAD_ADDRESS);
         CHECK_ERROR(sys_memory_unpin(memory, startup->system, 0, PAGE_SIZE), ERR_BAD_ARGUMENT);
         CHECK_ERROR(sys_task_mappings(startup->self, 0, at, 4096, &result), ERR_BAD_ADDRESS);
         CHECK_ERROR(sys_task_translate(startup->self, startup->system, FIELD, at, 4096, &result),
