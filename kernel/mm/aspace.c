@@ -49,7 +49,7 @@ enum error mapping_make(struct aspace *space, struct mapping **out)
 
 void mapping_free(struct aspace *space, struct mapping *m)
 {
-    m = __atomic_exchange_n(&space->spare, m, __ATOMIC_RELEASE);
+    m = __atomic_exchange_n(&space->spare, m, __ATOMIC_ACQ_REL);
     if (m != NULL) {
         slab_free(&mappings, m);
     }

@@ -358,7 +358,7 @@ static inline uint64_t *slot_to_copy(struct memory *memory, uint64_t page)
     struct memory_node *leaf = link_node(link);
     uint64_t *slot = &leaf->slots[index_of(page)];
     bool own = !node_is_shared(leaf) && (*slot & SLOT_PRESENT) != 0;
-    return own && leaf->counted && frame_is_shared(slot_frame(*slot)) ? slot : NULL;
+    return own && node_shares_frame(leaf, slot_frame(*slot)) ? slot : NULL;
 }
 
 bool memory_unshare(struct memory *memory, uint64_t page, pfn_t *copy, pfn_t *old)

@@ -201,7 +201,7 @@ static uint64_t run_in_leaf(struct memory *memory, uint64_t page, uint64_t most,
         return most;
     }
     const struct memory_node *leaf = link_node(link);
-    return leaf->counted || leaf->has_under
+    return node_is_counted(leaf) || leaf->has_under
                ? run_of_pages(memory, page, most, frame, writable)
                : run_of_slots(&leaf->slots[page & (MEMORY_LEAF_PAGES - 1)], most);
 }

@@ -85,10 +85,16 @@ static inline bool node_is_shared(const struct memory_node *node)
     return __atomic_load_n(&node->references, __ATOMIC_ACQUIRE) > 1;
 }
 
+/* May frames of the node have other holders? Once it is the object's alone that stays as it is. */
+static inline bool node_is_counted(const struct memory_node *node)
+{
+    return __atomic_load_n(&node->counted, __ATOMIC_RELAXED);
+}
+
 /* May a frame in this node, which is the object's alone, have other holders? */
 static inline bool node_shares_frame(const struct memory_node *node, pfn_t frame)
 {
-    return __atomic_load_n(&node->counted, __ATOMIC_RELAXED) && frame_is_shared(frame);
+    return node_is_counted(node) && frame_is_shared(frame);
 }
 
 /* Where the link for the leaf node or block of this page is; NULL when nodes above are missing. */
