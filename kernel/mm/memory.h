@@ -68,9 +68,10 @@ OBJECT_WRAPPERS(memory)
 /*
  * A range of the object that a space shows. `hide` takes pages out of its tables, `restrict_` the right to
  * write. `flush` comes after any number of them, before what they showed is used for something else; it asks
- * all CPUs to forget the range, and `wait` is done when they have. All are called with the object's lock held,
- * for whole pages of the object inside the view, and cannot fail: where a large leaf reaches beyond the range,
- * more may be hidden than was asked. A view is removed only when no CPU can translate through it any more.
+ * all CPUs to forget the range, and `wait` is done when they have. All are called with the object's lock
+ * held, for whole pages of the object inside the view, and cannot fail: where a large leaf reaches beyond the
+ * range, more may be hidden than was asked. A view is removed only when no CPU can translate through it any
+ * more.
  */
 struct memory_view {
     struct list node;
