@@ -9,11 +9,12 @@
 
 #define SETTLE (10 * SECOND)
 
+/* What is going is looked at first: what has gone by then is not in the account any more. */
 bool books_take(struct books *books)
 {
     *books = (struct books){0};
-    CHECK_OK(sys_account_read(startup->account, &books->account, sizeof books->account));
     CHECK_OK(system_record(TOPIC_BOOKS, 0, &books->things, sizeof books->things));
+    CHECK_OK(sys_account_read(startup->account, &books->account, sizeof books->account));
     return true;
 }
 
