@@ -193,6 +193,13 @@ static unsigned result(const char *name, bool good, const char *reason)
     return good ? 0 : 1;
 }
 
+/* Does no worker have the right to it? It could stop the machine, or reach what is a device's. */
+static bool is_privileged(uint32_t number)
+{
+    return number == SYS_SYSTEM_CONTROL || number == SYS_MEMORY_PIN || number == SYS_MEMORY_UNPIN ||
+           number == SYS_MEMORY_DEVICE || number == SYS_TASK_TRANSLATE;
+}
+
 static unsigned tell_calls(const struct fuzzer *fuzzer)
 {
     char never[200] = "";
@@ -200,8 +207,7 @@ static unsigned tell_calls(const struct fuzzer *fuzzer)
     for (unsigned i = 0; i < GRAMMAR_CALLS; i++) {
         const struct grammar_call *call = &grammar_calls[i];
         bool returns = call->number != SYS_TASK_EXIT && call->number != SYS_THREAD_EXIT &&
-                       call->number != SYS_THREAD_QUIT &&
-                       call->number != SYS_SYSTEM_CONTROL; /* for which no worker has the right */
+                       call->number != SYS_THREAD_QUIT && !is_privileged(call->number);
         if (returns && fuzzer->shared->done[call->number] == 0 && length < sizeof never) {
             length += text_format(never + length, sizeof never - length, " %s", call->name);
         }

@@ -229,6 +229,12 @@ static void sharpen(uint64_t *state, const struct grammar_call *call, uint64_t w
     case SYS_MEMORY_UNMAP:
         words[1] = atomic_load(&maps[fuzz_below(state, MAPS)]);
         break;
+    case SYS_MEMORY_PROTECT:
+        words[0] = startup->self;
+        words[1] = atomic_load(&maps[fuzz_below(state, MAPS)]);
+        words[2] = PAGE_SIZE;
+        words[3] = fuzz_below(state, 2) == 0 ? ACCESS_READ : ACCESS_READ | ACCESS_WRITE;
+        break;
     case SYS_SYSTEM_READ:
         words[1] = 1 + fuzz_below(state, 16);
         words[2] = fuzz_below(state, 6);
