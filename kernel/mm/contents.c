@@ -10,7 +10,7 @@
 
 #define LARGE_ORDER  9u
 #define LARGE_FRAMES ((uint64_t)1 << LARGE_ORDER)
-#define STEP_FRAMES  32u /* between two looks at what else is to do */
+#define STEP_FRAMES  16u /* between two looks at what else is to do */
 
 void contents_zero(pfn_t frame)
 {

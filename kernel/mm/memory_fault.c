@@ -245,6 +245,7 @@ static inline enum error take_zeroed(struct memory *memory, pfn_t *frame)
     enum error error = memory->sparse ? account_charge(account, RESOURCE_FRAMES, 1) : ERR_NONE;
     if (error == ERR_NONE) {
         error = uncharged_zeroed_frame(account, FRAME_USER_ANONYMOUS, frame);
+        ASSERT(error == ERR_NONE || error == ERR_NO_MEMORY);
         if (UNLIKELY(error != ERR_NONE) && memory->sparse) {
             account_refund(account, RESOURCE_FRAMES, 1);
         }
@@ -338,6 +339,12 @@ static enum error get(struct memory *memory, const struct want *want, struct mem
 {
     *out = (struct memory_page){0};
     return memory->kind == MEMORY_PHYSICAL ? get_physical(memory, want, out) : look(memory, want, out);
+}
+
+pfn_t memory_touch_refused(enum error error)
+{
+    ASSERT(error == ERR_NO_MEMORY); /* a stock keeps only frames that are held */
+    return NOT_TOUCHED;
 }
 
 pfn_t memory_touch_failed(struct memory *memory, pfn_t frame)

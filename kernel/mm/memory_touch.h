@@ -31,6 +31,9 @@ static inline bool touch_fits(uint64_t link, uint64_t index)
            !node_is_shared(leaf) && leaf->filled < MEMORY_LEAF_PAGES - 1;
 }
 
+/* There is no frame, for this reason. */
+pfn_t memory_touch_refused(enum error error);
+
 /* The frame is not needed: somebody was quicker, or it takes more. Drops the lock; returns NOT_TOUCHED. */
 pfn_t memory_touch_failed(struct memory *memory, pfn_t frame);
 
@@ -42,9 +45,9 @@ pfn_t memory_touch_failed(struct memory *memory, pfn_t frame);
 static inline MUST_CHECK pfn_t memory_touch(struct memory *memory, uint64_t page)
 {
     pfn_t frame;
-    if (__builtin_expect(
-            uncharged_zeroed_frame(memory->object.account, FRAME_USER_ANONYMOUS, &frame) != ERR_NONE, 0)) {
-        return NOT_TOUCHED; /* it may not be needed */
+    enum error error = uncharged_zeroed_frame(memory->object.account, FRAME_USER_ANONYMOUS, &frame);
+    if (__builtin_expect(error != ERR_NONE, 0)) {
+        return memory_touch_refused(error); /* it may not be needed */
     }
     uint64_t index = page & (MEMORY_LEAF_PAGES - 1);
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);

@@ -216,7 +216,7 @@ static inline enum error pass_on(struct stock *self, pfn_t frame, uint32_t accou
 {
     note_gone(self, 0);
     *out = frame;
-    return frame_pass_on(frame, account);
+    return frame_pass_on(frame, account); /* for a frame that is held: the caller looks */
 }
 
 /* zeroed_take where the stock has none, is not there yet, or the class is another. The caller's locks come

@@ -26,7 +26,7 @@
     X(HIDE, "pages hidden from views", 8192)                                                                 \
     X(RELEASE, "frames given back", 1536)                                                                    \
     X(COMMIT, "pages committed", 64)                                                                         \
-    X(CLEAR, "pages cleared", 32)                                                                            \
+    X(CLEAR, "pages cleared", 16)                                                                            \
     X(MOVE, "pages moved", 8)
 
 #define STEP_ENUM(name, text, most) STEP_##name,

@@ -119,11 +119,11 @@ static const char *clear_when_killed(unsigned number)
     }
     EXPECT(contents_zero_block(first, 9) == ERR_NONE);
     EXPECT(is_zero(first) && is_zero(pfn(first.value + 17)) && is_zero(pfn(first.value + 511)));
-    spoil(pfn(first.value + 32));
+    spoil(pfn(first.value + 16));
     thread_kill(thread_current(), 0);
     spoil(first);
     EXPECT(contents_zero_block(first, 9) == ERR_CANCELLED);
-    EXPECT(is_zero(first) && !is_zero(pfn(first.value + 32)));
+    EXPECT(is_zero(first) && !is_zero(pfn(first.value + 16)));
     EXPECT(frame_free(first, 9) == ERR_NONE);
     return NULL;
 }
