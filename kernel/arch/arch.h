@@ -165,7 +165,13 @@ bool arch_copy_to_user(uint64_t to, const void *from, uint64_t bytes) MUST_CHECK
 
 /* Fill whole pages with zeros; copy one. */
 void arch_zero_pages(void *start, uint64_t pages);
-/* The same without filling the caches with them: for memory that is not used at once. */
+/*
+ * Fill words with zeros while interrupts are on, which are off before and after. Stops early when the thread
+ * is to give way or to end (thread_must_give_way). Returns how many words are left, the last ones. The caller
+ * holds no lock, and needs to be in the same place only until the return.
+ */
+uint64_t arch_zero_open(void *start, uint64_t words) MUST_CHECK;
+/* arch_zero_pages without filling the caches with them: for memory that is not used at once. */
 void arch_zero_pages_past_cache(void *start, uint64_t pages);
 void arch_copy_page(void *to, const void *from);
 

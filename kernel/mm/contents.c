@@ -10,7 +10,7 @@
 
 #define LARGE_ORDER  9u
 #define LARGE_FRAMES ((uint64_t)1 << LARGE_ORDER)
-#define STEP_FRAMES  16u /* between two looks at what else is to do */
+#define LARGE_WORDS  (LARGE_FRAMES * PAGE_SIZE / sizeof(uint64_t))
 
 void contents_zero(pfn_t frame)
 {
@@ -31,43 +31,28 @@ void contents_zero_some(const pfn_t *frames, unsigned count)
     window_close_some(count);
 }
 
-/* Of what is shown at once, as long as nobody waits; from there on. */
-static uint64_t zero_shown(pfn_t first, uint64_t done)
-{
-    char *start = window_open_large(first);
-    do {
-        arch_zero_pages(start + done * PAGE_SIZE, STEP_FRAMES);
-        done += STEP_FRAMES;
-        step_work(STEP_CLEAR, STEP_FRAMES);
-        step_over();
-        step_begin(); /* interrupts come in next */
-    } while (done < LARGE_FRAMES && !thread_preemption_is_due());
-    window_close_large();
-    return done;
-}
-
+/* 2 MiB. Interrupts are on, so that this is no step: only what lies between two parts has a bound. */
 static enum error zero_large(pfn_t first)
 {
-    enum error error = ERR_NONE;
-    for (uint64_t done = 0; error == ERR_NONE && done < LARGE_FRAMES;) {
-        done = zero_shown(first, done);
-        error = thread_preemption_point();
+    enum error error = thread_must_give_way() ? thread_preemption_point() : ERR_NONE;
+    for (uint64_t left = LARGE_WORDS; error == ERR_NONE && left > 0;) {
+        uint64_t *start = window_open_large(first);
+        step_over();
+        left = arch_zero_open(start + (LARGE_WORDS - left), left);
+        step_begin();
+        window_close_large();
+        error = left > 0 ? thread_preemption_point() : ERR_NONE;
     }
+    step_done(STEP_CLEAR, error == ERR_NONE ? LARGE_FRAMES : 0);
     return error;
 }
 
 enum error contents_zero_block(pfn_t first, unsigned order)
 {
-    uint64_t frames = (uint64_t)1 << order, size = order < LARGE_ORDER ? 1 : LARGE_FRAMES;
+    ASSERT(order >= LARGE_ORDER);
     enum error error = ERR_NONE;
-    for (uint64_t done = 0; error == ERR_NONE && done < frames; done += size) {
-        pfn_t part = pfn(first.value + done);
-        if (size > 1) {
-            error = zero_large(part);
-        } else {
-            contents_zero(part);
-            error = (done + 1) % STEP_FRAMES == 0 ? thread_preemption_point() : ERR_NONE;
-        }
+    for (uint64_t done = 0; error == ERR_NONE && done >> order == 0; done += LARGE_FRAMES) {
+        error = zero_large(pfn(first.value + done));
     }
     return error;
 }

@@ -15,8 +15,8 @@ void contents_zero(pfn_t frame);
 void contents_zero_some(const pfn_t *frames, unsigned count);
 
 /*
- * Zero a block of 2^order frames, 64 KiB at a time; it lets interrupts in and others run between them, so
- * the caller holds no lock. ERR_CANCELLED when the calling thread is killed: the rest is as it was.
+ * Zero a block of 2^order frames, at least 512. Lets interrupts in and others run at any moment, so the
+ * caller holds no lock. ERR_CANCELLED when the calling thread is killed: the rest is as it was.
  */
 enum error contents_zero_block(pfn_t first, unsigned order) MUST_CHECK;
 

@@ -3,8 +3,9 @@
  * zeroed and copied through them.
  *
  * Each CPU has one slot for each use, since uses can be under way inside each other. A slot is open from
- * window_open to window_close; between them the code neither waits nor passes a preemption point. No locks,
- * no memory: a slot is its CPU's own.
+ * window_open to window_close; between them the code neither waits nor passes a preemption point. Interrupts
+ * may come while a large window is open, which no handler uses. No locks, no memory: a slot is its CPU's
+ * own.
  */
 #ifndef QUIRE_KERNEL_WINDOW_H
 #define QUIRE_KERNEL_WINDOW_H

@@ -16,6 +16,7 @@
 #include "kernel/mm/window.h"
 #include "kernel/sched/cpu.h"
 #include "kernel/sched/spinlock.h"
+#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 #define STOCK        64u /* frames for a CPU, at most */
@@ -323,6 +324,7 @@ static bool put_some(struct stock *self, struct stock *stock, uint64_t most)
             return false;
         }
         clear_frame(frame);
+        step_work(STEP_CLEAR, 1);
         if (stock_push(stock, &frame, 1) == 0) {
             give_back(frame, 0);
         }
@@ -364,6 +366,7 @@ static bool clear_some(struct stock *self)
         arch_zero_pages_past_cache(start + self->block_done * PAGE_SIZE, STEP_FRAMES);
         window_close_large();
         self->block_done += STEP_FRAMES;
+        step_work(STEP_CLEAR, STEP_FRAMES);
     }
     bool made = has && self->block_done == BLOCK_FRAMES;
     spin_unlock(&self->lock);
@@ -424,7 +427,8 @@ static struct stock *stock_to_fill(unsigned online, uint64_t most)
     return NULL;
 }
 
-bool zeroed_refill(void)
+/* zeroed_refill in a stretch of its own. */
+static bool refill(void)
 {
     unsigned number = arch_this_cpu()->number, online = arch_cpu_count();
     struct stock *self = stock_of(number);
@@ -444,6 +448,14 @@ bool zeroed_refill(void)
     }
     uint64_t wanted = look(&blocks_wanted) < BLOCKS ? look(&blocks_wanted) : BLOCKS;
     return begin_block(self, share / BLOCK_FRAMES < wanted ? share / BLOCK_FRAMES : wanted);
+}
+
+bool zeroed_refill(void)
+{
+    step_begin();
+    bool more = refill();
+    step_over();
+    return more;
 }
 
 bool zeroed_give_back(void)

@@ -37,6 +37,13 @@ _Static_assert(STEP_COUNT == STEP_KINDS, "cpu.h");
 /* So much of it was done just now. */
 void step_work(enum step_kind kind, uint64_t units);
 
+/* The same where interrupts were on, or nothing else counts in the stretch: done, but not without letting
+ * others in. */
+static inline void step_done(enum step_kind kind, uint64_t units)
+{
+    arch_this_cpu()->steps.kinds[kind].done += units;
+}
+
 /* For the below: the time begins, or counts. */
 void step_time(bool begin);
 

@@ -236,10 +236,9 @@ static inline void thread_note_leaving(struct thread *thread)
 /* Let others of the same rank, which are ready on this CPU, run first. */
 void thread_yield(void);
 
-/* Let interrupts in. Is a preemption point due then? */
-static inline bool thread_preemption_is_due(void)
+/* Is a preemption point due, or would it say that the thread is killed? */
+static inline bool thread_must_give_way(void)
 {
-    arch_interrupt_window();
     return (__atomic_load_n(&arch_this_cpu()->pending, __ATOMIC_RELAXED) & PENDING_RESCHEDULE) != 0 ||
            (__atomic_load_n(&thread_current()->attention, __ATOMIC_RELAXED) & ATTENTION_KILLED) != 0;
 }

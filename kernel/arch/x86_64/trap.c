@@ -19,6 +19,7 @@
 #include "kernel/sched/sched.h"
 
 extern const char user_copy_start[], user_copy_end[], user_copy_fault[];
+extern const char clear_open[], clear_end[];
 
 static void (*device_handlers[256])(void);
 
@@ -237,6 +238,14 @@ static void interrupt(const struct trap_frame *frame)
     }
 }
 
+/* Memory was being cleared: that goes on later, if something else is to run now. */
+static void leave_clearing(struct trap_frame *frame)
+{
+    if (frame->rip == (uint64_t)(uintptr_t)clear_open && thread_must_give_way()) {
+        frame->rip = (uint64_t)(uintptr_t)clear_end;
+    }
+}
+
 /* The stack of its own that this address is in, as the number in a gate; 0: none. */
 static unsigned own_stack(uint64_t address)
 {
@@ -272,6 +281,7 @@ static __attribute__((noinline)) bool dispatch_any(struct trap_frame *frame)
     if (frame->vector >= VECTOR_EXCEPTIONS) {
         trace(TRACE_INTERRUPT, 0, frame->vector, frame->rip);
         interrupt(frame);
+        leave_clearing(frame);
         trace(TRACE_INTERRUPT_END, 0, frame->vector, 0);
     } else {
         if (!nested) {

@@ -106,7 +106,23 @@ SELFTEST(zeroed_large, "zeroed frames: blocks of 2 MiB are zero too")
     return NULL;
 }
 
-/* A thread that is killed clears no more than a part: so others can have the CPU in between, too. */
+static void spoil_block(pfn_t first)
+{
+    for (unsigned i = 0; i < 512; i++) {
+        spoil(pfn(first.value + i));
+    }
+}
+
+static bool block_is_zero(pfn_t first)
+{
+    bool zero = true;
+    for (unsigned i = 0; zero && i < 512; i++) {
+        zero = is_zero(pfn(first.value + i));
+    }
+    return zero;
+}
+
+/* A thread that is killed clears no more. */
 static const char *clear_when_killed(unsigned number)
 {
     (void)number;
@@ -114,24 +130,74 @@ static const char *clear_when_killed(unsigned number)
     if (frame_alloc(9, FRAME_USER_ANONYMOUS, &first) != ERR_NONE) {
         return NULL; /* the smallest machines have none whole */
     }
-    for (unsigned i = 0; i < 512; i++) {
-        spoil(pfn(first.value + i));
-    }
+    spoil_block(first);
     EXPECT(contents_zero_block(first, 9) == ERR_NONE);
-    EXPECT(is_zero(first) && is_zero(pfn(first.value + 17)) && is_zero(pfn(first.value + 511)));
-    spoil(pfn(first.value + 16));
+    EXPECT(block_is_zero(first));
+    spoil_block(first);
     thread_kill(thread_current(), 0);
-    spoil(first);
     EXPECT(contents_zero_block(first, 9) == ERR_CANCELLED);
-    EXPECT(is_zero(first) && !is_zero(pfn(first.value + 16)));
+    EXPECT(!is_zero(pfn(first.value + 511)));
     EXPECT(frame_free(first, 9) == ERR_NONE);
     return NULL;
 }
 
-SELFTEST(cleared_in_steps,
-         "contents: a large block is cleared in steps, between which a thread can be killed")
+SELFTEST(cleared_unless_killed, "contents: a large block is cleared, but not for a thread that is killed")
 {
     return test_on_all_cpus(1, clear_when_killed);
+}
+
+/* A thread that comes while a block of its CPU is cleared, and what it finds. */
+struct visit {
+    pfn_t block;
+    uint32_t in_the_middle; /* atomic: how often the block was cleared in part */
+    bool stop, ended;       /* atomic */
+};
+
+static void visitor(void *argument)
+{
+    struct visit *visit = argument;
+    enum error error = ERR_NONE;
+    while (error == ERR_NONE && !__atomic_load_n(&visit->stop, __ATOMIC_ACQUIRE)) {
+        bool middle = is_zero(visit->block) && !is_zero(pfn(visit->block.value + 511));
+        __atomic_fetch_add(&visit->in_the_middle, middle, __ATOMIC_RELAXED);
+        error = wait_until(arch_clock() + 100000, 0);
+    }
+    __atomic_store_n(&visit->ended, true, __ATOMIC_RELEASE);
+    thread_exit();
+}
+
+/* Clearing takes longer than the visitor sleeps, so he comes in the middle, and it goes on where it was. */
+static const char *clear_when_visited(unsigned number)
+{
+    (void)number;
+    struct visit visit = {0};
+    struct thread *thread;
+    if (frame_alloc(9, FRAME_USER_ANONYMOUS, &visit.block) != ERR_NONE) {
+        return NULL;
+    }
+    spoil_block(visit.block);
+    EXPECT(thread_create("visitor", visitor, &visit, arch_this_cpu()->number, &thread) == ERR_NONE);
+    thread_set_priority(thread, 200);
+    thread_start(thread);
+    bool zero = true;
+    for (unsigned i = 0; zero && i < 200 && __atomic_load_n(&visit.in_the_middle, __ATOMIC_RELAXED) < 3;
+         i++) {
+        spoil_block(visit.block);
+        zero = contents_zero_block(visit.block, 9) == ERR_NONE && block_is_zero(visit.block);
+    }
+    __atomic_store_n(&visit.stop, true, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&visit.ended, __ATOMIC_ACQUIRE)) {
+        EXPECT(wait_until(arch_clock() + 100000, 0) == ERR_NONE);
+    }
+    EXPECT(frame_free(visit.block, 9) == ERR_NONE);
+    EXPECT(zero);
+    EXPECT(visit.in_the_middle >= 3);
+    return NULL;
+}
+
+SELFTEST(cleared_in_the_open, "contents: others run while a large block is cleared, which goes on after them")
+{
+    return test_on_all_cpus(1, clear_when_visited);
 }
 
 SELFTEST(zeroed_back, "zeroed frames: all of them go back when they are asked to")
