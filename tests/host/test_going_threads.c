@@ -9,7 +9,7 @@
 
 #include "kernel/mm/account.h"
 
-#define OBJECTS 20000
+#define OBJECTS 60000
 #define MOST    16 /* between the two */
 
 enum { LOOKER, DROPPER, DESTROYER, CPUS };
