@@ -22,7 +22,7 @@ KERNEL_HOST_SOURCES := tests/host/kernel_host.c kernel/debug/inject.c kernel/mm/
 OBJECT_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/kernel_host_objects.c kernel/obj/derive.c kernel/obj/handle.c
 OBJECT_CFLAGS := -iquote kernel/arch/host
 
-OBJECT_TESTS := test_handle test_handle_threads test_account test_account_threads
+OBJECT_TESTS := test_going_threads test_handle test_handle_threads test_account test_account_threads
 
 $(foreach test,$(OBJECT_TESTS),\
     $(eval HOST_SOURCES_$(test) := $(OBJECT_SOURCES)) $(eval HOST_CFLAGS_$(test) := $(OBJECT_CFLAGS)) \

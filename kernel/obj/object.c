@@ -36,7 +36,7 @@ void object_dies(struct object *object)
     struct cpu *cpu = arch_this_cpu();
     object->next_dying = cpu->current->dying;
     cpu->current->dying = object;
-    cpu->going++;
+    object_note_leaving(cpu);
     __atomic_fetch_or(&cpu->pending, PENDING_DYING, __ATOMIC_RELAXED);
 }
 
@@ -90,18 +90,24 @@ void objects_bury(void)
             continue;
         }
         object_kinds[object->type].destroy(object);
-        arch_this_cpu()->going--;
+        object_note_gone(arch_this_cpu());
     }
     step_over();
 }
 
 uint64_t objects_going(void)
 {
-    int64_t sum = 0;
-    for (unsigned i = 0; i < arch_cpu_count(); i++) {
-        sum += __atomic_load_n(&cpus[i]->going, __ATOMIC_RELAXED);
+    uint64_t gone = 0, leaving = 0;
+    unsigned count = arch_cpu_count();
+    /* These first: whatever is counted here is counted in the others too, wherever it began to leave. */
+    for (unsigned i = 0; i < count; i++) {
+        gone += __atomic_load_n(&cpus[i]->gone, __ATOMIC_ACQUIRE);
     }
-    return sum > 0 ? (uint64_t)sum : 0;
+    count = arch_cpu_count(); /* one that came up meanwhile may have begun what is counted */
+    for (unsigned i = 0; i < count; i++) {
+        leaving += __atomic_load_n(&cpus[i]->leaving, __ATOMIC_ACQUIRE);
+    }
+    return leaving - gone;
 }
 
 uint64_t object_count(enum object_type type)

@@ -98,7 +98,11 @@ uint64_t object_identity(struct object *object);
 /* Objects of the type that were made by object_create and are there now. */
 uint64_t object_count(enum object_type type);
 
-/* Objects that have lost their last reference and are yet to be destroyed, and threads that end just now. */
+/*
+ * Objects that have lost their last reference and are yet to be destroyed, and threads that end just now.
+ * What is told while others come and go may be too much, never too little: with 0, there was a moment in
+ * the call at which nothing was on its way out.
+ */
 uint64_t objects_going(void);
 
 #define OBJECT_WRAPPERS(type)                                                                                \

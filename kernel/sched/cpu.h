@@ -127,13 +127,26 @@ struct cpu {
     /* Owning CPU writes, anyone reads: objects made here less those freed here, by type. Their sum is what
      * there is. */
     int64_t objects[OBJECT_TYPES];
-    /* The same of what is on its way out: objects without a reference, and threads that end. */
-    int64_t going;
+    /* Objects that lost their last reference and threads that began to end, and those that have gone: told
+     * here, they may be counted as gone on another CPU. Both only grow; see objects_going. */
+    uint64_t leaving;
+    uint64_t gone;
 
     struct arch_cpu arch;
 };
 
 /* The CPUs that are up, by number. Set once at boot. */
 extern struct cpu *cpus[CPU_MAX];
+
+/* One more on its way out, and one that has gone; interrupts are off. */
+static inline void object_note_leaving(struct cpu *cpu)
+{
+    __atomic_store_n(&cpu->leaving, cpu->leaving + 1, __ATOMIC_RELEASE);
+}
+
+static inline void object_note_gone(struct cpu *cpu)
+{
+    __atomic_store_n(&cpu->gone, cpu->gone + 1, __ATOMIC_RELEASE);
+}
 
 #endif

@@ -32,7 +32,7 @@ static __attribute__((noinline)) void after_switch(struct thread *from, uint32_t
     }
     if ((after & AFTER_FREE) != 0) {
         thread_discard(from);
-        arch_this_cpu()->going--;
+        object_note_gone(arch_this_cpu());
         if (arch_this_cpu()->current->task == NULL) {
             reaper_leave(); /* it never goes out to user mode, and may wait for long */
         }

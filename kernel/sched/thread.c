@@ -161,12 +161,13 @@ void thread_discard(struct thread *thread)
     stack_free(thread->stack_top);
     account_refund(thread->object.account, RESOURCE_FRAMES, STACK_FRAMES);
     thread->task = NULL;
-    __atomic_store_n(&thread->given_back, true, __ATOMIC_RELEASE);
     if (task != NULL) {
         task_release(task);
     }
-    thread_release(thread);
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&thread->given_back, true,
+                     __ATOMIC_RELEASE); /* who waited for it counts no more of it */
+    thread_release(thread);
 }
 
 uint32_t thread_count(void)

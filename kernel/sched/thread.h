@@ -223,11 +223,11 @@ enum error thread_lend(struct thread *from, struct thread *to) MUST_CHECK;
 /* It waits no more, for whatever reason. The end of a thread does the same, on both sides. */
 void thread_lend_end(struct thread *from);
 
-/* It will be gone in a moment: counted, once, in cpu->going, until it has been given back. */
+/* It will be gone in a moment: counted, once, among those that leave, until it has been given back. */
 static inline void thread_note_leaving(struct thread *thread)
 {
     if (!__atomic_exchange_n(&thread->leaving, true, __ATOMIC_RELAXED)) {
-        arch_this_cpu()->going++;
+        object_note_leaving(arch_this_cpu());
     }
 }
 

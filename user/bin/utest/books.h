@@ -15,7 +15,7 @@ struct books {
     struct system_books things;
 };
 
-/* False after a test_fail. */
+/* At this moment, whatever is on its way out. To compare with, books_at_rest. False after a test_fail. */
 bool books_take(struct books *books);
 
 /* The same, when nothing has changed in them for a moment. */

@@ -94,7 +94,7 @@ static bool a_huge_range_is_made_and_removed_in_bounded_steps(void)
     struct steps before;
     uint32_t memory;
     uint64_t bytes;
-    CHECK(books_take(&books) && steps_take(&before) && size_take(&bytes));
+    CHECK(books_at_rest(&books) && steps_take(&before) && size_take(&bytes));
     if (bytes == 0) {
         return test_skip("there is too little memory");
     }
@@ -126,7 +126,7 @@ static bool a_huge_object_is_copied_and_emptied_in_bounded_steps(void)
     struct steps before;
     uint32_t memory, copy;
     uint64_t bytes;
-    CHECK(books_take(&books) && size_take(&bytes));
+    CHECK(books_at_rest(&books) && size_take(&bytes));
     if (bytes == 0) {
         return test_skip("there is too little memory");
     }
@@ -160,7 +160,7 @@ static bool a_huge_space_ends_in_bounded_steps(void)
     struct steps before;
     uint32_t memory, task;
     uint64_t bytes, where;
-    CHECK(books_take(&books) && steps_take(&before) && size_take(&bytes));
+    CHECK(books_at_rest(&books) && steps_take(&before) && size_take(&bytes));
     if (bytes == 0) {
         return test_skip("there is too little memory");
     }
@@ -187,7 +187,7 @@ static bool clearing_large_pages_goes_in_bounded_steps(void)
     struct steps before;
     uint32_t memory;
     uint64_t bytes;
-    CHECK(books_take(&books) && steps_take(&before) && size_take(&bytes));
+    CHECK(books_at_rest(&books) && steps_take(&before) && size_take(&bytes));
     if (bytes == 0) {
         return test_skip("there is too little memory");
     }
@@ -213,7 +213,7 @@ static bool show_device(uint64_t physical, uint64_t leaves)
     struct steps before;
     uint32_t memory;
     uint64_t where;
-    CHECK(books_take(&books) && steps_take(&before));
+    CHECK(books_at_rest(&books) && steps_take(&before));
     enum error error =
         sys_memory_device(startup->system, 0, physical, DEVICE_BYTES, MEMORY_CACHE_NONE, &memory);
     if (error == ERR_BAD_ARGUMENT || error == ERR_NO_RIGHT) {
