@@ -191,6 +191,77 @@ static void touch_gives_a_block(void **state)
     memory_release(copy);
 }
 
+/* A block that two objects have, of which one writes to a page, and has yet to flush when this happens. */
+static struct {
+    struct memory *memory, *copy;
+    struct played_view *view;
+} shared;
+
+static void share_block(void)
+{
+    shared.memory = made(1024, 0);
+    shared.view = space_show(shared.memory, 0, 1024, true);
+    memory_host_ready = 1;
+    write_all(shared.view, 0, 512, 1);
+    assert_int_equal(shared.memory->large, 512);
+    assert_int_equal(memory_clone(shared.memory, account, &shared.copy), ERR_NONE);
+    host_leave_kernel();
+    assert_int_equal(space_write(shared.view, 0, 1), ERR_NONE); /* it has a node over the block now */
+    expect_all(shared.view, 0, 512, 1);                         /* remembered, to be read */
+}
+
+static void unshare_block(void)
+{
+    space_unshow(shared.view);
+    memory_release(shared.memory);
+}
+
+static void copy_goes(void)
+{
+    memory_release(shared.copy);
+    host_leave_kernel();
+}
+
+static void copy_goes_and_block_is_taken_apart(void)
+{
+    copy_goes();
+    assert_int_equal(space_write(shared.view, 9, 90), ERR_NONE);
+}
+
+/* The block is the object's alone now. Its frame of the page that was copied goes, but not before who copied
+ * it, or whoever writes next, has flushed. */
+static void a_block_is_taken_apart_when_who_covered_it_has_flushed(void **state)
+{
+    (void)state;
+    share_block();
+    space_before_flush = copy_goes_and_block_is_taken_apart;
+    assert_int_equal(space_write(shared.view, 5, 50), ERR_NONE);
+    assert_null(space_before_flush);
+    expect_all(shared.view, 0, 5, 1);
+    expect_all(shared.view, 5, 1, 50 - 5);
+    expect_all(shared.view, 9, 1, 90 - 9);
+    expect_all(shared.view, 10, 502, 1);
+    unshare_block();
+}
+
+/* The last page of it is copied: the object lets go of the block, and nobody may see it through the object.
+ */
+static void a_block_that_is_covered_is_not_seen_any_more(void **state)
+{
+    (void)state;
+    share_block();
+    write_all(shared.view, 0, 511, 2);
+    expect_all(shared.view, 511, 1, 1);
+    space_before_flush = copy_goes;
+    assert_int_equal(space_write(shared.view, 511, 2 + 511), ERR_NONE);
+    if (space_before_flush != NULL) { /* nothing was to be flushed */
+        space_before_flush = NULL;
+        copy_goes();
+    }
+    expect_all(shared.view, 0, 512, 2);
+    unshare_block();
+}
+
 static void copies_take_nodes_only(void **state)
 {
     struct memory *memory = made(16384, 0), *copy;
@@ -378,6 +449,8 @@ int main(void)
         CASE(what_is_reserved_can_be_touched),
         CASE(what_is_sparse_pays_by_touch),
         CASE(touch_gives_a_block),
+        CASE(a_block_is_taken_apart_when_who_covered_it_has_flushed),
+        CASE(a_block_that_is_covered_is_not_seen_any_more),
         CASE(copies_take_nodes_only),
         CASE(devices_are_where_they_are),
         CASE(the_kernel_fills_what_is_new),
