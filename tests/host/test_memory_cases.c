@@ -8,6 +8,7 @@
 
 #include "abi/memory.h"
 #include "kernel/mm/contents.h"
+#include "kernel/mm/frame_share.h"
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/obj/account_tree.h"
@@ -262,6 +263,33 @@ static void a_block_that_is_covered_is_not_seen_any_more(void **state)
     unshare_block();
 }
 
+/* Frames whose holders cannot be counted are copied with their node: no view goes on showing the old ones. */
+static void pages_that_cannot_be_shared_are_hidden_when_they_are_copied(void **state)
+{
+    struct memory *memory = made(1024, 0), *copy;
+    struct played_view *view = space_show(memory, 0, 1024, false),
+                       *other = space_show(memory, 0, 1024, false);
+    (void)state;
+    write_all(view, 0, 1024, 1);
+    assert_int_equal(memory_clone(memory, account, &copy), ERR_NONE);
+    host_leave_kernel();
+    expect_all(view, 0, 1024, 1);
+    expect_all(other, 0, 1024, 1);
+    memory_host_shares_most = 0;
+    assert_int_equal(space_write(view, 3, 1 + 3), ERR_NONE);
+    assert_int_equal(space_write(view, 1020, 1 + 1020), ERR_NONE);
+    memory_host_shares_most = FRAME_SHARES_MOST;
+    write_all(view, 510, 4, 2);
+    expect_all(other, 510, 4, 2);
+    memory_release(copy);
+    host_leave_kernel(); /* the old frames go, and nobody sees them */
+    expect_all(other, 0, 510, 1);
+    expect_all(view, 514, 510, 1);
+    space_unshow(view);
+    space_unshow(other);
+    memory_release(memory);
+}
+
 static void copies_take_nodes_only(void **state)
 {
     struct memory *memory = made(16384, 0), *copy;
@@ -451,6 +479,7 @@ int main(void)
         CASE(touch_gives_a_block),
         CASE(a_block_is_taken_apart_when_who_covered_it_has_flushed),
         CASE(a_block_that_is_covered_is_not_seen_any_more),
+        CASE(pages_that_cannot_be_shared_are_hidden_when_they_are_copied),
         CASE(copies_take_nodes_only),
         CASE(devices_are_where_they_are),
         CASE(the_kernel_fills_what_is_new),
