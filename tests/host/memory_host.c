@@ -22,6 +22,7 @@ char *host_memory; /* what the aperture shows */
 uint64_t memory_host_reach;
 uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
 uint32_t memory_host_ready;
+bool memory_host_thin;
 void (*memory_host_released)(pfn_t first, uint64_t count);
 
 static uint32_t *shares; /* atomic; by frame, a moment behind or before what the allocator counts */
@@ -77,9 +78,18 @@ void contents_copy(pfn_t to, pfn_t from)
     memcpy(memory_host_frame(to), memory_host_frame(from), PAGE_SIZE);
 }
 
+static void clear_block(pfn_t first, unsigned order)
+{
+    if (!memory_host_thin) {
+        memset(memory_host_frame(first), 0, PAGE_SIZE << order);
+    } else if (madvise(memory_host_frame(first), PAGE_SIZE << order, MADV_DONTNEED) != 0) {
+        panic("the host does not take memory back");
+    }
+}
+
 enum error contents_zero_block(pfn_t first, unsigned order)
 {
-    memset(memory_host_frame(first), 0, PAGE_SIZE << order);
+    clear_block(first, order);
     return ERR_NONE;
 }
 
@@ -117,7 +127,7 @@ void frame_release(pfn_t first, unsigned order)
         memory_host_released(first, count);
     }
     enum frame_class class = frame_class_of(first);
-    if (class == FRAME_USER_ANONYMOUS) {
+    if (class == FRAME_USER_ANONYMOUS && !(memory_host_thin && order >= BLOCK_ORDER)) {
         memset(memory_host_frame(first), 0xdb, count * PAGE_SIZE);
     }
     if (frame_free(first, order) != ERR_NONE) {
@@ -138,7 +148,7 @@ enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *ou
 {
     enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
     if (error == ERR_NONE) {
-        memset(memory_host_frame(*out), 0, PAGE_SIZE << BLOCK_ORDER);
+        clear_block(*out, BLOCK_ORDER);
     }
     return error;
 }

@@ -31,6 +31,10 @@ uint64_t memory_host_shares(void);
 /* Called before a frame or block is given back. */
 extern void (*memory_host_released)(pfn_t first, uint64_t count);
 
+/* Blocks are cleared by giving their memory back to the host, and not filled when they are given back: for
+ * tests with far more memory than they touch. */
+extern bool memory_host_thin;
+
 /* How many blocks of zeroed memory are ready before one has to be cleared. */
 extern uint32_t memory_host_ready;
 

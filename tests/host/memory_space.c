@@ -9,6 +9,8 @@
 
 #define LAST_WORD (PAGE_SIZE / sizeof(uint32_t) - 1)
 
+void (*space_before_flush)(void);
+
 static uint32_t *shown; /* atomic; by frame: entries that name it */
 
 static void count(const struct played_entry *entry, int by)
@@ -206,6 +208,11 @@ static enum error fault(struct played_view *view, uint64_t page, bool write)
     }
     bool replaced = show(view, page, &found);
     memory_fault_unlock(view->memory);
+    void (*others)(void) = space_before_flush;
+    if (replaced && others != NULL) {
+        space_before_flush = NULL;
+        others();
+    }
     if (replaced && found.large) {
         forget(view, large_start(view, page), MEMORY_LEAF_PAGES);
     } else if (replaced) {

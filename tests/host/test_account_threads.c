@@ -3,11 +3,9 @@
  * ever has more than the limit, what is refused was not there, and at the end not a byte is missing. Under
  * the thread sanitizer by make -f build.mk account-threads.
  */
-#include <pthread.h>
-
 #include "tests/host/host.h"
 #include "tests/host/kernel_host.h"
-#include "tests/host/random.h"
+#include "tests/host/workers.h"
 
 #include "kernel/obj/account_tree.h"
 
@@ -20,16 +18,14 @@ static struct account *machine, *accounts[ACCOUNTS];
 static long charged[ACCOUNTS]; /* atomic: at least this much, between a charge and its refund */
 
 struct worker {
-    pthread_t thread;
-    unsigned number;
-    struct random dice;
+    struct host_worker base;
     uint64_t held[ACCOUNTS];
     unsigned long refused;
 };
 
 static void take(struct worker *self, unsigned which)
 {
-    uint64_t amount = 1 + random_below(&self->dice, 40);
+    uint64_t amount = 1 + random_below(&self->base.dice, 40);
     if (account_charge(accounts[which], RESOURCE_FRAMES, amount) != ERR_NONE) {
         uint64_t lack = lack_take();
         assert_int_equal(lack_account(lack), accounts[which]->number);
@@ -72,10 +68,10 @@ static void make_and_drop(struct worker *self)
 static void *work(void *argument)
 {
     struct worker *self = argument;
-    host_enter(self->number);
+    host_enter(self->base.number);
     for (unsigned step = 0; step < STEPS; step++) {
-        unsigned which = (unsigned)random_below(&self->dice, ACCOUNTS);
-        uint64_t what = random_below(&self->dice, 1000);
+        unsigned which = (unsigned)random_below(&self->base.dice, ACCOUNTS);
+        uint64_t what = random_below(&self->base.dice, 1000);
         struct account_info info;
         if (what == 0) {
             make_and_drop(self);
@@ -85,7 +81,7 @@ static void *work(void *argument)
         } else if (what % 2 == 0) {
             take(self, which);
         } else if (self->held[which] > 0) {
-            give(self, which, 1 + random_below(&self->dice, self->held[which]));
+            give(self, which, 1 + random_below(&self->base.dice, self->held[which]));
         }
         host_leave_kernel();
     }
@@ -110,13 +106,8 @@ static void limits_hold_and_nothing_drifts(void **state)
         assert_int_equal(account_lend_prepare(machine, accounts[i], limits), ERR_NONE);
         account_lend_commit(machine, accounts[i], limits);
     }
+    WORKERS_RUN(workers, 0, work);
     for (unsigned i = 0; i < CPUS; i++) {
-        workers[i].number = i;
-        workers[i].dice = (struct random){i + 1};
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned i = 0; i < CPUS; i++) {
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
         refused += workers[i].refused;
     }
     assert_true(refused > STEPS / 100);

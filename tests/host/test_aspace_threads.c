@@ -14,7 +14,7 @@
 #include "tests/host/host.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
-#include "tests/host/random.h"
+#include "tests/host/workers.h"
 
 #include "abi/memory.h"
 #include "kernel/mm/memory_pager.h"
@@ -36,9 +36,7 @@ struct shared_space {
 };
 
 struct worker {
-    pthread_t thread;
-    unsigned number;
-    struct random dice;
+    struct host_worker base;
     unsigned long forks, refused, done;
 };
 
@@ -51,7 +49,7 @@ static uint32_t workers_left; /* atomic */
 
 static uint64_t below(struct worker *self, uint64_t limit)
 {
-    return random_below(&self->dice, limit);
+    return random_below(&self->base.dice, limit);
 }
 
 static void expect(enum error error, uint64_t allowed)
@@ -516,7 +514,7 @@ static void step(struct worker *self)
 static void *work(void *argument)
 {
     struct worker *self = argument;
-    memory_host_enter(self->number);
+    memory_host_enter(self->base.number);
     for (uint64_t i = 0; i < STEPS * steps_factor; i++) {
         step(self);
     }
@@ -595,7 +593,7 @@ static void run(bool tags)
     unsigned long forks = 0, refused = 0, done = 0;
     begin(tags);
     for (unsigned i = 0; i < OBJECTS; i++) {
-        workers[0].dice = (struct random){i};
+        workers[0].base.dice = (struct random){i};
         objects[i] = make_object(&workers[0], i);
     }
     for (unsigned i = 0; i < SPACES; i++) {
@@ -603,12 +601,9 @@ static void run(bool tags)
     }
     workers_left = CPUS;
     assert_int_equal(pthread_create(&pager_thread, NULL, answer, NULL), 0);
+    memset(workers, 0, sizeof(workers));
+    WORKERS_RUN(workers, (uint64_t)CPUS * tags, work);
     for (unsigned i = 0; i < CPUS; i++) {
-        workers[i] = (struct worker){.number = i, .dice = {i + 1 + CPUS * tags}};
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned i = 0; i < CPUS; i++) {
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
         forks += workers[i].forks;
         refused += workers[i].refused;
         done += workers[i].done;

@@ -4,11 +4,9 @@
  * Under the thread sanitizer (make -f build.mk handle-threads) each access to an object is also shown to be
  * ordered with its end.
  */
-#include <pthread.h>
-
 #include "tests/host/host.h"
 #include "tests/host/kernel_host.h"
-#include "tests/host/random.h"
+#include "tests/host/workers.h"
 
 #include "kernel/mm/account.h"
 #include "kernel/obj/derive.h"
@@ -24,15 +22,13 @@ static unsigned long made;            /* atomic */
 static unsigned long found;           /* atomic */
 
 struct worker {
-    pthread_t thread;
-    unsigned number;
-    struct random dice;
+    struct host_worker base;
 };
 
 static uint64_t *pick(struct worker *self, unsigned *table)
 {
-    *table = (unsigned)random_below(&self->dice, TABLES);
-    return &shown[*table][random_below(&self->dice, SHOWN)];
+    *table = (unsigned)random_below(&self->base.dice, TABLES);
+    return &shown[*table][random_below(&self->base.dice, SHOWN)];
 }
 
 /* Show a handle in place of another one, which is closed. */
@@ -69,7 +65,7 @@ static void use(struct worker *self)
         return;
     }
     assert_int_equal(((struct host_object *)object)->alive, HOST_OBJECT_ALIVE);
-    bool held = random_below(&self->dice, 4) == 0 && object_try_retain(object);
+    bool held = random_below(&self->base.dice, 4) == 0 && object_try_retain(object);
     hazard_clear(hazard);
     if (held) {
         host_leave_kernel();
@@ -123,9 +119,9 @@ static void revoke(struct handle_found *handle, uint64_t *place)
 static void *work(void *argument)
 {
     struct worker *self = argument;
-    host_enter(self->number);
+    host_enter(self->base.number);
     for (unsigned step = 0; step < STEPS; step++) {
-        switch (random_below(&self->dice, 12)) {
+        switch (random_below(&self->base.dice, 12)) {
         case 0:
             make(self);
             break;
@@ -159,14 +155,7 @@ static void objects_are_alive_where_they_are_found_and_gone_at_the_end(void **st
     for (unsigned i = 0; i < TABLES; i++) {
         assert_int_equal(handle_table_init(&tables[i], &kernel_account), ERR_NONE);
     }
-    for (unsigned i = 0; i < CPUS; i++) {
-        workers[i].number = i;
-        workers[i].dice = (struct random){i + 1};
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned i = 0; i < CPUS; i++) {
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
-    }
+    WORKERS_RUN(workers, 0, work);
     for (unsigned i = 0; i < TABLES; i++) {
         handle_table_close(&tables[i]);
         handle_table_free(&tables[i]);

@@ -8,6 +8,7 @@
 
 #include "abi/memory.h"
 #include "kernel/mm/contents.h"
+#include "kernel/mm/frame_share.h"
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/obj/account_tree.h"
@@ -189,6 +190,104 @@ static void touch_gives_a_block(void **state)
     assert_true(!memory_promote(copy, 600, true));
     space_unshow(other);
     memory_release(copy);
+}
+
+/* A block that two objects have, of which one writes to a page, and has yet to flush when this happens. */
+static struct {
+    struct memory *memory, *copy;
+    struct played_view *view;
+} shared;
+
+static void share_block(void)
+{
+    shared.memory = made(1024, 0);
+    shared.view = space_show(shared.memory, 0, 1024, true);
+    memory_host_ready = 1;
+    write_all(shared.view, 0, 512, 1);
+    assert_int_equal(shared.memory->large, 512);
+    assert_int_equal(memory_clone(shared.memory, account, &shared.copy), ERR_NONE);
+    host_leave_kernel();
+    assert_int_equal(space_write(shared.view, 0, 1), ERR_NONE); /* it has a node over the block now */
+    expect_all(shared.view, 0, 512, 1);                         /* remembered, to be read */
+}
+
+static void unshare_block(void)
+{
+    space_unshow(shared.view);
+    memory_release(shared.memory);
+}
+
+static void copy_goes(void)
+{
+    memory_release(shared.copy);
+    host_leave_kernel();
+}
+
+static void copy_goes_and_block_is_taken_apart(void)
+{
+    copy_goes();
+    assert_int_equal(space_write(shared.view, 9, 90), ERR_NONE);
+}
+
+/* The block is the object's alone now. Its frame of the page that was copied goes, but not before who copied
+ * it, or whoever writes next, has flushed. */
+static void a_block_is_taken_apart_when_who_covered_it_has_flushed(void **state)
+{
+    (void)state;
+    share_block();
+    space_before_flush = copy_goes_and_block_is_taken_apart;
+    assert_int_equal(space_write(shared.view, 5, 50), ERR_NONE);
+    assert_null(space_before_flush);
+    expect_all(shared.view, 0, 5, 1);
+    expect_all(shared.view, 5, 1, 50 - 5);
+    expect_all(shared.view, 9, 1, 90 - 9);
+    expect_all(shared.view, 10, 502, 1);
+    unshare_block();
+}
+
+/* The last page of it is copied: the object lets go of the block, and nobody may see it through the object.
+ */
+static void a_block_that_is_covered_is_not_seen_any_more(void **state)
+{
+    (void)state;
+    share_block();
+    write_all(shared.view, 0, 511, 2);
+    expect_all(shared.view, 511, 1, 1);
+    space_before_flush = copy_goes;
+    assert_int_equal(space_write(shared.view, 511, 2 + 511), ERR_NONE);
+    if (space_before_flush != NULL) { /* nothing was to be flushed */
+        space_before_flush = NULL;
+        copy_goes();
+    }
+    expect_all(shared.view, 0, 512, 2);
+    unshare_block();
+}
+
+/* Frames whose holders cannot be counted are copied with their node: no view goes on showing the old ones. */
+static void pages_that_cannot_be_shared_are_hidden_when_they_are_copied(void **state)
+{
+    struct memory *memory = made(1024, 0), *copy;
+    struct played_view *view = space_show(memory, 0, 1024, false),
+                       *other = space_show(memory, 0, 1024, false);
+    (void)state;
+    write_all(view, 0, 1024, 1);
+    assert_int_equal(memory_clone(memory, account, &copy), ERR_NONE);
+    host_leave_kernel();
+    expect_all(view, 0, 1024, 1);
+    expect_all(other, 0, 1024, 1);
+    memory_host_shares_most = 0;
+    assert_int_equal(space_write(view, 3, 1 + 3), ERR_NONE);
+    assert_int_equal(space_write(view, 1020, 1 + 1020), ERR_NONE);
+    memory_host_shares_most = FRAME_SHARES_MOST;
+    write_all(view, 510, 4, 2);
+    expect_all(other, 510, 4, 2);
+    memory_release(copy);
+    host_leave_kernel(); /* the old frames go, and nobody sees them */
+    expect_all(other, 0, 510, 1);
+    expect_all(view, 514, 510, 1);
+    space_unshow(view);
+    space_unshow(other);
+    memory_release(memory);
 }
 
 static void copies_take_nodes_only(void **state)
@@ -378,6 +477,9 @@ int main(void)
         CASE(what_is_reserved_can_be_touched),
         CASE(what_is_sparse_pays_by_touch),
         CASE(touch_gives_a_block),
+        CASE(a_block_is_taken_apart_when_who_covered_it_has_flushed),
+        CASE(a_block_that_is_covered_is_not_seen_any_more),
+        CASE(pages_that_cannot_be_shared_are_hidden_when_they_are_copied),
         CASE(copies_take_nodes_only),
         CASE(devices_are_where_they_are),
         CASE(the_kernel_fills_what_is_new),

@@ -10,7 +10,7 @@
 #include "tests/host/host.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/memory_space.h"
-#include "tests/host/random.h"
+#include "tests/host/workers.h"
 
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
@@ -30,16 +30,14 @@ static uint64_t frames_at_start;
 static struct memory *paged;
 
 struct worker {
-    pthread_t thread;
-    unsigned number;
-    struct random dice;
+    struct host_worker base;
     struct played_view *views[OBJECTS];
     unsigned long copies, refused;
 };
 
 static uint64_t below(struct worker *self, uint64_t most)
 {
-    return random_below(&self->dice, most);
+    return random_below(&self->base.dice, most);
 }
 
 static struct memory *object(unsigned which)
@@ -196,7 +194,7 @@ static void change(struct worker *self, struct memory *memory)
 static void *work(void *argument)
 {
     struct worker *self = argument;
-    memory_host_enter(self->number);
+    memory_host_enter(self->base.number);
     for (unsigned step = 0; step < STEPS; step++) {
         unsigned which = (unsigned)below(self, OBJECTS);
         struct memory *memory = object(which);
@@ -269,16 +267,11 @@ static void objects_stay_whole(void **state)
     (void)state;
     begin();
     for (unsigned i = 0; i < OBJECTS; i++) {
-        workers[0].dice = (struct random){i};
+        workers[0].base.dice = (struct random){i};
         places[i] = make(&workers[0]);
     }
+    WORKERS_RUN(workers, 0, work);
     for (unsigned i = 0; i < CPUS; i++) {
-        workers[i].number = i;
-        workers[i].dice = (struct random){i + 1};
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-    }
-    for (unsigned i = 0; i < CPUS; i++) {
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
         copies += workers[i].copies;
     }
     assert_true(copies > CPUS * STEPS / 200);
@@ -345,7 +338,7 @@ static void *answer(void *argument)
 static void *want_all(void *argument)
 {
     struct worker *self = argument;
-    memory_host_enter(self->number);
+    memory_host_enter(self->base.number);
     struct played_view *view = space_show(paged, 0, PAGED, false);
     for (uint64_t page = 0; page < PAGED; page++) {
         uint32_t seen;
@@ -367,13 +360,7 @@ static void pagers_are_asked_once(void **state)
     begin();
     assert_int_equal(memory_make_paged(account, (pages_t){PAGED}, 0, &pager, &paged), ERR_NONE);
     assert_int_equal(pthread_create(&pager_thread, NULL, answer, NULL), 0);
-    for (unsigned i = 0; i < CPUS; i++) {
-        workers[i].number = i;
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, want_all, &workers[i]), 0);
-    }
-    for (unsigned i = 0; i < CPUS; i++) {
-        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
-    }
+    WORKERS_RUN(workers, 0, want_all);
     pthread_mutex_lock(&wanted.lock);
     wanted.over = true;
     pthread_mutex_unlock(&wanted.lock);

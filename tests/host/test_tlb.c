@@ -377,6 +377,67 @@ static void a_range_costs_one_interrupt_for_each_other_cpu_that_has_the_space(vo
     assert_true(most > 0 && after.quarantined_most == most);
 }
 
+/* CPUs may still walk a table that was taken out, and even read what it named before, until they answer. */
+static void tables_wait_for_the_answers_too(void **state)
+{
+    static uint64_t tables[4][PAGE_SIZE / sizeof(uint64_t)];
+    struct table_gather gather = {.first = paddr(1 * PAGE_SIZE), .tables = 3};
+    struct tlb_figures figures;
+    (void)state;
+    start(false);
+    host_memory = (char *)tables;
+    for (uint64_t i = 1; i < 4; i++) {
+        tables[i][0] = (i + 1) * PAGE_SIZE; /* the chain; its end is not looked at */
+        in_use[i] = 1;
+    }
+    for (me = 0; me < 2; me++) {
+        assert_true(tlb_load(&spaces[0].tlb, paddr(1)));
+    }
+    me = 0;
+    tlb_flush_later(&spaces[0].tlb, 0, PAGES * PAGE_SIZE);
+    tlb_retire_tables(&gather);
+    assert_int_equal(gather.tables, 0);
+    tlb_count(&figures);
+    assert_int_equal(figures.quarantined, 3);
+    assert_true(in_use[1] && in_use[2] && in_use[3]);
+    me = 1;
+    take_interrupt();
+    me = 0;
+    assert_true(tlb_settle(false));
+    assert_false(in_use[1] || in_use[2] || in_use[3]);
+}
+
+/* A flush has a generation before it says of which: who catches up with it at that moment must not take what
+ * an older flush has left there for it. */
+static void what_is_not_known_to_be_flushed_is_all_forgotten(void **state)
+{
+    struct memory_of_cpu *m = &remembered[0];
+    (void)state;
+    start(false);
+    for (me = 0; me < 2; me++) {
+        assert_true(tlb_load(&spaces[0].tlb, paddr(1)));
+    }
+    me = 1;
+    for (unsigned i = 0; i < 2 * TLB_RECENT; i++) {
+        tlb_flush_later(&spaces[0].tlb, 3 * PAGE_SIZE, PAGE_SIZE);
+        me = 0;
+        take_interrupt();
+        me = 1;
+    }
+    m->frames[0][3] = m->frames[0][5] = 7;
+    tlb_flush_later(&spaces[0].tlb, 3 * PAGE_SIZE, PAGE_SIZE);
+    me = 0;
+    take_interrupt();
+    assert_int_equal(m->frames[0][3], 0);
+    assert_int_equal(m->frames[0][5], 7); /* what was flushed is known */
+    me = 1;
+    tlb_flush_later(&spaces[0].tlb, 3 * PAGE_SIZE, PAGE_SIZE);
+    spaces[0].tlb.generation++; /* a third CPU flushes page 5 */
+    me = 0;
+    take_interrupt();
+    assert_int_equal(m->frames[0][5], 0);
+}
+
 static void a_closed_space_is_not_loaded(void **state)
 {
     (void)state;
@@ -391,6 +452,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_range_costs_one_interrupt_for_each_other_cpu_that_has_the_space),
+        cmocka_unit_test(tables_wait_for_the_answers_too),
+        cmocka_unit_test(what_is_not_known_to_be_flushed_is_all_forgotten),
         cmocka_unit_test(a_closed_space_is_not_loaded),
         cmocka_unit_test(no_cpu_uses_what_was_given_back),
         cmocka_unit_test(nor_with_tags_which_keep_something),

@@ -3,6 +3,9 @@
 #include "user/bin/utest/test.h"
 #include "user/libq/system.h"
 
+#define COMMIT_FAILURES 4  /* of the block, and of the first ones of its parts */
+#define MOST_REFUSED    64 /* allocations of a mapping, at most */
+
 #define ROOMY (5 * GIB) /* free memory with which a GiB in a row is to be had */
 
 static bool is_roomy(void)
@@ -90,6 +93,75 @@ static bool a_page_of_a_gib_is_given_cut_copied_and_given_back(void)
     return gives_all_back(huge_and_cut, 1);
 }
 
+/* The n-th allocation from now on fails; false where the machine was not started for that. */
+static bool arm(uint64_t n)
+{
+    return sys_system_control(startup->system, ACTION_FAIL, n) == ERR_NONE;
+}
+
+/* A GiB is there, whatever fails: in smaller pages, or at the second try. */
+static bool commit_with_failure(uint32_t memory, uint64_t n)
+{
+    CHECK(arm(n));
+    enum error error = sys_memory_commit(memory, 0, GIB);
+    CHECK(arm(0));
+    if (error != ERR_NONE) {
+        CHECK(error == ERR_NO_MEMORY || error == ERR_LIMIT);
+        CHECK_OK(sys_memory_commit(memory, 0, GIB));
+    }
+    for (uint64_t at = 0; at < GIB; at += LARGE) {
+        CHECK(page_state(memory, at + LARGE - PAGE_SIZE) & MEMORY_PAGE_PRESENT);
+    }
+    return true;
+}
+
+/* The mapping is refused for each of its allocations, and then it is there. */
+static bool map_with_failures(uint32_t memory, unsigned *refused)
+{
+    const uint64_t mode = READ_WRITE | MAP_MODE_POPULATE | MAP_MODE_HUGE;
+    for (*refused = 0; *refused < MOST_REFUSED; ++*refused) {
+        uint32_t access;
+        CHECK(arm(*refused + 1));
+        enum error error = space_map(memory, 0, FIELD, GIB, mode);
+        CHECK(arm(0));
+        if (error == ERR_NONE) {
+            return true;
+        }
+        CHECK(error == ERR_NO_MEMORY || error == ERR_LIMIT);
+        CHECK_EQUAL(leaf_of(startup->self, FIELD, &access), 0);
+        CHECK_ERROR(space_unmap(FIELD, 0), ERR_NOT_FOUND);
+    }
+    return test_fail(__FILE__, __LINE__, "the mapping still fails");
+}
+
+static bool huge_with_failures(void)
+{
+    uint32_t memory, access;
+    unsigned refused;
+    for (uint64_t n = 1; n <= COMMIT_FAILURES; n++) {
+        CHECK_OK(sys_memory_create(0, GIB, MEMORY_CREATE_SPARSE, &memory));
+        CHECK(commit_with_failure(memory, n));
+        CHECK(map_with_failures(memory, &refused));
+        CHECK(refused > 2);
+        CHECK(leaf_of(startup->self, FIELD, &access) >= PAGE_SIZE);
+        CHECK(stamp(FIELD, GIB) && is_stamped(FIELD, 0, GIB));
+        CHECK_OK(space_unmap(FIELD, GIB));
+        CHECK_OK(sys_handle_close(memory));
+    }
+    return true;
+}
+
+static bool a_gib_survives_failing_allocations_and_takes_nothing(void)
+{
+    if (!is_roomy() || !has_huge_pages()) {
+        return test_skip("no pages of 1 GiB, or no memory for one");
+    }
+    if (!arm(0)) {
+        return test_skip("the boot environment does not say inject=1");
+    }
+    return gives_all_back(huge_with_failures, 1);
+}
+
 /* A sparse object with something here and there in it: what is there is shown at once, also far out. */
 static bool populate_far(void)
 {
@@ -121,6 +193,7 @@ static bool populating_reaches_the_end_of_a_mapping_of_any_size(void)
 
 static const struct test tests[] = {
     TEST(a_page_of_a_gib_is_given_cut_copied_and_given_back),
+    TEST(a_gib_survives_failing_allocations_and_takes_nothing),
     TEST(populating_reaches_the_end_of_a_mapping_of_any_size),
 };
 const struct area area_huge = AREA("huge", tests);

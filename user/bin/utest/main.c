@@ -14,7 +14,7 @@ static const struct area *const areas[] = {
     &area_memory,     &area_tasks,   &area_threads,   &area_time,      &area_notifications, &area_console,
     &area_system,     &area_faults,  &area_authority, &area_accounts,  &area_injection,     &area_pressure,
     &area_scheduling, &area_turns,   &area_spaces,    &area_pages,     &area_clones,        &area_devices,
-    &area_storm,      &area_huge,    &area_steps,
+    &area_storm,      &area_huge,    &area_steps,     &area_large,
 };
 #define AREAS (sizeof areas / sizeof areas[0])
 

@@ -74,6 +74,7 @@ bool test_error(const char *file, int line, const char *what, enum error actual,
 extern const struct area area_calls, area_handles, area_addresses, area_registers, area_segments,
     area_vectors, area_memory, area_tasks, area_threads, area_notifications, area_time, area_console,
     area_system, area_faults, area_pressure, area_accounts, area_authority, area_injection, area_scheduling,
-    area_turns, area_spaces, area_pages, area_clones, area_devices, area_storm, area_huge, area_steps;
+    area_turns, area_spaces, area_pages, area_large, area_clones, area_devices, area_storm, area_huge,
+    area_steps;
 
 #endif
