@@ -204,12 +204,11 @@ static bool settle_oldest(struct tlb_cpu *tlb, bool wait)
 {
     uint64_t request, what;
     while (ring_look(&tlb->waiting, &request)) {
-        if (!tlb_request_answered(request)) {
-            if (!wait) {
-                return false;
-            }
-            arch_spin_wait();
-        } else if (ring_take(&tlb->waiting, request, &what)) {
+        if (!wait && !tlb_answered(request)) {
+            return false;
+        }
+        tlb_wait_for(request);
+        if (ring_take(&tlb->waiting, request, &what)) {
             let_out(tlb, what);
             ring_done(&tlb->waiting);
             return true;

@@ -45,6 +45,7 @@ struct tlb_cpu {
     /* Owning CPU writes, anyone reads. */
     uint64_t interrupts;
     uint64_t requests;
+    uint64_t waits;
 
     /* Atomic: the last request that this CPU was told of, by anyone, and up to which it has answered. */
     uint64_t wanted __attribute__((aligned(64)));
