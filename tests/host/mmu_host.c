@@ -556,6 +556,23 @@ bool mmu_would_write(const struct aspace *space, uint64_t address)
     return would;
 }
 
+bool mmu_remembers(const struct aspace *space, uint64_t address, uint64_t pages)
+{
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        uint32_t tag;
+        for (unsigned size = 0; tag_of(cpus[i], space, &tag) && size < SIZES; size++) {
+            for (unsigned k = 0; k < SETS; k++) {
+                const struct remembered *r = &processors[i].leaves[size][k];
+                uint64_t start = r->page << shifts[size], end = start + ((uint64_t)1 << shifts[size]);
+                if (r->valid && r->tag == tag && start < address + (pages << PAGE_SHIFT) && end > address) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
 /* What was unmapped without waiting it may remember until it has answered. */
 static bool has_yet_to_answer(const struct cpu *cpu)
 {
