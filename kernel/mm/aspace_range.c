@@ -290,38 +290,50 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
     step_over();
 }
 
-/* At once: nobody sees anything of it half done. */
-static void remove_whole(struct aspace *space, struct mapping *m)
+/* Take the record out, and give it back. The space is locked for writing, and not on return. */
+static inline void remove_record(struct aspace *space, struct mapping *m)
 {
     struct memory *memory = m->memory;
-    uint64_t request = 0;
-    if (m->shown) {
-        struct table_gather gather = {0};
-        step_begin();
-        __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
-        spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
-        tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
-        spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
-        request = ask_to_forget(space, mapping_start(m), mapping_end(m), gather.leaves);
-        if (gather.leaves > 0) {
-            step_work(STEP_UNMAP, gather.leaves);
-            step_over();
-        }
-        if (UNLIKELY(request != 0)) {
-            memory_view_lingers(memory, request);
-        }
-        __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
-        if (UNLIKELY(gather.tables > 0)) {
-            gather_retire(space, &gather);
-        }
-    }
     mapping_remove(m);
     rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
     if (LIKELY(memory != NULL)) {
         memory_release(memory);
     }
     mapping_free(space, m);
+}
+
+/* At once, where leaves may be in the tables: nobody sees anything of it half done. */
+static __attribute__((noinline)) void remove_shown(struct aspace *space, struct mapping *m)
+{
+    struct table_gather gather = {0};
+    step_begin();
+    __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    uint64_t request = ask_to_forget(space, mapping_start(m), mapping_end(m), gather.leaves);
+    if (gather.leaves > 0) {
+        step_work(STEP_UNMAP, gather.leaves);
+        step_over();
+    }
+    if (UNLIKELY(request != 0)) {
+        memory_view_lingers(m->memory, request);
+    }
+    __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
+    if (UNLIKELY(gather.tables > 0)) {
+        gather_retire(space, &gather);
+    }
+    remove_record(space, m);
     wait_for_strangers(space, request);
+}
+
+static void remove_whole(struct aspace *space, struct mapping *m)
+{
+    if (m->shown) {
+        remove_shown(space, m);
+    } else {
+        remove_record(space, m);
+    }
 }
 
 void aspace_unmap_commit(struct range_plan *plan)

@@ -320,7 +320,7 @@ void tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes)
 }
 
 /* The generation is raised: have it known. Returns as ask. */
-static __attribute__((noinline)) uint64_t spread(struct tlb *tlb)
+static uint64_t spread(struct tlb *tlb)
 {
     struct cpu *self = arch_this_cpu();
     struct cpu_mask mask;
@@ -331,8 +331,25 @@ static __attribute__((noinline)) uint64_t spread(struct tlb *tlb)
     return request;
 }
 
-/* As ask, for one page. */
-static inline uint64_t ask_page(struct tlb *tlb, uint64_t page)
+static __attribute__((noinline)) void spread_and_wait(struct tlb *tlb)
+{
+    uint64_t request = spread(tlb);
+    if (request != 0) {
+        tlb_wait_for(request);
+    }
+}
+
+static __attribute__((noinline)) uint64_t spread_later(struct tlb *tlb)
+{
+    uint64_t request = spread(tlb);
+    if (request != 0) {
+        raise_to(&tlb->asked, request);
+    }
+    return request;
+}
+
+/* Raise the generation for one page. True when nobody else is to be told. */
+static inline bool forget_page(struct tlb *tlb, uint64_t page)
 {
     struct cpu *self = arch_this_cpu();
     struct tlb_slot *slot = &self->tlb.slots[self->tlb.current];
@@ -344,26 +361,21 @@ static inline uint64_t ask_page(struct tlb *tlb, uint64_t page)
     if (__builtin_expect(alone && self->tlb.loaded == tlb && slot->generation + 1 == generation, 1)) {
         arch_tlb_forget(page, 1);
         slot->generation = generation;
-        return 0;
+        return true;
     }
-    return spread(tlb);
+    return false;
 }
 
 void tlb_flush_page(struct tlb *tlb, uint64_t page)
 {
-    uint64_t request = ask_page(tlb, page);
-    if (request != 0) {
-        tlb_wait_for(request);
+    if (!forget_page(tlb, page)) {
+        spread_and_wait(tlb);
     }
 }
 
 uint64_t tlb_flush_page_later(struct tlb *tlb, uint64_t page)
 {
-    uint64_t request = ask_page(tlb, page);
-    if (request != 0) {
-        raise_to(&tlb->asked, request);
-    }
-    return request;
+    return forget_page(tlb, page) ? 0 : spread_later(tlb);
 }
 
 uint64_t tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes)
