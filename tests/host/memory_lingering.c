@@ -33,23 +33,25 @@ static struct retired retired[RETIRED_MOST];
 static unsigned retired_count;
 static uint64_t requests, answered;
 
-uint64_t lingering_keep(struct played_view *view)
+bool lingering_is_next(void)
 {
     static unsigned long calls; /* atomic */
     uint64_t dice = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) * 0x9e3779b97f4a7c15u >> 40;
-    if (lingering_one_in == 0 || dice % lingering_one_in != 0) {
-        return 0;
-    }
+    return lingering_one_in != 0 && dice % lingering_one_in == 0;
+}
+
+uint64_t lingering_keep(struct played_view *view)
+{
     struct lingering *entry = malloc(sizeof(*entry));
     *entry = (struct lingering){
         .memory = view->memory, .count = view->view.count, .entries = view->remembered};
+    view->remembered = NULL;
     pthread_mutex_lock(&mutex);
-    entry->request = ++requests;
+    uint64_t request = entry->request = ++requests;
     entry->next = all;
     all = entry;
     pthread_mutex_unlock(&mutex);
-    view->remembered = NULL;
-    return entry->request;
+    return request;
 }
 
 static bool names(const struct lingering *entry, pfn_t frame, bool write)

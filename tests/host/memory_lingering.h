@@ -14,7 +14,10 @@ extern unsigned lingering_one_in;
 /* Times that somebody waited for an answer, and frames that went into quarantine. */
 extern unsigned long lingering_waits, lingering_retired;
 
-/* Should this one linger? If so this takes over its table of what is remembered. Returns the request, or 0. */
+/* Should the next one that goes linger? */
+bool lingering_is_next(void);
+
+/* Take over the view's table of what is remembered. Returns the request. */
 uint64_t lingering_keep(struct played_view *view);
 
 /* This object uses the frame: panics where it may not. */

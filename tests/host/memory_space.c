@@ -123,14 +123,21 @@ struct played_view *space_show(struct memory *memory, uint64_t first, uint64_t p
 
 void space_unshow(struct played_view *view)
 {
+    bool lingers = lingering_is_next();
     spin_lock(&view->tables_lock);
     for (uint64_t i = 0; i < view->view.count; i++) {
         set(&view->table[i], (struct played_entry){0});
-        count(&view->remembered[i], -1);
+        if (lingers) {
+            count(&view->remembered[i], -1); /* it is counted where it lingers */
+        } else {
+            set(&view->remembered[i], (struct played_entry){0});
+        }
     }
-    view->request = lingering_keep(view);
+    if (lingers) {
+        view->request = lingering_keep(view);
+    }
     spin_unlock(&view->tables_lock);
-    if (view->request != 0) {
+    if (lingers) {
         memory_view_lingers(view->memory, view->request);
     }
     memory_view_remove(view->memory, &view->view);
