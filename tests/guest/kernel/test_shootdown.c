@@ -173,6 +173,7 @@ SELFTEST(shootdown, "spaces: a CPU that does not answer goes on seeing what anot
     aspace_close(&space);
     objects_bury();
     tlb_settle(true);
+    thread_bind(CPU_ANY);
     if (wrong != NULL) {
         return wrong;
     }
