@@ -18,7 +18,8 @@ struct cloning {
     uint64_t at;
 };
 
-/* The mapping as it is from this address on: what is below was copied in an earlier step, as something else. */
+/* The mapping as it is from this address on: what is below was copied in an earlier step, as something else.
+ */
 static void copy_from(struct mapping *out, const struct mapping *m, uint64_t at)
 {
     uint64_t low = mapping_start(m) < at ? at - mapping_start(m) : 0;

@@ -43,8 +43,8 @@ bool lingering_is_next(void)
 uint64_t lingering_keep(struct played_view *view)
 {
     struct lingering *entry = malloc(sizeof(*entry));
-    *entry = (struct lingering){
-        .memory = view->memory, .count = view->view.count, .entries = view->remembered};
+    *entry =
+        (struct lingering){.memory = view->memory, .count = view->view.count, .entries = view->remembered};
     view->remembered = NULL;
     pthread_mutex_lock(&mutex);
     uint64_t request = entry->request = ++requests;

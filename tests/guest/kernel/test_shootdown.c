@@ -160,7 +160,8 @@ static const char *with_watcher(void)
     return wrong;
 }
 
-SELFTEST(shootdown, "spaces: a CPU that does not answer goes on seeing what another one unmaps, and nobody waits")
+SELFTEST(shootdown,
+         "spaces: a CPU that does not answer goes on seeing what another one unmaps, and nobody waits")
 {
     if (arch_cpu_count() < 2) {
         return NULL; /* nobody is to be asked */
