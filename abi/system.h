@@ -104,6 +104,7 @@ struct system_spaces {
     uint64_t nodes;      /* nodes of 512 pages that were copied for it */
     uint64_t shootdowns; /* requests to other CPUs to forget */
     uint64_t interrupts; /* that these cost */
+    uint64_t waits;      /* for answers to them that were not there yet */
     uint64_t quarantine; /* frames that wait for CPUs to forget them: now, and at most */
     uint64_t quarantine_most;
     /* Pages of 2 MiB: touches where one could have been, and was; made of small ones, and taken apart. */

@@ -3,7 +3,7 @@
 # errors there are, and succeeds either way.
 
 TLB_MODEL := tests/model/tlb.pml
-TLB_MISTAKES := 1 2 3 4 5 6 7 8 9
+TLB_MISTAKES := 1 2 3 4 5 6 7 8 9 10 11
 TLB_MODEL_2cpu := -DCPUS=2 -DOPS=4
 TLB_MODEL_3cpu := -DCPUS=3 -DOPS=2
 $(foreach n,$(TLB_MISTAKES),$(eval TLB_MODEL_$(n) := -DCPUS=2 -DOPS=5 -DBROKEN=$(n)))

@@ -59,7 +59,15 @@ struct aspace {
     uint64_t random; /* state of the generator of gaps */
     uint64_t mapped_bytes;
     uint64_t count; /* mappings */
-    bool closed;    /* being torn down: nothing goes in any more */
+    union {
+        struct {
+            bool closed;    /* being torn down: nothing goes in any more */
+            bool remembers; /* CPUs may remember what was unmapped, as follows */
+        };
+        uint16_t hurdles; /* both at one look */
+    };
+    uint64_t remembered, remembered_end; /* the range in which that was... */
+    uint64_t remembered_request;         /* ...until this one is answered (tlb.h) */
 
     struct mapping *spare; /* a record for the next mapping, which nobody pays for yet, or NULL; atomic */
 
@@ -131,8 +139,10 @@ struct range_plan {
 /*
  * Remove all that is mapped in the range, parts of mappings too; with 0 bytes the mapping that begins there.
  * On success the space is locked until the commit, which goes in steps and lets others run in between: what
- * is in the range is out of reach from the first step on, and its place free at the end. ERR_NOT_FOUND when
- * nothing is there, ERR_DEAD, ERR_LIMIT, ERR_NO_MEMORY.
+ * is in the range is out of reach from the first step on, and its place free at the end. In the caller's own
+ * space, threads that run on other CPUs may reach it a moment longer, until these have forgotten it; nothing
+ * that was there is used for something else before. In another space nobody does on return. ERR_NOT_FOUND
+ * when nothing is there, ERR_DEAD, ERR_LIMIT, ERR_NO_MEMORY.
  */
 enum error aspace_unmap_prepare(struct aspace *space, uint64_t address, uint64_t bytes,
                                 struct range_plan *plan) MUST_CHECK;

@@ -18,6 +18,17 @@ struct cloning {
     uint64_t at;
 };
 
+/* The mapping as it is from this address on: what is below was copied in an earlier step, as something else.
+ */
+static void copy_from(struct mapping *out, const struct mapping *m, uint64_t at)
+{
+    uint64_t low = mapping_start(m) < at ? at - mapping_start(m) : 0;
+    *out = *m;
+    out->node.key += low;
+    out->bytes -= low;
+    out->offset += low;
+}
+
 /* Look for it at some mappings; `*more` when there are others. */
 static bool look_on(struct cloning *c, struct mapping *out, bool *more, enum error *error)
 {
@@ -26,10 +37,11 @@ static bool look_on(struct cloning *c, struct mapping *out, bool *more, enum err
     *error = c->from->closed ? ERR_DEAD : ERR_NONE;
     const struct mapping *m = mapping_from(c->from, c->at);
     for (unsigned i = 0; *error == ERR_NONE && m != NULL && !found && i < ASPACE_STEP_MAPPINGS; i++) {
+        uint64_t at = c->at;
         c->at = mapping_end(m);
         found = !mapping_is_busy(m) && (m->mode & MAP_MODE_PRIVATE) == 0;
         if (found) {
-            *out = *m;
+            copy_from(out, m, at);
         } else {
             m = mapping_of(avl_next(&((struct mapping *)(uintptr_t)m)->node));
         }

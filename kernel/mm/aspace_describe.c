@@ -13,7 +13,7 @@ static uint32_t count_views(struct memory *memory)
     spin_lock(&memory->lock);
     LIST_FOR_EACH(node, &memory->views)
     {
-        views++;
+        views += node != &memory->afterimage.view.node;
     }
     spin_unlock(&memory->lock);
     return views;

@@ -44,6 +44,7 @@ static bool grow(struct mapping *m, uint64_t page)
         !place_is_free(m->space, page - GROW_GUARD, more + GROW_GUARD, &below)) {
         return false;
     }
+    place_forget(m->space, page, more);
     spin_lock(&m->memory->lock);
     m->node.key = page;
     m->bytes += more;

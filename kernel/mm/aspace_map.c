@@ -79,7 +79,12 @@ static inline __attribute__((always_inline)) enum error take_place(struct aspace
         return place_find(space, m, &plan->below);
     }
     rw_lock_write_ranked(&space->lock, LOCK_ASPACE);
-    if (LIKELY(place_is_free(space, m->node.key, m->bytes, &plan->below)) && LIKELY(!space->closed)) {
+    bool is_free = place_is_free(space, m->node.key, m->bytes, &plan->below);
+    if (LIKELY(is_free) && LIKELY(space->hurdles == 0)) {
+        return ERR_NONE;
+    }
+    if (is_free && !space->closed) {
+        place_forget(space, m->node.key, m->bytes);
         return ERR_NONE;
     }
     enum error error = space->closed ? ERR_DEAD : ERR_EXISTS;

@@ -125,7 +125,7 @@ void stock_give_back(struct aspace *space, struct table_stock *stock);
 void gather_retire(struct aspace *space, struct table_gather *gather);
 void gather_free(struct aspace *space, struct table_gather *gather);
 
-/* Make all CPUs forget what was shown of a mapping. */
+/* Make all CPUs forget what was shown of a mapping; or ask them, as tlb_flush_later. */
 static inline void mapping_flush(struct aspace *space, uint64_t start, uint64_t bytes)
 {
     if (LIKELY(bytes == PAGE_SIZE)) {
@@ -133,6 +133,12 @@ static inline void mapping_flush(struct aspace *space, uint64_t start, uint64_t 
     } else {
         tlb_flush(&space->tlb, start, bytes);
     }
+}
+
+static inline uint64_t mapping_flush_later(struct aspace *space, uint64_t start, uint64_t bytes)
+{
+    return LIKELY(bytes == PAGE_SIZE) ? tlb_flush_page_later(&space->tlb, start)
+                                      : tlb_flush_later(&space->tlb, start, bytes);
 }
 
 /* --- places (aspace_place.c) --- */
@@ -154,6 +160,20 @@ static inline bool place_is_free(const struct aspace *space, uint64_t start, uin
     }
     *below = mapping_of(avl_at_or_below(&space->mappings, start + bytes - 1));
     return *below == NULL || mapping_end(*below) <= start;
+}
+
+/*
+ * Note that CPUs may remember what was in this range, until the request is answered; and, before anything is
+ * entered at new addresses, wait for that if they are among those. The space is locked for writing: no page
+ * of a new mapping is there for anybody before its place is forgotten, and faults need not ask.
+ */
+void place_remembered(struct aspace *space, uint64_t start, uint64_t end, uint64_t request);
+void place_wait(struct aspace *space, uint64_t start, uint64_t bytes);
+static inline void place_forget(struct aspace *space, uint64_t start, uint64_t bytes)
+{
+    if (UNLIKELY(space->remembers)) {
+        place_wait(space, start, bytes);
+    }
 }
 
 /* The next of a space's random numbers. */

@@ -135,6 +135,34 @@ enum error place_find(struct aspace *space, struct mapping *m, struct mapping **
     if (error == ERR_NONE) {
         bool is_free = place_is_free(space, m->node.key, m->bytes, below);
         ASSERT(is_free);
+        place_forget(space, m->node.key, m->bytes);
     }
     return error;
+}
+
+/* --- what CPUs may remember of places ---------------------------------------------------------------------
+ */
+
+void place_remembered(struct aspace *space, uint64_t start, uint64_t end, uint64_t request)
+{
+    if (!space->remembers || tlb_answered(space->remembered_request)) {
+        space->remembered = start;
+        space->remembered_end = end;
+    } else { /* what is between the two is taken for remembered, too */
+        space->remembered = start < space->remembered ? start : space->remembered;
+        space->remembered_end = end > space->remembered_end ? end : space->remembered_end;
+    }
+    space->remembers = true;
+    space->remembered_request = request; /* the later one: of this space they come one after the other */
+}
+
+void place_wait(struct aspace *space, uint64_t start, uint64_t bytes)
+{
+    if (!tlb_answered(space->remembered_request)) {
+        if (start >= space->remembered_end || start + bytes <= space->remembered) {
+            return;
+        }
+        tlb_wait_for(space->remembered_request);
+    }
+    space->remembers = false;
 }

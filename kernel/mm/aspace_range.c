@@ -2,9 +2,13 @@
  * Cutting mappings at the ends of a range, and removing what is in one; see aspace.h.
  *
  * Removal goes in steps. First all mappings of the range are marked as going and their tables emptied; from
- * then on nothing is there for faults and for other calls, but their places are taken. Then all CPUs forget
- * the range, at once, whatever its size. Only then the records go: a view stays with its object as long as a
- * CPU can see its pages. If the space is closed in between, whoever closes it has the records.
+ * then on nothing is there for faults and for other calls, but their places are taken. Then all CPUs are
+ * asked to forget the range, at once, whatever its size. Only then the records go. If the space is closed in
+ * between, whoever closes it has the records.
+ *
+ * Nobody waits for the CPUs here. Until they have answered, the object keeps an afterimage of the view
+ * (memory.h), so that no page of it goes to somebody else; tables are in quarantine; and the space knows of
+ * the range, so that who maps something else there waits.
  */
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/sched/steps.h"
@@ -129,6 +133,7 @@ struct removal {
     struct mapping *current;       /* whose tables are being emptied */
     struct mapping *first, **last; /* those that are going */
     struct table_gather gather;
+    uint64_t request; /* to forget them */
 };
 
 /* The next mapping that is wholly in the range: others are new there, or being removed by others. */
@@ -199,6 +204,26 @@ static bool empty_some(struct aspace *space, struct removal *r)
     return r->at >= r->end;
 }
 
+/* Ask all CPUs to forget what was in the range; 0: they have. Also what others have just taken out of it and
+ * not flushed yet (aspace_protect.c): no leaf of that was left to be found. The space is locked. */
+static uint64_t ask_to_forget(struct aspace *space, uint64_t start, uint64_t end, uint64_t leaves)
+{
+    bool others = __atomic_load_n(&space->unflushed, __ATOMIC_SEQ_CST) > 1;
+    uint64_t request = leaves > 0 || others ? mapping_flush_later(space, start, end - start) : 0;
+    if (UNLIKELY(request != 0)) {
+        place_remembered(space, start, end, request);
+    }
+    return request;
+}
+
+/* Whoever takes memory away from another task goes on as if that could not reach it any more. */
+static void wait_for_strangers(const struct aspace *space, uint64_t request)
+{
+    if (UNLIKELY(request != 0) && arch_this_cpu()->space != space) {
+        tlb_wait_for(request);
+    }
+}
+
 /* Take some records out; false when there is more. The space is locked for writing, and not on return. */
 static bool remove_some(struct aspace *space, struct removal *r)
 {
@@ -206,6 +231,9 @@ static bool remove_some(struct aspace *space, struct removal *r)
     for (unsigned i = 0; i < ASPACE_STEP_MAPPINGS && r->first != NULL; i++) {
         m = r->first;
         r->first = m->going;
+        if (r->request != 0 && m->shown && m->memory != NULL) {
+            memory_view_lingers(m->memory, r->request);
+        }
         mapping_remove(m);
         step_work(STEP_RECORDS, 1);
     }
@@ -247,8 +275,10 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
         rw_unlock_write(&space->lock);
         open = breathe(space);
     }
-    if (r.gather.leaves > 0) {
-        tlb_flush(&space->tlb, plan->start, plan->end - plan->start);
+    if (open) { /* else no CPU has it loaded when the records go */
+        r.request = ask_to_forget(space, plan->start, plan->end, r.gather.leaves);
+    } else if (r.gather.leaves > 0) {
+        tlb_flush_later(&space->tlb, plan->start, plan->end - plan->start);
     }
     __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
     gather_retire(space, &r.gather);
@@ -256,36 +286,54 @@ static __attribute__((noinline)) void remove_range(struct range_plan *plan)
         open = breathe(space);
     }
     range_give_back(plan);
+    wait_for_strangers(space, r.request);
     step_over();
 }
 
-/* At once: nobody sees anything of it half done. */
-static void remove_whole(struct aspace *space, struct mapping *m)
+/* Take the record out, and give it back. The space is locked for writing, and not on return. */
+static inline void remove_record(struct aspace *space, struct mapping *m)
 {
     struct memory *memory = m->memory;
-    if (m->shown) {
-        struct table_gather gather = {0};
-        step_begin();
-        __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
-        spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
-        tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
-        spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
-        if (gather.leaves > 0) {
-            step_work(STEP_UNMAP, gather.leaves);
-            mapping_flush(space, mapping_start(m), m->bytes);
-            step_over();
-        }
-        __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
-        if (UNLIKELY(gather.tables > 0)) {
-            gather_retire(space, &gather);
-        }
-    }
     mapping_remove(m);
     rw_unlock_write_ranked(&space->lock, LOCK_ASPACE);
     if (LIKELY(memory != NULL)) {
         memory_release(memory);
     }
     mapping_free(space, m);
+}
+
+/* At once, where leaves may be in the tables: nobody sees anything of it half done. */
+static __attribute__((noinline)) void remove_shown(struct aspace *space, struct mapping *m)
+{
+    struct table_gather gather = {0};
+    step_begin();
+    __atomic_fetch_add(&space->unflushed, 1, __ATOMIC_SEQ_CST);
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    tables_unmap(space->root, mapping_start(m), m->bytes, &gather);
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    uint64_t request = ask_to_forget(space, mapping_start(m), mapping_end(m), gather.leaves);
+    if (gather.leaves > 0) {
+        step_work(STEP_UNMAP, gather.leaves);
+        step_over();
+    }
+    if (UNLIKELY(request != 0)) {
+        memory_view_lingers(m->memory, request);
+    }
+    __atomic_fetch_sub(&space->unflushed, 1, __ATOMIC_RELEASE);
+    if (UNLIKELY(gather.tables > 0)) {
+        gather_retire(space, &gather);
+    }
+    remove_record(space, m);
+    wait_for_strangers(space, request);
+}
+
+static void remove_whole(struct aspace *space, struct mapping *m)
+{
+    if (m->shown) {
+        remove_shown(space, m);
+    } else {
+        remove_record(space, m);
+    }
 }
 
 void aspace_unmap_commit(struct range_plan *plan)

@@ -5,6 +5,7 @@
 
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
+#include "kernel/mm/tlb.h"
 #include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
@@ -67,6 +68,14 @@ enum error memory_make_physical(struct account *account, pfn_t first, pages_t pa
 /* --- the end ----------------------------------------------------------------------------------------------
  */
 
+/* What CPUs may still see goes into quarantine, so that nobody waits here, if the ring does not become full.
+ */
+static uint64_t let_go(const struct memory *memory, uint64_t link)
+{
+    uint64_t request = memory->afterimage.request;
+    return request == 0 || tlb_answered(request) ? link_release(link) : link_retire(link, request);
+}
+
 /* Take all links out of the tree and give back what hangs on them, with the nodes. Nobody else has the
  * object. */
 static void tree_destroy(struct memory *memory)
@@ -77,7 +86,7 @@ static void tree_destroy(struct memory *memory)
         if (!more) {
             uint64_t link = link_at(memory, leaf << NODE_SHIFT);
             link_clear(memory, leaf << NODE_SHIFT);
-            step_work(STEP_RELEASE, link_release(link));
+            step_work(STEP_RELEASE, let_go(memory, link));
             leaf++;
         }
         enum error killed = thread_preemption_point();
@@ -88,6 +97,9 @@ static void tree_destroy(struct memory *memory)
 void memory_destroy(struct object *object)
 {
     struct memory *memory = (struct memory *)object;
+    if (memory->afterimage.request != 0) {
+        list_cut(&memory->afterimage.view.node);
+    }
     ASSERT(list_empty(&memory->views) && list_empty(&memory->requests));
     tree_destroy(memory);
     memory_refund(memory, (struct memory_cost){memory->paid_frames, memory->paid_bytes});
@@ -116,6 +128,34 @@ static struct memory_view *view_of(struct list *node)
     return LIST_ENTRY(node, struct memory_view, node);
 }
 
+/* Nothing of it is in any tables, and who removed the views has asked the CPUs to forget. */
+static void afterimage_ignore(struct memory_view *view, uint64_t first, uint64_t count)
+{
+    (void)view;
+    (void)first;
+    (void)count;
+}
+
+static void afterimage_wait(struct memory_view *view)
+{
+    tlb_wait_for(LIST_ENTRY(view, struct memory_afterimage, view)->request);
+}
+
+static const struct memory_view_kind afterimage_kind = {afterimage_ignore, afterimage_ignore,
+                                                        afterimage_ignore, afterimage_wait};
+
+void memory_view_lingers(struct memory *memory, uint64_t request)
+{
+    struct memory_afterimage *image = &memory->afterimage;
+    spin_lock(&memory->lock);
+    if (image->request == 0) {
+        image->view = (struct memory_view){.count = UINT64_MAX, .kind = &afterimage_kind};
+        list_append(&memory->views, &image->view.node);
+    }
+    image->request = image->request > request ? image->request : request;
+    spin_unlock(&memory->lock);
+}
+
 /* All CPUs are asked first, for all views, and waited for then. */
 void views_flush(struct memory *memory, uint64_t first, uint64_t count)
 {
@@ -131,6 +171,10 @@ void views_flush(struct memory *memory, uint64_t first, uint64_t count)
     {
         struct memory_view *view = view_of(node);
         view->kind->wait(view);
+    }
+    if (memory->afterimage.request != 0) {
+        list_cut(&memory->afterimage.view.node);
+        memory->afterimage.request = 0;
     }
 }
 

@@ -27,6 +27,24 @@ enum memory_kind { MEMORY_ANONYMOUS, MEMORY_PHYSICAL, MEMORY_PAGED };
 struct memory_view;
 struct memory_pager;
 
+/*
+ * A range of the object that a space shows: see below, at views.
+ */
+struct memory_view {
+    struct list node;
+    uint64_t first, count; /* pages of the object; guarded by the object's lock */
+    const struct memory_view_kind *kind;
+};
+
+/*
+ * What CPUs may still remember of views that are gone: one more view, of all of the object, for as long as
+ * this request is not known to be answered. Guarded by the object's lock.
+ */
+struct memory_afterimage {
+    struct memory_view view;
+    uint64_t request; /* 0: there is none, and the view is not in the list */
+};
+
 struct memory {
     struct object object;
 
@@ -54,6 +72,7 @@ struct memory {
     uint64_t paid_frames;   /* what the account is charged: for pages and nodes... */
     uint64_t paid_bytes;    /* ...and for their records */
     struct list views;
+    struct memory_afterimage afterimage;
     struct list requests;      /* paged: pages that the pager was asked for */
     struct wait_queue waiting; /* for `busy` to end */
 };
@@ -71,13 +90,8 @@ OBJECT_WRAPPERS(memory)
  * all CPUs to forget the range, and `wait` is done when they have. All are called with the object's lock
  * held, for whole pages of the object inside the view, and cannot fail: where a large leaf reaches beyond the
  * range, more may be hidden than was asked. A view is removed only when no CPU can translate through it any
- * more.
+ * more, or when its place is taken by the afterimage: then all CPUs have been asked to forget it.
  */
-struct memory_view {
-    struct list node;
-    uint64_t first, count; /* pages of the object; guarded by the object's lock */
-    const struct memory_view_kind *kind;
-};
 
 struct memory_view_kind {
     void (*hide)(struct memory_view *view, uint64_t first, uint64_t count);
@@ -99,6 +113,9 @@ static inline void memory_view_remove(struct memory *memory, struct memory_view 
     list_cut(&view->node);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
 }
+
+/* Before a view is removed that other CPUs may remember until they have answered this request. */
+void memory_view_lingers(struct memory *memory, uint64_t request);
 
 /* --- making ----------------------------------------------------------------------------------------------
  */

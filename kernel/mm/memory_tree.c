@@ -6,6 +6,7 @@
 #include "kernel/arch/arch.h"
 #include "kernel/mm/aperture.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/tlb.h"
 #include "lib/text.h"
 
 /* Links that leaf_next looks at in a row. */
@@ -184,6 +185,38 @@ uint64_t link_release(uint64_t link)
         count = leaf->filled;
         leaf_destroy(leaf);
     }
+    return count;
+}
+
+/* The same for the slots of a leaf node that the object has alone; the quarantine drops its holders. */
+static void leaf_retire(struct memory_node *leaf)
+{
+    for (uint32_t i = 0; leaf->filled > 0 && i < leaf->capacity; i++) {
+        uint64_t slot = leaf->slots[i];
+        leaf->filled -= slot != 0;
+        if ((slot & SLOT_PRESENT) != 0) {
+            tlb_retire_frame(slot_frame(slot), 0);
+        }
+    }
+    if (leaf->has_under) {
+        tlb_retire_frame(leaf->under, BLOCK_ORDER);
+    }
+    node_free(leaf);
+}
+
+uint64_t link_retire(uint64_t link, uint64_t request)
+{
+    if (link_is_block(link)) {
+        tlb_retire_frame(link_block(link), BLOCK_ORDER);
+        return MEMORY_LEAF_PAGES;
+    }
+    struct memory_node *leaf = link_node(link);
+    if (node_is_shared(leaf)) {
+        tlb_wait_for(request);
+        return link_release(link);
+    }
+    uint64_t count = leaf->filled;
+    leaf_retire(leaf);
     return count;
 }
 

@@ -183,6 +183,13 @@ enum error node_widen(const struct memory *memory, struct memory_node *node, uin
  */
 uint64_t link_release(uint64_t link);
 
+/*
+ * The same where a view that showed them is gone and CPUs may remember it until this request is answered: by
+ * way of the quarantine. A leaf node that others have, too, is waited for: who has it alone then writes to
+ * its pages. The caller may hold no lock that those who answer hold with interrupts off.
+ */
+uint64_t link_retire(uint64_t link, uint64_t request);
+
 /* The link for this page, with the nodes above it made. ERR_LIMIT, ERR_NO_MEMORY; nodes that were made stay.
  */
 enum error link_make(struct memory *memory, uint64_t page, uint64_t **out) MUST_CHECK;

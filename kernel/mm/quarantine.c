@@ -128,12 +128,14 @@ static bool looks_empty(const struct tlb_ring *ring)
     return __atomic_load_n(&ring->count, __ATOMIC_RELAXED) == 0;
 }
 
-/* Put it in, unless the ring is full. */
+/* Put it in, unless the ring is full. What is larger than it can be is alone in it. */
 static bool ring_put(struct tlb_ring *ring, uint64_t what, uint64_t request)
 {
+    uint32_t frames = (uint32_t)1 << order_of(what);
     leaf_take(&ring->lock);
-    bool room = ring->count < TLB_RING;
+    bool room = ring->count < TLB_RING && (ring->count == 0 || ring->frames + frames <= TLB_RING_FRAMES);
     if (room) {
+        ring->frames += frames;
         ring->entries[(ring->first + ring->count) % TLB_RING] = (struct tlb_retired){what, request};
         set_count(ring, ring->count + 1);
         count_in(what);
@@ -161,6 +163,7 @@ static bool ring_take(struct tlb_ring *ring, uint64_t request, uint64_t *what)
         *what = ring->entries[ring->first].what;
         ring->first = (ring->first + 1) % TLB_RING;
         set_count(ring, ring->count - 1);
+        ring->frames -= (uint32_t)1 << order_of(*what);
         count_out(*what);
         __atomic_fetch_add(&ring->in_hand, 1, __ATOMIC_RELAXED);
     }
@@ -204,12 +207,11 @@ static bool settle_oldest(struct tlb_cpu *tlb, bool wait)
 {
     uint64_t request, what;
     while (ring_look(&tlb->waiting, &request)) {
-        if (!tlb_request_answered(request)) {
-            if (!wait) {
-                return false;
-            }
-            arch_spin_wait();
-        } else if (ring_take(&tlb->waiting, request, &what)) {
+        if (!wait && !tlb_answered(request)) {
+            return false;
+        }
+        tlb_wait_for(request);
+        if (ring_take(&tlb->waiting, request, &what)) {
             let_out(tlb, what);
             ring_done(&tlb->waiting);
             return true;

@@ -10,7 +10,6 @@
 /* Is there no request that a CPU has yet to answer? Says the number of the last one in any case: what was
  * made unreachable before this call is out of reach of all CPUs once it is answered. */
 bool tlb_all_answered(uint64_t *last);
-bool tlb_request_answered(uint64_t request);
 
 /* 4 KiB frames in it now. */
 uint64_t quarantine_frames(uint64_t *most);

@@ -249,7 +249,7 @@ static bool is_answered(uint64_t request)
     return true;
 }
 
-bool tlb_request_answered(uint64_t request)
+bool tlb_answered(uint64_t request)
 {
     return __atomic_load_n(&settled, __ATOMIC_ACQUIRE) >= request || is_answered(request);
 }
@@ -271,9 +271,13 @@ bool tlb_all_answered(uint64_t *last)
     return true;
 }
 
-static void wait_for(uint64_t request)
+void tlb_wait_for(uint64_t request)
 {
-    while (!tlb_request_answered(request)) {
+    if (tlb_answered(request)) {
+        return;
+    }
+    arch_this_cpu()->tlb.waits++;
+    while (!tlb_answered(request)) {
         arch_spin_wait();
     }
 }
@@ -311,12 +315,12 @@ void tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes)
 {
     uint64_t request = ask(tlb, start, bytes);
     if (request != 0) {
-        wait_for(request);
+        tlb_wait_for(request);
     }
 }
 
-/* The generation is raised: have it known. */
-static __attribute__((noinline)) void spread(struct tlb *tlb)
+/* The generation is raised: have it known. Returns as ask. */
+static uint64_t spread(struct tlb *tlb)
 {
     struct cpu *self = arch_this_cpu();
     struct cpu_mask mask;
@@ -324,12 +328,28 @@ static __attribute__((noinline)) void spread(struct tlb *tlb)
     if (self->tlb.loaded == tlb) {
         catch_up(&self->tlb);
     }
+    return request;
+}
+
+static __attribute__((noinline)) void spread_and_wait(struct tlb *tlb)
+{
+    uint64_t request = spread(tlb);
     if (request != 0) {
-        wait_for(request);
+        tlb_wait_for(request);
     }
 }
 
-void tlb_flush_page(struct tlb *tlb, uint64_t page)
+static __attribute__((noinline)) uint64_t spread_later(struct tlb *tlb)
+{
+    uint64_t request = spread(tlb);
+    if (request != 0) {
+        raise_to(&tlb->asked, request);
+    }
+    return request;
+}
+
+/* Raise the generation for one page. True when nobody else is to be told. */
+static inline bool forget_page(struct tlb *tlb, uint64_t page)
 {
     struct cpu *self = arch_this_cpu();
     struct tlb_slot *slot = &self->tlb.slots[self->tlb.current];
@@ -341,22 +361,35 @@ void tlb_flush_page(struct tlb *tlb, uint64_t page)
     if (__builtin_expect(alone && self->tlb.loaded == tlb && slot->generation + 1 == generation, 1)) {
         arch_tlb_forget(page, 1);
         slot->generation = generation;
-        return;
+        return true;
     }
-    spread(tlb);
+    return false;
 }
 
-void tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes)
+void tlb_flush_page(struct tlb *tlb, uint64_t page)
+{
+    if (!forget_page(tlb, page)) {
+        spread_and_wait(tlb);
+    }
+}
+
+uint64_t tlb_flush_page_later(struct tlb *tlb, uint64_t page)
+{
+    return forget_page(tlb, page) ? 0 : spread_later(tlb);
+}
+
+uint64_t tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes)
 {
     uint64_t request = ask(tlb, start, bytes);
     if (request != 0) {
         raise_to(&tlb->asked, request);
     }
+    return request;
 }
 
 void tlb_wait(struct tlb *tlb)
 {
-    wait_for(__atomic_load_n(&tlb->asked, __ATOMIC_ACQUIRE));
+    tlb_wait_for(__atomic_load_n(&tlb->asked, __ATOMIC_ACQUIRE));
 }
 
 static void ask_everybody(void)
@@ -365,7 +398,7 @@ static void ask_everybody(void)
     struct cpu_mask mask = cpu_mask_all();
     mask.words[self->number / 64] &= ~((uint64_t)1 << self->number % 64);
     if (arch_cpu_count() > 1) {
-        wait_for(tell(&self->tlb, &mask));
+        tlb_wait_for(tell(&self->tlb, &mask));
     }
 }
 
@@ -395,5 +428,6 @@ void tlb_count(struct tlb_figures *out)
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         out->interrupts += __atomic_load_n(&cpus[i]->tlb.interrupts, __ATOMIC_RELAXED);
         out->requests += __atomic_load_n(&cpus[i]->tlb.requests, __ATOMIC_RELAXED);
+        out->waits += __atomic_load_n(&cpus[i]->tlb.waits, __ATOMIC_RELAXED);
     }
 }

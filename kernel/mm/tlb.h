@@ -69,11 +69,19 @@ void tlb_flush_page(struct tlb *tlb, uint64_t page);
 
 /*
  * The same without waiting for the others, where nothing takes the place of what was there: for unmapping and
- * giving back. Before anything else is entered in the range (a mapping at the same addresses), tlb_wait. What
- * was in the range goes through tlb_retire_*. Not for taking a right away, or putting another page in the
- * place of one: there, a CPU that goes on with the old one is wrong at once.
+ * giving back. Returns the number of the request, 0 where nobody had to be asked: this CPU has forgotten on
+ * return, the others when it is answered. Before anything else is entered in the range (a mapping at the same
+ * addresses) somebody waits for that. What was in the range goes through tlb_retire_*, or is waited for. Not
+ * for taking a right away, or putting another page in the place of one: there, a CPU that goes on with the
+ * old one is wrong at once.
  */
-void tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes);
+uint64_t tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes);
+uint64_t tlb_flush_page_later(struct tlb *tlb, uint64_t page);
+
+/* Have all CPUs answered that were told of requests up to this one? And: wait for that. Others answer
+ * wherever they spin, so the caller may hold locks. */
+bool tlb_answered(uint64_t request);
+void tlb_wait_for(uint64_t request);
 
 /* All CPUs have answered what was asked for this space. Costs a few instructions when they have. */
 void tlb_wait(struct tlb *tlb);
@@ -112,6 +120,7 @@ bool tlb_settle(bool all);
 struct tlb_figures {
     uint64_t interrupts;       /* sent for flushes, since the start */
     uint64_t requests;         /* that asked other CPUs, since the start */
+    uint64_t waits;            /* for answers that were not there yet, since the start */
     uint64_t quarantined;      /* 4 KiB frames now... */
     uint64_t quarantined_most; /* ...and at most */
 };

@@ -21,12 +21,14 @@ struct tlb_slot {
     uint64_t generation;
 };
 
-/* What is retired and waits: in the order in which it came. */
-#define TLB_RING 128
+/* What is retired and waits: in the order in which it came; so many at most, with so many 4 KiB frames. */
+#define TLB_RING        128
+#define TLB_RING_FRAMES 2048
 
 struct tlb_ring {
     struct leaf_lock lock;
     uint32_t first, count; /* guarded by lock; count may be read without */
+    uint32_t frames;       /* guarded by lock */
     uint32_t in_hand;      /* atomic: taken out, and not given back yet */
     struct tlb_retired {
         uint64_t what;    /* frame, order and kind: quarantine.c */
@@ -45,6 +47,7 @@ struct tlb_cpu {
     /* Owning CPU writes, anyone reads. */
     uint64_t interrupts;
     uint64_t requests;
+    uint64_t waits;
 
     /* Atomic: the last request that this CPU was told of, by anyone, and up to which it has answered. */
     uint64_t wanted __attribute__((aligned(64)));

@@ -265,6 +265,7 @@ static bool read_spaces(uint64_t *index, union topic_record *out)
     out->spaces = (struct system_spaces){
         .shootdowns = tlb.requests,
         .interrupts = tlb.interrupts,
+        .waits = tlb.waits,
         .quarantine = tlb.quarantined,
         .quarantine_most = tlb.quarantined_most,
         .large_asked = large.asked,

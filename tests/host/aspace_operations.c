@@ -11,7 +11,7 @@
 #include "kernel/obj/account_tree.h"
 
 enum failures failures;
-bool failed_once, half_done;
+bool failed_once, half_done, undisturbed;
 struct random dice;
 uint64_t accesses_done, accesses_refused, accesses_meanwhile;
 uint32_t last_value;
@@ -75,7 +75,7 @@ static void access_meanwhile(void)
 {
     const struct model_space *space = &spaces[below(MODEL_SPACES)];
     void (*before_flush)(void) = mmu_before_flush;
-    if (failures != FAIL_NEVER || arch_cpu_count() == 1 || !space->open) {
+    if (failures != FAIL_NEVER || undisturbed || arch_cpu_count() == 1 || !space->open) {
         return;
     }
     unsigned self = arch_this_cpu()->number;
@@ -349,6 +349,9 @@ struct model_strip *op_map(struct model_space *space, struct model_strip *strip,
         return NULL;
     }
     uint64_t start = aspace_map_commit(&plan);
+    if ((mode & MAP_MODE_POPULATE) == 0) { /* nobody has had the time to touch it */
+        assert_false(mmu_remembers(&space->space, start, pages));
+    }
     host_leave_kernel();
     if (strip == NULL) {
         strip = model_strip_make(space, start, pages);
@@ -418,7 +421,7 @@ static void invite(struct model_space *space, const struct model_strip *strip, u
     const struct model_page *p = &strip->page[low + below(high - low)];
     const struct model_object *o = &objects[p->object];
     mmu_before_flush = NULL;
-    if (failures != FAIL_NEVER || arch_cpu_count() == 1 || below(2) || p->object == 0 ||
+    if (failures != FAIL_NEVER || undisturbed || arch_cpu_count() == 1 || below(2) || p->object == 0 ||
         o->kind != MEMORY_ANONYMOUS || p->page >= o->pages || model_is_pinned(p->object, 0, o->pages)) {
         return;
     }

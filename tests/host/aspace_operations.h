@@ -19,6 +19,9 @@ extern enum failures failures;
 /* With FAIL_ONCE: it has happened. */
 extern bool failed_once;
 
+/* Nobody else comes in the midst of an operation. */
+extern bool undisturbed;
+
 /* By op_touch, and by others in the midst of operations, since the start. */
 extern uint64_t accesses_done, accesses_refused, accesses_meanwhile;
 

@@ -18,6 +18,7 @@ unsigned host_heap_failures;
 unsigned long host_preemption_points;
 void (*host_meanwhile)(void);
 void (*host_pause)(void);
+bool host_others_busy;
 unsigned host_killed_at;
 
 static struct cpu areas[HOST_CPUS];
@@ -88,7 +89,7 @@ enum error thread_preemption_point(void)
     }
     __atomic_fetch_add(&host_preemption_points, 1, __ATOMIC_RELAXED);
     sched_yield();
-    if (host_meanwhile != NULL) {
+    if (host_meanwhile != NULL && !host_others_busy) {
         host_meanwhile();
     }
     if (host_pause != NULL) {

@@ -28,6 +28,9 @@ extern unsigned host_heap_failures;
 /* Called wherever a CPU spins, and at preemption points: what other CPUs or interrupts do meanwhile. */
 extern void (*host_meanwhile)(void);
 
+/* That is not so at preemption points: others have no time then. */
+extern bool host_others_busy;
+
 /* Called at preemption points, too: what other threads do meanwhile. */
 extern void (*host_pause)(void);
 

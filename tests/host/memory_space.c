@@ -5,7 +5,9 @@
 
 #include "kernel/debug/panic.h"
 #include "kernel/mm/memory_touch.h"
+#include "kernel/mm/tlb.h"
 #include "tests/host/memory_host.h"
+#include "tests/host/memory_lingering.h"
 
 #define LAST_WORD (PAGE_SIZE / sizeof(uint32_t) - 1)
 
@@ -32,6 +34,9 @@ static void check_released(pfn_t first, uint64_t frames)
     for (uint64_t i = 0; i < frames; i++) {
         if (__atomic_load_n(&shown[first.value + i], __ATOMIC_RELAXED) != 0) {
             panic("frame %lx is given back, and still seen", (unsigned long)(first.value + i));
+        }
+        if (lingering_has(pfn(first.value + i))) {
+            panic("frame %lx is given back, and still remembered", (unsigned long)(first.value + i));
         }
     }
 }
@@ -81,7 +86,7 @@ static void restrict_(struct memory_view *view, uint64_t first, uint64_t pages)
 static void forget(struct played_view *self, uint64_t from, uint64_t pages)
 {
     spin_lock(&self->tables_lock);
-    for (uint64_t i = from; i < from + pages; i++) {
+    for (uint64_t i = from; self->remembered != NULL && i < from + pages; i++) {
         set(&self->remembered[i], self->table[i]);
     }
     spin_unlock(&self->tables_lock);
@@ -95,7 +100,11 @@ static void flush(struct memory_view *view, uint64_t first, uint64_t pages)
 
 static void wait(struct memory_view *view)
 {
-    (void)view; /* forgotten at once */
+    struct played_view *self = played(view);
+    spin_lock(&self->tables_lock);
+    uint64_t request = self->request;
+    spin_unlock(&self->tables_lock);
+    tlb_wait_for(request); /* of a view that is about to go: others are forgotten at once */
 }
 
 static const struct memory_view_kind view_kind = {hide, restrict_, flush, wait};
@@ -116,12 +125,23 @@ struct played_view *space_show(struct memory *memory, uint64_t first, uint64_t p
 
 void space_unshow(struct played_view *view)
 {
+    bool lingers = lingering_is_next();
     spin_lock(&view->tables_lock);
     for (uint64_t i = 0; i < view->view.count; i++) {
         set(&view->table[i], (struct played_entry){0});
-        set(&view->remembered[i], (struct played_entry){0});
+        if (lingers) {
+            count(&view->remembered[i], -1); /* it is counted where it lingers */
+        } else {
+            set(&view->remembered[i], (struct played_entry){0});
+        }
+    }
+    if (lingers) {
+        view->request = lingering_keep(view);
     }
     spin_unlock(&view->tables_lock);
+    if (lingers) {
+        memory_view_lingers(view->memory, view->request);
+    }
     memory_view_remove(view->memory, &view->view);
     memory_release(view->memory);
     free(view->table);
@@ -231,6 +251,7 @@ static bool access_page(struct played_view *view, uint64_t page, bool write, uin
     bool can = entry.present && (!write || entry.writable);
     if (can) {
         uint32_t *words = memory_host_frame(entry.frame);
+        lingering_check_use(view->memory, entry.frame, write);
         if (write) {
             __atomic_store_n(&words[0], *value, __ATOMIC_RELAXED);
             __atomic_store_n(&words[LAST_WORD], *value, __ATOMIC_RELAXED);

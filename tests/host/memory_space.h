@@ -20,6 +20,7 @@ struct played_view {
 
     /* Guarded by tables_lock. */
     struct played_entry *table, *remembered;
+    uint64_t request; /* to forget what it showed, when it goes (memory_lingering.h) */
 };
 
 /* Check each frame that is given back from now on. Before memory_host_start's RAM has been used. */

@@ -37,6 +37,7 @@ struct processor {
     uint32_t tag;
     paddr_t root;
     uint32_t interrupted; /* atomic */
+    uint32_t accesses;
 };
 
 static struct processor processors[HOST_CPUS];
@@ -162,12 +163,26 @@ void arch_tlb_interrupt(const struct cpu *cpu)
 /* The kernel's own, which the linker puts behind this one (--wrap). */
 void __real_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes);
 void __wrap_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes);
-void __wrap_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes)
+uint64_t __real_tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes);
+uint64_t __wrap_tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes);
+
+static void before_flush(void)
 {
     if (mmu_before_flush != NULL) {
         mmu_before_flush();
     }
+}
+
+void __wrap_tlb_flush(struct tlb *tlb, uint64_t start, uint64_t bytes)
+{
+    before_flush();
     __real_tlb_flush(tlb, start, bytes);
+}
+
+uint64_t __wrap_tlb_flush_later(struct tlb *tlb, uint64_t start, uint64_t bytes)
+{
+    before_flush();
+    return __real_tlb_flush_later(tlb, start, bytes);
 }
 
 /* --- who answers -------------------------------------------------------------------------------------------
@@ -463,7 +478,9 @@ enum error mmu_access(uint64_t address, uint32_t access, uint32_t *value)
     struct aspace *space = arch_this_cpu()->space;
     paddr_t physical;
     for (unsigned tries = 0;; tries++) {
-        mmu_answer();
+        if (mmu_alone || ++me()->accesses % 8 == 0) { /* interrupts come some time */
+            mmu_answer();
+        }
         if (translate(me(), address, access, &physical)) {
             use(physical, access, value);
             return ERR_NONE;
@@ -539,12 +556,35 @@ bool mmu_would_write(const struct aspace *space, uint64_t address)
     return would;
 }
 
+bool mmu_remembers(const struct aspace *space, uint64_t address, uint64_t pages)
+{
+    for (unsigned i = 0; i < arch_cpu_count(); i++) {
+        uint32_t tag;
+        for (unsigned size = 0; tag_of(cpus[i], space, &tag) && size < SIZES; size++) {
+            for (unsigned k = 0; k < SETS; k++) {
+                const struct remembered *r = &processors[i].leaves[size][k];
+                uint64_t start = r->page << shifts[size], end = start + ((uint64_t)1 << shifts[size]);
+                if (r->valid && r->tag == tag && start < address + (pages << PAGE_SHIFT) && end > address) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* What was unmapped without waiting it may remember until it has answered. */
+static bool has_yet_to_answer(const struct cpu *cpu)
+{
+    return cpu->tlb.wanted > cpu->tlb.answered;
+}
+
 bool mmu_remembers_wrongly(const struct aspace *space)
 {
     for (unsigned i = 0; i < arch_cpu_count(); i++) {
         const struct processor *p = &processors[i];
         uint32_t tag;
-        if (!tag_of(cpus[i], space, &tag)) {
+        if (!tag_of(cpus[i], space, &tag) || has_yet_to_answer(cpus[i])) {
             continue;
         }
         for (unsigned size = 0; size < SIZES; size++) {

@@ -52,6 +52,9 @@ void mmu_check_alive(void);
 /* Would any CPU write to this address of the space by what it remembers? */
 bool mmu_would_write(const struct aspace *space, uint64_t address);
 
+/* Does any CPU remember one of so many pages of the space from this address on? */
+bool mmu_remembers(const struct aspace *space, uint64_t address, uint64_t pages);
+
 /* Does any CPU remember of this space what the tables do not say? For when nothing is under way. */
 bool mmu_remembers_wrongly(const struct aspace *space);
 

@@ -8,6 +8,7 @@
 #include "tests/host/host.h"
 #include "tests/host/memory_check.h"
 #include "tests/host/memory_host.h"
+#include "tests/host/memory_lingering.h"
 #include "tests/host/memory_space.h"
 #include "tests/host/random.h"
 
@@ -367,6 +368,9 @@ static void step(void)
     case 19 ... 20:
         add_view(m);
         break;
+    case 21:
+        lingering_answer();
+        break;
     default:
         touch(m);
     }
@@ -389,6 +393,7 @@ static void begin(uint64_t seed, uint32_t shares_most)
     space_watch(FRAMES);
     memory_host_shares_most = shares_most;
     dice = (struct random){seed};
+    lingering_one_in = seed % 2 != 0 ? 2 : 0;
     assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
     account_endow(machine, all);
     for (unsigned i = 0; i < ACCOUNTS; i++) {
@@ -408,6 +413,7 @@ static void end(void)
             destroy(&models[i]);
         }
     }
+    lingering_answer();
     for (unsigned i = 0; i < ACCOUNTS; i++) {
         account_describe(accounts[i], &info);
         assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
@@ -444,6 +450,7 @@ static void pages_are_what_was_written(void **state)
 {
     (void)state;
     work(1, STEPS, FRAME_SHARES_MOST);
+    assert_true(lingering_waits > 0 && lingering_retired > 0);
 }
 
 static void frames_that_cannot_be_shared_more_are_copied(void **state)

@@ -9,6 +9,7 @@
 
 #include "tests/host/host.h"
 #include "tests/host/memory_host.h"
+#include "tests/host/memory_lingering.h"
 #include "tests/host/memory_space.h"
 #include "tests/host/workers.h"
 
@@ -199,6 +200,9 @@ static void *work(void *argument)
         unsigned which = (unsigned)below(self, OBJECTS);
         struct memory *memory = object(which);
         uint64_t what = below(self, 400);
+        if (below(self, 64) == 0) {
+            lingering_answer();
+        }
         if (what == 0) {
             replace(self, which);
         } else if (what < 10) {
@@ -249,6 +253,7 @@ static void end(void)
         host_leave_kernel();
     }
     memory_host_enter(0);
+    lingering_answer();
     account_describe(account, &info);
     assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
     assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
@@ -266,6 +271,7 @@ static void objects_stay_whole(void **state)
     unsigned long copies = 0;
     (void)state;
     begin();
+    lingering_one_in = 2;
     for (unsigned i = 0; i < OBJECTS; i++) {
         workers[0].base.dice = (struct random){i};
         places[i] = make(&workers[0]);

@@ -4,7 +4,9 @@
  *
  * One page of one space is mapped, unmapped by two CPUs at once and mapped again, while these and, with CPUS=3, a third one load
  * the space and leave it. Each CPU has one tag beside the kernel's, which another space takes away sometimes. What is
- * unmapped without waiting is retired by either CPU, into a quarantine with room for one frame each.
+ * unmapped stays with its object, which knows the request that was not waited for (the afterimage in
+ * kernel/mm/memory.h), and is mapped again; or the object gives it back, and waits for that request; or the object
+ * ends, and what is not answered yet is retired, by either CPU, into a quarantine with room for one frame each.
  *
  * The hardware of a CPU that has the space loaded walks the tables and uses what it remembers at any time, in user
  * mode or not. What is asserted: what is used has not been given out again, and nothing was mapped in its place.
@@ -22,6 +24,8 @@
  *   7  CPUs that wait do not answer                                           (they wait for ever)
  *   8  who maps does not wait for those who unmapped without waiting
  *   9  the mask is read before the generation is raised
+ *  10  an object that ends has its frames released at once
+ *  11  an object gives a frame back without waiting for what CPUs remember of views that are gone
  */
 #ifndef BROKEN
 #define BROKEN 0
@@ -58,8 +62,10 @@ bool interrupt[CPUS];
 byte requests, settled, telling;
 byte wanted[CPUS], answered[CPUS];
 
-/* Frames that are unmapped and not yet retired; the quarantine of each CPU; those that are free. */
+/* Frames that are unmapped and stay with their object, with the request that this knows of (0: none); the quarantine of
+ * each CPU; those that are free. */
 bool loose[FRAMES + 1];
+byte noted[FRAMES + 1];
 byte waiting[WORKERS];
 byte waiting_for[WORKERS];
 bool is_used[FRAMES + 1]; /* not given back: what is mapped, and what is on its way */
@@ -249,7 +255,8 @@ inline unmap(c)
     :: atomic { asked = (asked < mine -> mine : asked) }
     fi;
     atomic {
-        loose[f] = (f != NONE); /* also what was waited for goes through the quarantine */
+        loose[f] = (f != NONE);
+        noted[f] = (f != NONE && !ANSWERED(mine) -> mine : 0);
         f = 0; mine = 0
     };
     tables_lock = false
@@ -261,6 +268,7 @@ inline map(c)
     if
     :: atomic { pte == NONE && !is_used[2] -> f = 2; is_used[2] = true }
     :: atomic { pte == NONE && is_used[2] && !is_used[1] -> f = 1; is_used[1] = true }
+    :: atomic { pte == NONE && loose[1] -> f = 1; loose[1] = false } /* as it is, of the object that it is in */
     :: pte != NONE || (is_used[1] && is_used[2]) -> f = NONE
     fi;
     if
@@ -271,7 +279,7 @@ inline map(c)
        fi;
        atomic { /* whatever is still remembered there is wrong now */
            for (i : 0 .. CPUS - 1) {
-               dead[i] = dead[i] || (known[i] != NONE)
+               dead[i] = dead[i] || (known[i] != NONE && known[i] != f)
            };
            i = 0;
            pte = f; f = 0
@@ -315,13 +323,45 @@ inline settle(c, whose, must)
     fi
 }
 
-inline retire(c)
+/* A frame that an object has, and that is not mapped, with the request to be waited for; or none. */
+inline take_loose()
 {
     if
-    :: atomic { loose[1] -> loose[1] = false; f = 1 }
-    :: atomic { loose[2] && !loose[1] -> loose[2] = false; f = 2 }
+    :: atomic { loose[1] -> loose[1] = false; f = 1; mine = noted[1]; noted[1] = 0 }
+    :: atomic { loose[2] && !loose[1] -> loose[2] = false; f = 2; mine = noted[2]; noted[2] = 0 }
     :: !loose[1] && !loose[2]
+    fi
+}
+
+/* Decommit, another size: of an object that stays. */
+inline give_back(c)
+{
+    take_loose();
+    if
+    :: f != NONE && BROKEN != 11 -> wait_for(c, mine)
+    :: f == NONE || BROKEN == 11
     fi;
+    if
+    :: f != NONE -> give_out(f)
+    :: else
+    fi;
+    f = 0; mine = 0
+}
+
+/* The object ends. */
+inline retire(c)
+{
+    take_loose();
+    if
+    :: f != NONE ->
+       yes = (settled >= mine || ANSWERED(mine) || BROKEN == 10);
+       if
+       :: yes -> yes = false; give_out(f); f = 0
+       :: else
+       fi
+    :: else
+    fi;
+    mine = 0;
     all_answered(); /* also without anything to retire: what it notes down is for everybody */
     if
     :: f == NONE
@@ -351,6 +391,7 @@ proctype cpu(byte self)
        :: self < WORKERS -> unmap(self)
        :: self < WORKERS -> map(self)
        :: self < WORKERS -> retire(self)
+       :: self < WORKERS -> give_back(self)
        :: self < WORKERS -> settle(self, 1 - self, false)
        fi
     :: left == 0 -> break

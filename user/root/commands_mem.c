@@ -35,8 +35,8 @@ static void print_spaces(const struct system_spaces *spaces, const struct system
     print("    2 MiB          %10lu %10lu %10lu %10lu\n", spaces->large_asked, spaces->large_given,
           spaces->large_promoted, spaces->large_demoted);
     print("    1 GiB          %10lu %10lu          -          -\n", spaces->huge_asked, spaces->huge_given);
-    print("  shootdowns: %lu, with %lu interrupts; quarantine: %lu frames now, %lu at most\n",
-          spaces->shootdowns, spaces->interrupts, spaces->quarantine, spaces->quarantine_most);
+    print("  shootdowns: %lu, with %lu interrupts, %lu waits; quarantine: %lu frames now, %lu at most\n",
+          spaces->shootdowns, spaces->interrupts, spaces->waits, spaces->quarantine, spaces->quarantine_most);
 }
 
 static void print_steps(void)

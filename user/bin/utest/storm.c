@@ -224,8 +224,8 @@ static bool threads_change_one_space_together_and_nobody_loses_a_page(void)
 /* --- interrupts ------------------------------------------------------------------------------------------
  */
 
-/* Map and touch so many pages, then unmap them: flushes that asked others, and interrupts for them. */
-static bool cost_of_unmap(uint64_t pages, uint64_t *requests, uint64_t *interrupts)
+/* Map and touch so many pages, then unmap them: flushes that asked others, interrupts for them, and waits. */
+static bool cost_of_unmap(uint64_t pages, uint64_t *requests, uint64_t *interrupts, uint64_t *waits)
 {
     uint32_t memory;
     struct system_spaces before, after;
@@ -240,6 +240,7 @@ static bool cost_of_unmap(uint64_t pages, uint64_t *requests, uint64_t *interrup
     CHECK_OK(sys_handle_close(memory));
     *requests = after.shootdowns - before.shootdowns;
     *interrupts = after.interrupts - before.interrupts;
+    *waits = after.waits - before.waits;
     return true;
 }
 
@@ -275,10 +276,10 @@ static bool a_range_costs_one_interrupt_for_each_other_cpu_however_many_pages(vo
         CHECK(comes(&spinners[i].count, 1));
     }
     CHECK(books_at_rest(&books));
-    uint64_t requests[3], interrupts[3];
-    CHECK(cost_of_unmap(1, &requests[0], &interrupts[0]));
-    CHECK(cost_of_unmap(32, &requests[1], &interrupts[1]));
-    CHECK(cost_of_unmap(MORE_PAGES, &requests[2], &interrupts[2]));
+    uint64_t requests[3], interrupts[3], waits[3];
+    CHECK(cost_of_unmap(1, &requests[0], &interrupts[0], &waits[0]));
+    CHECK(cost_of_unmap(32, &requests[1], &interrupts[1], &waits[1]));
+    CHECK(cost_of_unmap(MORE_PAGES, &requests[2], &interrupts[2], &waits[2]));
     counting_over = true;
     for (uint64_t i = 0; i < others; i++) {
         CHECK_OK(thread_join(&spinners[i].thread, clock_after(LONG)));
@@ -287,6 +288,7 @@ static bool a_range_costs_one_interrupt_for_each_other_cpu_however_many_pages(vo
     for (unsigned i = 0; i < 3; i++) {
         CHECK_EQUAL(requests[i], others > 0);
         CHECK_EQUAL(interrupts[i], others);
+        CHECK_EQUAL(waits[i], 0);
     }
     return true;
 }
