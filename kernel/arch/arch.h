@@ -146,6 +146,10 @@ void arch_leaves_clear_here(struct arch_leaf *leaves, unsigned count, uint64_t v
  */
 void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_t from);
 
+/* arch_zero_open for the last so many words of the 512 frames from `first` on, through a large leaf, which is
+ * empty before and after, for this address. */
+uint64_t arch_leaf_zero_open(struct arch_leaf *leaf, uint64_t virtual, pfn_t first, uint64_t left) MUST_CHECK;
+
 /* What a virtual address maps to. */
 struct arch_translation {
     bool present;

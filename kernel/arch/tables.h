@@ -37,6 +37,9 @@ uint64_t tables_missing(paddr_t root, uint64_t virtual, uint64_t bytes, uint64_t
  */
 bool tables_enter_new(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags);
 
+/* The same with a large leaf; the addresses are multiples of its size. */
+bool tables_enter_new_large(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags);
+
 /* Enter a small leaf in the place of another one, for others to flush. False, with nothing changed, when
  * there is none. */
 bool tables_replace(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags);

@@ -284,6 +284,68 @@ static __attribute__((noinline)) enum error bring(struct aspace *space, struct m
     return show(space, m, address, large, &found);
 }
 
+/* The mapping of the address, if it still shows this page of this object in the same way. The space is
+ * locked. */
+static inline struct mapping *same_mapping(struct aspace *space, const struct memory *memory, uint64_t page,
+                                           uint64_t address, uint32_t access)
+{
+    struct mapping *m = __atomic_load_n(&space->last, __ATOMIC_RELAXED);
+    if (UNLIKELY(!mapping_has(m, address)) && (m = find(space, address)) == NULL) {
+        return NULL;
+    }
+    bool same = m->memory == memory && (access & ~m->access) == 0 && mapping_page(m, address) == page;
+    return LIKELY(same) && LIKELY(mapping_large(m, address)) ? m : NULL;
+}
+
+/* Put the block, and show it. ERR_NOT_READY: there is no place for it any more, and it is still the caller's.
+ */
+static inline enum error show_block(struct aspace *space, struct memory *memory, uint64_t page, pfn_t block,
+                                    uint64_t address, uint32_t access)
+{
+    const struct memory_page found = {.frame = block, .writable = true, .large = true};
+    rw_lock_read_ranked(&space->lock, LOCK_ASPACE);
+    struct mapping *m = same_mapping(space, memory, page, address, access);
+    if (UNLIKELY(m == NULL) || UNLIKELY(!memory_put_block(memory, page, block))) {
+        rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+        return ERR_NOT_READY;
+    }
+    mapping_note_shown(m);
+    spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
+    if (UNLIKELY(!tables_enter_new_large(space->root, align_down(address, TABLES_LARGE), pfn_to_paddr(block),
+                                         m->flags))) {
+        spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+        return show(space, m, address, true, &found);
+    }
+    unlock_all(space, memory);
+    count_large(&found);
+    return ERR_NONE;
+}
+
+/* Where a large page can be. As bring; the lock is not held while a block is cleared. */
+static __attribute__((noinline)) enum error touch_large(struct aspace *space, struct mapping *m,
+                                                        uint64_t address, uint32_t access)
+{
+    struct memory *memory = m->memory;
+    uint64_t page = mapping_page(m, address);
+    pfn_t block;
+    if (!memory_wants_block(memory, page)) {
+        return bring(space, m, address, access);
+    }
+    memory_retain(memory);
+    rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+    enum error error = memory_make_block(memory, &block);
+    if (LIKELY(error == ERR_NONE)) {
+        error = show_block(space, memory, page, block, address, access);
+        if (UNLIKELY(error == ERR_NOT_READY)) {
+            frame_release(block, BLOCK_ORDER);
+        }
+    } else if (error == ERR_NO_MEMORY) {
+        error = ERR_NOT_READY; /* none is wanted now: a single page will do */
+    }
+    memory_release(memory);
+    return error;
+}
+
 /* To be written: as bring. */
 static __attribute__((noinline)) enum error write(struct aspace *space, struct mapping *m, uint64_t address)
 {
@@ -312,7 +374,7 @@ static inline enum error fault_once(struct aspace *space, uint64_t address, uint
     }
     struct memory *memory = m->memory;
     if (UNLIKELY(mapping_large(m, address))) {
-        return bring(space, m, address, access);
+        return touch_large(space, m, address, access);
     }
     if (!memory_touch_is_likely(memory)) {
         return access == ACCESS_WRITE ? write(space, m, address) : bring(space, m, address, access);

@@ -36,11 +36,9 @@ static enum error zero_large(pfn_t first)
 {
     enum error error = thread_must_give_way() ? thread_preemption_point() : ERR_NONE;
     for (uint64_t left = LARGE_WORDS; error == ERR_NONE && left > 0;) {
-        uint64_t *start = window_open_large(first);
         step_over();
-        left = arch_zero_open(start + (LARGE_WORDS - left), left);
+        left = window_zero_large(first, left);
         step_begin();
-        window_close_large();
         error = left > 0 ? thread_preemption_point() : ERR_NONE;
     }
     step_done(STEP_CLEAR, error == ERR_NONE ? LARGE_FRAMES : 0);

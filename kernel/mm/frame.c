@@ -293,11 +293,32 @@ static inline bool pop_open(struct frame_hand *hand, uint64_t *index)
     return true;
 }
 
+/* A whole chunk, if one is at hand. */
+static inline bool pop_chunk(uint64_t class, uint32_t account, pfn_t *out)
+{
+    struct frame_cpu *cpu = frame_cache_of[frame_platform_cpu()];
+    struct frame_stack *stack = frame_cpu_stack(cpu, CHUNK_ORDER, 0);
+    uint64_t index = 0;
+    bool got =
+        frame_cache_try(cpu) && stack->count > 0 && frame_record(index = stack->item[stack->count - 1]) == 0;
+    if (got) {
+        stack->count--;
+        frame_hold(index, CHUNK_ORDER, class, account, 0);
+        cpu->taken[class] += CHUNK_FRAMES;
+        *out = frame_at(index);
+    }
+    frame_cache_leave(cpu);
+    return got;
+}
+
 /* Every case, checked. */
 static SLOW enum error take_for(unsigned order, uint64_t class, uint32_t account, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)
         return ERR_BAD_ARGUMENT;
+    if (order == CHUNK_ORDER && CLASS_CACHED(class) && !frame_is_apart(CLASS_GROUP(class)) &&
+        pop_chunk(class, account, out))
+        return ERR_NONE;
     return take(
         (struct request){.order = (uint8_t)order, .class = (uint8_t) class, .account = (uint16_t)account},
         out);

@@ -191,6 +191,19 @@ static inline void memory_page_drop(const struct memory_page *page)
 bool memory_unshare(struct memory *memory, uint64_t page, pfn_t *copy, pfn_t *old) MUST_CHECK;
 
 /*
+ * A block at first touch, in three parts, so that no lock is held while it is cleared. Would one be put
+ * around this page? Not for sparse objects, and not for a while after one was not to be had. Takes the
+ * object's lock.
+ */
+bool memory_wants_block(struct memory *memory, uint64_t page) MUST_CHECK;
+/* A zeroed block for the object, which is the caller's. Others run meanwhile: holds no lock, but a reference.
+ * ERR_NO_MEMORY, ERR_CANCELLED when killed. */
+enum error memory_make_block(const struct memory *memory, pfn_t *first) MUST_CHECK;
+/* Put it, if there still is nothing: then the object is locked, until memory_fault_unlock. False: it is the
+ * caller's as before. */
+bool memory_put_block(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
+
+/*
  * What memory_fault has no time for: makes the page, or the block around it, be there. Others may take it
  * away again before the caller is back. Holds no lock; waits. ERR_LIMIT, ERR_NO_MEMORY, ERR_BAD_ARGUMENT,
  * ERR_CANCELLED when killed; and what a pager says (memory_pager.h).

@@ -187,18 +187,28 @@ static bool block_fits(struct memory *memory, uint64_t page)
            base_of(page) + MEMORY_LEAF_PAGES <= memory->pages.value && link_at(memory, page) == 0;
 }
 
+static bool blocks_are_short(void)
+{
+    uint64_t until = __atomic_load_n(&no_blocks_until, __ATOMIC_RELAXED);
+    return UNLIKELY(until != 0) && arch_clock() < until;
+}
+
+static void pause_blocks(void)
+{
+    __atomic_store_n(&no_blocks_until, arch_clock() + BLOCK_PAUSE, __ATOMIC_RELAXED);
+}
+
 bool block_put(struct memory *memory, uint64_t page, pfn_t first)
 {
-    uint64_t *link;
-    if (page >= memory->pages.value || !block_fits(memory, page)) {
+    if (page >= memory->pages.value || !block_fits(memory, page) ||
+        sparse_charge(memory, block_cost()) != ERR_NONE) {
         return false;
     }
-    if (sparse_charge(memory, block_cost()) != ERR_NONE) {
-        return false;
-    }
-    if (link_make(memory, page, &link) != ERR_NONE) {
+    uint64_t *link = link_find(memory, page);
+    if (UNLIKELY(link == NULL) && link_make(memory, page, &link) != ERR_NONE) {
         sparse_refund(memory, block_cost());
         link_clear(memory, page);
+        pause_blocks(); /* nor is there memory for the next one */
         return false;
     }
     link_set(memory, page, link, block_link(first));
@@ -207,9 +217,34 @@ bool block_put(struct memory *memory, uint64_t page, pfn_t first)
     return true;
 }
 
-static bool blocks_are_short(void)
+bool memory_wants_block(struct memory *memory, uint64_t page)
 {
-    return arch_clock() < __atomic_load_n(&no_blocks_until, __ATOMIC_RELAXED);
+    if (memory->sparse || blocks_are_short()) {
+        return false;
+    }
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    bool wants = page < memory->pages.value && block_fits(memory, page);
+    spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+    return wants;
+}
+
+enum error memory_make_block(const struct memory *memory, pfn_t *first)
+{
+    enum error error = uncharged_zeroed_block(memory->object.account, FRAME_USER_ANONYMOUS, first);
+    if (error == ERR_NO_MEMORY) {
+        pause_blocks();
+    }
+    return error;
+}
+
+bool memory_put_block(struct memory *memory, uint64_t page, pfn_t first)
+{
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    bool done = block_put(memory, page, first);
+    if (UNLIKELY(!done)) {
+        spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+    }
+    return done;
 }
 
 /*
@@ -408,20 +443,16 @@ enum error memory_get(struct memory *memory, uint64_t page, bool write, struct m
 static enum error bring_block(struct memory *memory, uint64_t page)
 {
     pfn_t first;
-    enum error error = uncharged_zeroed_block(memory->object.account, FRAME_USER_ANONYMOUS, &first);
-    if (error == ERR_NO_MEMORY) {
-        __atomic_store_n(&no_blocks_until, arch_clock() + BLOCK_PAUSE, __ATOMIC_RELAXED);
-    }
+    enum error error = memory_make_block(memory, &first);
     if (error != ERR_NONE) {
         return error;
     }
-    spin_lock(&memory->lock);
-    bool done = block_put(memory, page, first);
-    spin_unlock(&memory->lock);
-    if (!done) {
+    if (!memory_put_block(memory, page, first)) {
         frame_release(first, BLOCK_ORDER);
+        return ERR_NO_MEMORY;
     }
-    return done ? ERR_NONE : ERR_NO_MEMORY;
+    memory_fault_unlock(memory);
+    return ERR_NONE;
 }
 
 enum error memory_fault_slowly(struct memory *memory, uint64_t page, bool large)

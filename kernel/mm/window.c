@@ -119,6 +119,17 @@ void *window_open_large(pfn_t first)
     return (void *)(uintptr_t)(cpu->window_area + LARGE);
 }
 
+uint64_t window_zero_large(pfn_t first, uint64_t left)
+{
+    struct cpu *cpu = arch_this_cpu();
+    uint64_t done = LARGE - left * sizeof(uint64_t);
+    if (by_aperture) {
+        return arch_zero_open((char *)aperture_at(pfn_to_paddr(first)) + done, left);
+    }
+    ASSERT(cpu->window_large->bits == 0);
+    return arch_leaf_zero_open(cpu->window_large, cpu->window_area + LARGE, first, left);
+}
+
 void window_close_large(void)
 {
     struct cpu *cpu = arch_this_cpu();

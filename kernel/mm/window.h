@@ -50,8 +50,12 @@ void window_close_some(unsigned count);
 /* Copy a frame through WINDOW_FROM and WINDOW_TO. */
 void window_copy(pfn_t to, pfn_t from);
 
-/* The same for the 512 frames from an aligned one on; one slot in all, for what WINDOW_ZERO does. */
+/* As window_open for the 512 frames from an aligned one on; one slot in all, for what WINDOW_ZERO does. */
 void *window_open_large(pfn_t first);
 void window_close_large(void);
+
+/* Zero the last so many words of the 512 frames from an aligned one on, through the window of
+ * window_open_large, with interrupts on; see arch_zero_open. */
+uint64_t window_zero_large(pfn_t first, uint64_t left) MUST_CHECK;
 
 #endif

@@ -93,6 +93,15 @@ void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_
     arch_leaf_clear_here(&leaves[1], virtual + PAGE_SIZE);
 }
 
+uint64_t arch_leaf_zero_open(struct arch_leaf *leaf, uint64_t virtual, pfn_t first, uint64_t left)
+{
+    uint64_t bits = leaf_bits(MAP_READ | MAP_WRITE, 2), done = TABLES_LARGE - left * sizeof(uint64_t);
+    __atomic_store_n(&leaf->bits, first.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
+    left = arch_zero_open((void *)(uintptr_t)(virtual + done), left);
+    arch_leaf_clear_here(leaf, virtual);
+    return left;
+}
+
 bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes)
 {
     return feature_used(FEATURE_smap) ? user_copy_smap((uint64_t)(uintptr_t)to, from, bytes)

@@ -160,20 +160,28 @@ static SELDOM bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical
 #define ENTRY_IN(table, level)    ((uint64_t *)(uintptr_t)((table) + reach) + level_index(level, virtual))
 #define ENTRY_BELOW(entry, level) ENTRY_IN((entry)&PTE_FRAME, level)
 
-/* The entry of level 2 above the small leaf of the address; NULL when a table is missing or a leaf is large.
+/* The entry of level 3 above the large leaf of the address; NULL when a table is missing or a leaf is huge.
  */
-static inline uint64_t *owner_of_small(paddr_t root, uint64_t virtual)
+static inline uint64_t *owner_of_large(paddr_t root, uint64_t virtual)
 {
     uint64_t reach = table_reach;
     uint64_t entry = *ENTRY_IN(root.value, 4);
     if (__builtin_expect(!entry_is_table(entry) || table_levels != 4, 0)) {
         return NULL;
     }
-    entry = *ENTRY_BELOW(entry, 3);
-    if (__builtin_expect(!entry_is_table(entry), 0)) {
+    uint64_t *owner = ENTRY_BELOW(entry, 3);
+    return __builtin_expect(entry_is_table(*owner), 1) ? owner : NULL;
+}
+
+/* The entry of level 2 above the small leaf of the address, in the same way. */
+static inline uint64_t *owner_of_small(paddr_t root, uint64_t virtual)
+{
+    uint64_t reach = table_reach;
+    const uint64_t *above = owner_of_large(root, virtual);
+    if (__builtin_expect(above == NULL, 0)) {
         return NULL;
     }
-    uint64_t *owner = ENTRY_BELOW(entry, 2);
+    uint64_t *owner = ENTRY_BELOW(*above, 2);
     return __builtin_expect(entry_is_table(*owner), 1) ? owner : NULL;
 }
 
@@ -194,6 +202,18 @@ bool tables_enter_new(paddr_t root, uint64_t virtual, paddr_t physical, unsigned
         return false;
     }
     __atomic_store_n(entry, small_leaf(physical, flags), __ATOMIC_RELEASE);
+    *owner += PTE_COUNT_ONE;
+    return true;
+}
+
+bool tables_enter_new_large(paddr_t root, uint64_t virtual, paddr_t physical, unsigned flags)
+{
+    uint64_t reach = table_reach, *owner = owner_of_large(root, virtual);
+    uint64_t *entry = owner != NULL ? ENTRY_BELOW(*owner, 2) : NULL;
+    if (__builtin_expect(entry == NULL || __atomic_load_n(entry, __ATOMIC_RELAXED) != 0, 0)) {
+        return false;
+    }
+    __atomic_store_n(entry, physical.value | leaf_bits(flags, 2) | PTE_ACCESSED, __ATOMIC_RELEASE);
     *owner += PTE_COUNT_ONE;
     return true;
 }
