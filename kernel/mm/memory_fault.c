@@ -180,11 +180,17 @@ static enum error put(struct memory *memory, const struct want *want, uint64_t l
     return ERR_NONE;
 }
 
-/* Could a block be put here? */
-static bool block_fits(struct memory *memory, uint64_t page)
+/* Can a block be here? */
+static inline bool block_has_place(const struct memory *memory, uint64_t page)
 {
     return memory->kind == MEMORY_ANONYMOUS && memory->height > 0 &&
-           base_of(page) + MEMORY_LEAF_PAGES <= memory->pages.value && link_at(memory, page) == 0;
+           (page | (MEMORY_LEAF_PAGES - 1)) < memory->pages.value;
+}
+
+/* Could one be put here? */
+static inline bool block_fits(struct memory *memory, uint64_t page)
+{
+    return block_has_place(memory, page) && link_at(memory, page) == 0;
 }
 
 static bool blocks_are_short(void)
@@ -200,11 +206,11 @@ static void pause_blocks(void)
 
 bool block_put(struct memory *memory, uint64_t page, pfn_t first)
 {
-    if (page >= memory->pages.value || !block_fits(memory, page) ||
-        sparse_charge(memory, block_cost()) != ERR_NONE) {
+    uint64_t *link = block_has_place(memory, page) ? link_find(memory, page) : NULL;
+    bool fits = link != NULL ? *link == 0 : block_has_place(memory, page);
+    if (UNLIKELY(!fits) || sparse_charge(memory, block_cost()) != ERR_NONE) {
         return false;
     }
-    uint64_t *link = link_find(memory, page);
     if (UNLIKELY(link == NULL) && link_make(memory, page, &link) != ERR_NONE) {
         sparse_refund(memory, block_cost());
         link_clear(memory, page);
@@ -223,7 +229,7 @@ bool memory_wants_block(struct memory *memory, uint64_t page)
         return false;
     }
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    bool wants = page < memory->pages.value && block_fits(memory, page);
+    bool wants = block_fits(memory, page);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     return wants;
 }
