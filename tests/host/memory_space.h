@@ -35,8 +35,8 @@ void space_unshow(struct played_view *view);
 enum error space_read(struct played_view *view, uint64_t page, uint32_t *value);
 enum error space_write(struct played_view *view, uint64_t page, uint32_t value);
 
-/* Called, once, when a fault has replaced an entry and has yet to flush: the object is not locked any more, so
- * this is what others may do then. */
+/* Called, once, when a fault has replaced an entry and has yet to flush: the object is not locked any more,
+ * so this is what others may do then. */
 extern void (*space_before_flush)(void);
 
 /* Are no two things remembered of any page? For when nothing is under way. */
