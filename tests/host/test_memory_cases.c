@@ -172,6 +172,10 @@ static void touch_gives_a_block(void **state)
     assert_int_equal(memory->large, 4096);
     assert_int_equal(memory_clone(memory, account, &copy), ERR_NONE);
     assert_int_equal(copy->large, 4096);
+    for (unsigned i = 0; i < 4096; i++) { /* to the last page */
+        assert_true(view->table[i].present);
+        assert_false(view->table[i].writable || view->remembered[i].writable);
+    }
     struct played_view *other = space_show(copy, 0, 4096, true);
     write_all(other, 512 + 3, 5, 1000);
     assert_int_equal(copy->large, 4096 - 512);
@@ -190,6 +194,34 @@ static void touch_gives_a_block(void **state)
     assert_true(!memory_promote(copy, 600, true));
     space_unshow(other);
     memory_release(copy);
+}
+
+/* What is given back and touched again has the frame that it had. */
+static void frames_in_a_row_become_a_block_where_they_are(void **state)
+{
+    struct memory *memory = made(1024, 0);
+    struct played_view *view = space_show(memory, 0, 1024, true);
+    struct memory_decommit_plan plan;
+    (void)state;
+    write_all(view, 0, 1024, 1);
+    pfn_t first = view->table[512].frame;
+    assert_int_equal(memory->large, 1024);
+    assert_int_equal(memory_decommit_prepare(memory, 700, 1, &plan), ERR_NONE);
+    memory_decommit_commit(&plan);
+    assert_int_equal(memory->large, 512);
+    assert_false(memory_promote(memory, 700, false));
+    write_all(view, 700, 1, 1);
+    expect_all(view, 512, 512, 1);
+    assert_int_equal(view->table[700].frame.value, first.value + 700 - 512);
+    assert_true(memory_promote(memory, 700, false));
+    assert_int_equal(memory->large, 1024);
+    for (unsigned i = 512; i < 1024; i++) { /* so that one large leaf can show it */
+        assert_false(view->table[i].present || view->remembered[i].present);
+    }
+    expect_all(view, 512, 512, 1);
+    assert_true(view->table[512].large && view->table[512].frame.value == first.value);
+    space_unshow(view);
+    memory_release(memory);
 }
 
 /* A block that two objects have, of which one writes to a page, and has yet to flush when this happens. */
@@ -477,6 +509,7 @@ int main(void)
         CASE(what_is_reserved_can_be_touched),
         CASE(what_is_sparse_pays_by_touch),
         CASE(touch_gives_a_block),
+        CASE(frames_in_a_row_become_a_block_where_they_are),
         CASE(a_block_is_taken_apart_when_who_covered_it_has_flushed),
         CASE(a_block_that_is_covered_is_not_seen_any_more),
         CASE(pages_that_cannot_be_shared_are_hidden_when_they_are_copied),

@@ -14,7 +14,7 @@
 #define FAULTS      30 /* each is a line of the log */
 #define SETTLE      (5 * SECOND)
 #define EXHAUSTIBLE (2 * GIB)
-#define SPARE       256 /* single pages that are given back one by one */
+#define SPARE       160 /* single pages that are given back one by one: a start needs up to 140 */
 #define HOGS        512 /* what is left can be in many pieces */
 #define PLACE       0x0000200000000000ull
 
