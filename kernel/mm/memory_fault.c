@@ -214,7 +214,6 @@ bool block_put(struct memory *memory, uint64_t page, pfn_t first)
     if (UNLIKELY(link == NULL) && link_make(memory, page, &link) != ERR_NONE) {
         sparse_refund(memory, block_cost());
         link_clear(memory, page);
-        pause_blocks(); /* nor is there memory for the next one */
         return false;
     }
     link_set(memory, page, link, block_link(first));
@@ -248,6 +247,10 @@ bool memory_put_block(struct memory *memory, uint64_t page, pfn_t first)
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
     bool done = block_put(memory, page, first);
     if (UNLIKELY(!done)) {
+        if (block_fits(memory, page)) {
+            pause_blocks(); /* there is no memory for a node: the caller is to want no block when he is back
+                             */
+        }
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     }
     return done;
@@ -453,12 +456,13 @@ static enum error bring_block(struct memory *memory, uint64_t page)
     if (error != ERR_NONE) {
         return error;
     }
-    if (!memory_put_block(memory, page, first)) {
+    spin_lock(&memory->lock);
+    bool done = block_put(memory, page, first);
+    spin_unlock(&memory->lock);
+    if (!done) {
         frame_release(first, BLOCK_ORDER);
-        return ERR_NO_MEMORY;
     }
-    memory_fault_unlock(memory);
-    return ERR_NONE;
+    return done ? ERR_NONE : ERR_NO_MEMORY;
 }
 
 enum error memory_fault_slowly(struct memory *memory, uint64_t page, bool large)
