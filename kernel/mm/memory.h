@@ -200,7 +200,7 @@ bool memory_wants_block(struct memory *memory, uint64_t page) MUST_CHECK;
  * ERR_NO_MEMORY, ERR_CANCELLED when killed. */
 enum error memory_make_block(const struct memory *memory, pfn_t *first) MUST_CHECK;
 /* Put it, if there still is nothing: then the object is locked, until memory_fault_unlock. False: it is the
- * caller's as before. */
+ * caller's as before; when there was no memory for a node, no block is wanted for a while. */
 bool memory_put_block(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
 
 /*
