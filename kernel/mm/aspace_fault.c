@@ -3,8 +3,8 @@
  * the fault before, a new page from the object, its leaf into a table that is there. All others are apart.
  */
 #include "kernel/mm/aspace_parts.h"
+#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
-#include "kernel/sched/steps.h"
 #include "kernel/sched/thread.h"
 
 /* Not inlined, out of the way of what is frequent. */
@@ -95,19 +95,18 @@ static ASIDE enum error refuse(struct aspace *space, const struct mapping *m)
     return none ? ERR_BAD_ADDRESS : ERR_NO_RIGHT;
 }
 
-/* The object has not given the page. The space is locked for reading; not on return. ERR_NONE: try again. */
-static ASIDE enum error failed(struct aspace *space, struct memory *memory, uint64_t page, bool large,
-                               enum error error)
+/* The object has not given the page. The space is locked for reading; not on return. ERR_NOT_READY: again. */
+static ASIDE enum error failed(struct aspace *space, struct memory *memory, uint64_t page, enum error error)
 {
-    if (error != ERR_NOT_READY) {
+    if (error == ERR_NOT_READY) {
+        memory_retain(memory);
         rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-        return error == ERR_BAD_ARGUMENT ? ERR_BAD_ADDRESS : error;
+        error = pager_ask(memory, page);
+        memory_release(memory);
+        error = error == ERR_NONE ? ERR_NOT_READY : error;
+    } else {
+        rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
     }
-    memory_retain(memory);
-    rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-    step_begin();
-    error = memory_fault_slowly(memory, page, large);
-    memory_release(memory);
     return error == ERR_BAD_ARGUMENT ? ERR_BAD_ADDRESS : error;
 }
 
@@ -278,8 +277,7 @@ static __attribute__((noinline)) enum error bring(struct aspace *space, struct m
     bool large = mapping_large(m, address);
     enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, large, &found);
     if (UNLIKELY(error != ERR_NONE)) {
-        error = failed(space, m->memory, page, large, error);
-        return error == ERR_NONE ? ERR_NOT_READY : error;
+        return failed(space, m->memory, page, error);
     }
     return show(space, m, address, large, &found);
 }
@@ -297,17 +295,37 @@ static inline struct mapping *same_mapping(struct aspace *space, const struct me
     return LIKELY(same) && LIKELY(mapping_large(m, address)) ? m : NULL;
 }
 
-/* Put the block, and show it. ERR_NOT_READY: there is no place for it any more, and it is still the caller's.
- */
+/* The block could not be put. ERR_NOT_READY: try again, now that there is a page at least. */
+static ASIDE enum error bring_single(struct memory *memory, uint64_t page, enum error error)
+{
+    struct memory_page found;
+    if (error == ERR_EXISTS) {
+        return ERR_NOT_READY;
+    }
+    error = memory_fault(memory, page, false, false, &found);
+    if (error != ERR_NONE) {
+        return error == ERR_BAD_ARGUMENT ? ERR_BAD_ADDRESS : error;
+    }
+    memory_fault_unlock(memory);
+    return ERR_NOT_READY;
+}
+
+/* Put the block, which is given away, and show it. As bring. */
 static inline enum error show_block(struct aspace *space, struct memory *memory, uint64_t page, pfn_t block,
                                     uint64_t address, uint32_t access)
 {
     const struct memory_page found = {.frame = block, .writable = true, .large = true};
     rw_lock_read_ranked(&space->lock, LOCK_ASPACE);
     struct mapping *m = same_mapping(space, memory, page, address, access);
-    if (UNLIKELY(m == NULL) || UNLIKELY(!memory_put_block(memory, page, block))) {
+    if (UNLIKELY(m == NULL)) {
         rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+        frame_release(block, BLOCK_ORDER);
         return ERR_NOT_READY;
+    }
+    enum error error = memory_put_block(memory, page, block);
+    if (UNLIKELY(error != ERR_NONE)) {
+        rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+        return bring_single(memory, page, error);
     }
     mapping_note_shown(m);
     spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
@@ -336,9 +354,6 @@ static __attribute__((noinline)) enum error touch_large(struct aspace *space, st
     enum error error = memory_make_block(memory, &block);
     if (LIKELY(error == ERR_NONE)) {
         error = show_block(space, memory, page, block, address, access);
-        if (UNLIKELY(error == ERR_NOT_READY)) {
-            frame_release(block, BLOCK_ORDER);
-        }
     } else if (error == ERR_NO_MEMORY) {
         error = ERR_NOT_READY; /* none is wanted now: a single page will do */
     }

@@ -158,15 +158,15 @@ struct memory_page {
 
 /*
  * The page, made if it is not there; with `write` so that it can be written. `large`: the caller can show the
- * whole 2 MiB around it, and a block may be given if they are all in the object and empty. On success the
+ * whole 2 MiB around it, if there is a block. On success the
  * object is locked, so that the page stays until it is in the tables: then memory_fault_unlock, the caller's
  * flush if it replaced a present entry, and memory_page_drop. Nothing here waits or lets others run, so the
  * caller may hold its space's lock. With more than one view, all have been hidden and flushed when a page was
  * replaced; with one only, it is taken to be the caller's, who replaces the entry. A large leaf may still be
  * in the place of a page that is none of a block any more (its frames were the same until now): the caller
- * takes it out. ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when it takes
- * longer: a block has to be cleared, or a pager asked. The caller then drops its locks, keeping a reference
- * to the object, calls memory_fault_slowly, and begins anew.
+ * takes it out. ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when a pager has to
+ * be asked. The caller then drops its locks, keeping a reference to the object, calls pager_ask
+ * (memory_pager.h), and begins anew.
  */
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large,
                         struct memory_page *out) MUST_CHECK;
@@ -191,24 +191,17 @@ static inline void memory_page_drop(const struct memory_page *page)
 bool memory_unshare(struct memory *memory, uint64_t page, pfn_t *copy, pfn_t *old) MUST_CHECK;
 
 /*
- * A block at first touch, in three parts, so that no lock is held while it is cleared. Would one be put
- * around this page? Not for sparse objects, and not for a while after one was not to be had. Takes the
- * object's lock.
+ * A block where nothing is, in three parts, so that no lock is held while it is cleared. Would one be put
+ * around this page? Not for a while after one was not to be had. Takes the object's lock.
  */
 bool memory_wants_block(struct memory *memory, uint64_t page) MUST_CHECK;
 /* A zeroed block for the object, which is the caller's. Others run meanwhile: holds no lock, but a reference.
- * ERR_NO_MEMORY, ERR_CANCELLED when killed. */
+ * ERR_NO_MEMORY: none is wanted for a while; ERR_CANCELLED when killed. */
 enum error memory_make_block(const struct memory *memory, pfn_t *first) MUST_CHECK;
-/* Put it, if there still is nothing: then the object is locked, until memory_fault_unlock. False: it is the
- * caller's as before; when there was no memory for a node, no block is wanted for a while. */
-bool memory_put_block(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
-
-/*
- * What memory_fault has no time for: makes the page, or the block around it, be there. Others may take it
- * away again before the caller is back. Holds no lock; waits. ERR_LIMIT, ERR_NO_MEMORY, ERR_BAD_ARGUMENT,
- * ERR_CANCELLED when killed; and what a pager says (memory_pager.h).
+/* Put it, if there still is nothing: the object is locked then, until memory_fault_unlock. ERR_EXISTS: there
+ * is no place for it any more; ERR_LIMIT, ERR_NO_MEMORY: a single page may do. It has been given back then.
  */
-enum error memory_fault_slowly(struct memory *memory, uint64_t page, bool large) MUST_CHECK;
+enum error memory_put_block(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
 
 /*
  * Make a block of the 2 MiB around the page, if they are all there in pages that are the object's alone: at

@@ -1,6 +1,7 @@
 /*
  * Making pages be there ahead of time, and giving them back; see memory.h.
  */
+#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/sched/steps.h"
@@ -8,6 +9,18 @@
 
 /* --- commit -----------------------------------------------------------------------------------------------
  */
+
+/* Put a block around the page. */
+static enum error commit_block(struct memory *memory, uint64_t page)
+{
+    pfn_t first;
+    enum error error = memory_make_block(memory, &first);
+    error = error == ERR_NONE ? memory_put_block(memory, page, first) : error;
+    if (error == ERR_NONE) {
+        memory_fault_unlock(memory);
+    }
+    return error;
+}
 
 /* Make one page be there, with `large` the block around it if that can be. How many are there with it, from
  * it on. */
@@ -20,8 +33,15 @@ static enum error commit_page(struct memory *memory, uint64_t page, bool large, 
         *count = 1;
         return ERR_NONE;
     }
+    if (large && memory_wants_block(memory, page)) {
+        error = commit_block(memory, page);
+        *count = MEMORY_LEAF_PAGES;
+        if (error == ERR_NONE || error == ERR_CANCELLED) {
+            return error;
+        } /* else a single page may do */
+    }
     while ((error = memory_fault(memory, page, false, large, &found)) == ERR_NOT_READY) {
-        error = memory_fault_slowly(memory, page, large);
+        error = pager_ask(memory, page);
         if (error != ERR_NONE) {
             return error;
         }

@@ -204,27 +204,28 @@ static void pause_blocks(void)
     __atomic_store_n(&no_blocks_until, arch_clock() + BLOCK_PAUSE, __ATOMIC_RELAXED);
 }
 
-bool block_put(struct memory *memory, uint64_t page, pfn_t first)
+enum error block_put(struct memory *memory, uint64_t page, pfn_t first)
 {
     uint64_t *link = block_has_place(memory, page) ? link_find(memory, page) : NULL;
     bool fits = link != NULL ? *link == 0 : block_has_place(memory, page);
-    if (UNLIKELY(!fits) || sparse_charge(memory, block_cost()) != ERR_NONE) {
-        return false;
+    enum error error = LIKELY(fits) ? sparse_charge(memory, block_cost()) : ERR_EXISTS;
+    if (UNLIKELY(error != ERR_NONE)) {
+        return error;
     }
-    if (UNLIKELY(link == NULL) && link_make(memory, page, &link) != ERR_NONE) {
+    if (UNLIKELY(link == NULL) && (error = link_make(memory, page, &link)) != ERR_NONE) {
         sparse_refund(memory, block_cost());
         link_clear(memory, page);
-        return false;
+        return error;
     }
     link_set(memory, page, link, block_link(first));
     memory->resident += MEMORY_LEAF_PAGES;
     memory->large += MEMORY_LEAF_PAGES;
-    return true;
+    return ERR_NONE;
 }
 
 bool memory_wants_block(struct memory *memory, uint64_t page)
 {
-    if (memory->sparse || blocks_are_short()) {
+    if (blocks_are_short()) {
         return false;
     }
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
@@ -242,44 +243,15 @@ enum error memory_make_block(const struct memory *memory, pfn_t *first)
     return error;
 }
 
-bool memory_put_block(struct memory *memory, uint64_t page, pfn_t first)
+enum error memory_put_block(struct memory *memory, uint64_t page, pfn_t first)
 {
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    bool done = block_put(memory, page, first);
-    if (UNLIKELY(!done)) {
-        if (block_fits(memory, page)) {
-            pause_blocks(); /* there is no memory for a node: the caller is to want no block when he is back
-                             */
-        }
+    enum error error = block_put(memory, page, first);
+    if (UNLIKELY(error != ERR_NONE)) {
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
-    }
-    return done;
-}
-
-/*
- * A block that is ready is put; ERR_NOT_READY when one would have to be cleared, ERR_NO_MEMORY when it is not
- * to be. The lock is not held, and is held again on success.
- */
-static enum error try_block(struct memory *memory, const struct want *want, struct memory_page *out)
-{
-    pfn_t first;
-    uint32_t account = memory->object.account->number;
-    if (blocks_are_short()) {
-        return ERR_NO_MEMORY;
-    }
-    if (inject_fails() || !zeroed_take_ready(FRAME_USER_ANONYMOUS, account, &first)) {
-        return ERR_NOT_READY;
-    }
-    spin_lock(&memory->lock);
-    if (!block_put(memory, want->page, first)) {
-        spin_unlock(&memory->lock);
         frame_release(first, BLOCK_ORDER);
-        return ERR_NO_MEMORY;
     }
-    out->frame = first;
-    out->large = true;
-    out->writable = true;
-    return ERR_NONE;
+    return error;
 }
 
 /* A zeroed frame, charged if the object is sparse; or both given back. */
@@ -362,16 +334,9 @@ static enum error look(struct memory *memory, const struct want *want, struct me
         }
         bool plain = memory->kind == MEMORY_ANONYMOUS && !memory->sparse;
         __atomic_store_n(&memory->absent, plain, __ATOMIC_RELAXED);
-        bool block = want->large && link == 0 && block_fits(memory, want->page);
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
         if (UNLIKELY(memory->kind == MEMORY_PAGED)) {
             return ERR_NOT_READY;
-        }
-        if (block) {
-            error = try_block(memory, want, out);
-            if (error != ERR_NO_MEMORY) {
-                return error;
-            }
         }
         return bring(memory, want, out);
     }
@@ -440,45 +405,9 @@ enum error memory_get(struct memory *memory, uint64_t page, bool write, struct m
     const struct want want = {page, write, false, false};
     enum error error;
     while ((error = get(memory, &want, out)) == ERR_NOT_READY) {
-        error = memory_fault_slowly(memory, page, false);
+        error = pager_ask(memory, page);
         if (error != ERR_NONE) {
             return error;
-        }
-    }
-    return error;
-}
-
-/* Clear a block, and put it if it still has a place. ERR_NO_MEMORY: a single page will do. */
-static enum error bring_block(struct memory *memory, uint64_t page)
-{
-    pfn_t first;
-    enum error error = memory_make_block(memory, &first);
-    if (error != ERR_NONE) {
-        return error;
-    }
-    spin_lock(&memory->lock);
-    bool done = block_put(memory, page, first);
-    spin_unlock(&memory->lock);
-    if (!done) {
-        frame_release(first, BLOCK_ORDER);
-    }
-    return done ? ERR_NONE : ERR_NO_MEMORY;
-}
-
-enum error memory_fault_slowly(struct memory *memory, uint64_t page, bool large)
-{
-    if (memory->kind == MEMORY_PAGED) {
-        return pager_ask(memory, page);
-    }
-    spin_lock(&memory->lock);
-    bool block = large && page < memory->pages.value && block_fits(memory, page);
-    spin_unlock(&memory->lock);
-    enum error error = block ? bring_block(memory, page) : ERR_NO_MEMORY;
-    if (error == ERR_NO_MEMORY) {
-        struct memory_page out;
-        error = memory_fault(memory, page, false, false, &out);
-        if (error == ERR_NONE) {
-            memory_fault_unlock(memory);
         }
     }
     return error;

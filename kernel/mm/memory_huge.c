@@ -49,12 +49,9 @@ void memory_fill_huge(struct memory *memory, uint64_t page)
         return;
     }
     for (uint64_t i = 0; i < HUGE_PAGES; i += MEMORY_LEAF_PAGES) {
-        pfn_t block = pfn(first.value + i);
-        spin_lock(&memory->lock);
-        bool put = block_put(memory, page + i, block); /* not where a fault was quicker */
-        spin_unlock(&memory->lock);
-        if (!put) {
-            frame_release(block, BLOCK_ORDER);
+        if (memory_put_block(memory, page + i, pfn(first.value + i)) ==
+            ERR_NONE) { /* else a fault was quicker */
+            memory_fault_unlock(memory);
         }
     }
 }

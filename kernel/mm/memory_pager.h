@@ -47,8 +47,8 @@ void memory_refuse(struct memory *memory, uint64_t page, enum error error);
 /* The pager is dead: ERR_DEAD for all who wait and who touch what is not there. */
 void memory_abandon(struct memory *memory);
 
-/* For memory_fault_slowly: wait until the page is there. ERR_TIMED_OUT, ERR_CANCELLED, ERR_DEAD,
- * ERR_BAD_ARGUMENT, and what the pager says. Holds no lock. */
+/* After memory_fault has said ERR_NOT_READY: wait until the page is there. ERR_TIMED_OUT, ERR_CANCELLED,
+ * ERR_DEAD, ERR_BAD_ARGUMENT, and what the pager says. Holds no lock. */
 enum error pager_ask(struct memory *memory, uint64_t page) MUST_CHECK;
 
 #endif

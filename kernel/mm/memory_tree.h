@@ -253,9 +253,9 @@ static inline bool views_are_many(const struct memory *memory)
 /* As memory_fault, for who is not one of the views: all are hidden and flushed where a page is replaced. */
 enum error memory_get(struct memory *memory, uint64_t page, bool write, struct memory_page *out) MUST_CHECK;
 
-/* Put a zeroed block where nothing is; false when that cannot be done, and the block is still the caller's.
- */
-bool block_put(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
+/* Put a zeroed block where nothing is. ERR_EXISTS when something is, or it has no place; ERR_LIMIT,
+ * ERR_NO_MEMORY: the block is still the caller's. */
+enum error block_put(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
 
 /* Fill the GiB that begins with this page with blocks that lie in a row, if all of it is inside and empty and
  * the machine has such memory; else nothing, or a part, is there after it. In steps. Holds no lock. */

@@ -265,17 +265,11 @@ static bool block_pop(pfn_t *first)
     return got;
 }
 
-bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out)
+/* One that is ready; or, where there is none, one more is wanted. */
+static inline bool take_ready(pfn_t *first)
 {
-    struct stock *stock = stock_of(arch_this_cpu()->number);
-    pfn_t first;
-    bool hit = look(&block_count) > 0 && block_pop(&first);
-    if (hit) {
-        if (stock != NULL) {
-            stock->large_hits++;
-        }
-        enum error error = hand_over(stock, first, BLOCK_ORDER, class, account, out);
-        return error == ERR_NONE;
+    if (look(&block_count) > 0 && block_pop(first)) {
+        return true;
     }
     if (look(&blocks_wanted) < BLOCKS) {
         __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
@@ -285,19 +279,22 @@ bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out)
 
 enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
 {
-    if (zeroed_take_ready(class, account, out)) {
-        return ERR_NONE;
-    }
     struct stock *stock = stock_of(arch_this_cpu()->number);
+    pfn_t first;
+    bool hit = take_ready(&first);
     if (stock != NULL) {
-        stock->large_misses++;
+        stock->large_hits += hit;
+        stock->large_misses += !hit;
+    }
+    if (hit) {
+        return hand_over(stock, first, BLOCK_ORDER, class, account, out);
     }
     enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
-    if (error != ERR_NONE) {
+    if (UNLIKELY(error != ERR_NONE)) {
         return error;
     }
     error = contents_zero_block(*out, BLOCK_ORDER);
-    if (error != ERR_NONE) {
+    if (UNLIKELY(error != ERR_NONE)) {
         frame_release(*out, BLOCK_ORDER);
     }
     return error;

@@ -26,9 +26,6 @@
 enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
-/* A block only if one is ready. Counts as a request for one, so that some will be made. */
-bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
-
 /*
  * In the idle thread: clear a little for later. True when there may be more to do; takes no longer than
  * clearing 64 KiB does, past the caches.

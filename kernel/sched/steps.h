@@ -37,8 +37,7 @@ _Static_assert(STEP_COUNT == STEP_KINDS, "cpu.h");
 /* So much of it was done just now. */
 void step_work(enum step_kind kind, uint64_t units);
 
-/* The same where interrupts were on, or nothing else counts in the stretch: done, but not without letting
- * others in. */
+/* Done while interrupts were on: it counts for no stretch. */
 static inline void step_done(enum step_kind kind, uint64_t units)
 {
     arch_this_cpu()->steps.kinds[kind].done += units;

@@ -165,8 +165,8 @@ void thread_discard(struct thread *thread)
         task_release(task);
     }
     __atomic_fetch_sub(&alive, 1, __ATOMIC_RELEASE);
-    __atomic_store_n(&thread->given_back, true,
-                     __ATOMIC_RELEASE); /* who waited for it counts no more of it */
+    /* Now: who has waited for it counts nothing of it any more. */
+    __atomic_store_n(&thread->given_back, true, __ATOMIC_RELEASE);
     thread_release(thread);
 }
 

@@ -21,7 +21,6 @@ char *host_memory; /* what the aperture shows */
 
 uint64_t memory_host_reach;
 uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
-uint32_t memory_host_ready;
 bool memory_host_thin;
 void (*memory_host_released)(pfn_t first, uint64_t count);
 
@@ -151,16 +150,6 @@ enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *ou
         clear_block(*out, BLOCK_ORDER);
     }
     return error;
-}
-
-bool zeroed_take_ready(enum frame_class class, uint32_t account, pfn_t *out)
-{
-    uint32_t ready = __atomic_load_n(&memory_host_ready, __ATOMIC_RELAXED);
-    if (ready == 0 || zeroed_take_large(class, account, out) != ERR_NONE) {
-        return false;
-    }
-    __atomic_store_n(&memory_host_ready, ready - 1, __ATOMIC_RELAXED);
-    return true;
 }
 
 /* --- objects ----------------------------------------------------------------------------------------------

@@ -35,7 +35,4 @@ extern void (*memory_host_released)(pfn_t first, uint64_t count);
  * tests with far more memory than they touch. */
 extern bool memory_host_thin;
 
-/* How many blocks of zeroed memory are ready before one has to be cleared. */
-extern uint32_t memory_host_ready;
-
 #endif

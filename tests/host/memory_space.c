@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "kernel/debug/panic.h"
+#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
 #include "kernel/mm/tlb.h"
 #include "tests/host/memory_host.h"
@@ -201,6 +202,27 @@ static bool show(struct played_view *view, uint64_t page, const struct memory_pa
     return replaced;
 }
 
+/* As the faults of a space do (aspace_fault.c). */
+static enum error bring_block(struct memory *memory, uint64_t page, struct memory_page *found)
+{
+    *found = (struct memory_page){.large = true, .writable = true};
+    enum error error = memory_make_block(memory, &found->frame);
+    return error == ERR_NONE ? memory_put_block(memory, page, found->frame) : error;
+}
+
+static enum error bring(struct memory *memory, uint64_t page, bool write, bool large,
+                        struct memory_page *found)
+{
+    enum error error;
+    while ((error = memory_fault(memory, page, write, large, found)) == ERR_NOT_READY) {
+        error = pager_ask(memory, page);
+        if (error != ERR_NONE) {
+            break;
+        }
+    }
+    return error;
+}
+
 static enum error fault(struct played_view *view, uint64_t page, bool write)
 {
     struct memory_page found;
@@ -214,11 +236,10 @@ static enum error fault(struct played_view *view, uint64_t page, bool write)
         memory_fault_unlock(view->memory);
         return replaced ? ERR_EXISTS : ERR_NONE; /* it cannot have replaced anything */
     }
-    while ((error = memory_fault(view->memory, page, write, large, &found)) == ERR_NOT_READY) {
-        error = memory_fault_slowly(view->memory, page, large);
-        if (error != ERR_NONE) {
-            return error;
-        }
+    bool block = large && memory_wants_block(view->memory, page);
+    error = block ? bring_block(view->memory, page, &found) : ERR_EXISTS;
+    if (error == ERR_EXISTS || error == ERR_LIMIT || error == ERR_NO_MEMORY) {
+        error = bring(view->memory, page, write, large, &found);
     }
     if (error != ERR_NONE) {
         return error;

@@ -495,7 +495,6 @@ static void step(unsigned cpu_count)
     mmu_be((unsigned)below(cpu_count));
     pager_way = below(4) ? PAGER_SUPPLIES : ways[below(8)];
     lock_host_clock += 100000;
-    memory_host_ready = (uint32_t)below(3);
     uint64_t what = below(64);
     if (space == NULL || what == 0) {
         step_spaces();

@@ -43,7 +43,6 @@ static void map_all(struct model_space *space)
 {
     struct model_strip *arena = &space->strips[0];
     op_map(space, arena, FIRST_LARGE, 1100, plain, 0, READ_WRITE | MAP_MODE_MAY(7) | MAP_MODE_LARGE);
-    memory_host_ready = 1;
     op_touch(arena, FIRST_LARGE + 7, ACCESS_WRITE);
     op_touch(arena, FIRST_LARGE + 600, ACCESS_READ);
     touch_some(arena, FIRST_LARGE + 1024, 3, 30, ACCESS_WRITE);
@@ -136,7 +135,6 @@ static void cut_large_leaf(struct model_space *space)
     uint64_t low = FIRST_LARGE + 3 * MEMORY_LEAF_PAGES;
     unsigned object = op_make(0, MEMORY_LEAF_PAGES);
     op_map(space, arena, low, MEMORY_LEAF_PAGES, object, 0, READ_WRITE);
-    memory_host_ready = 1;
     op_touch(arena, low + 20, ACCESS_WRITE);
     op_pin(object, 30, 1);
     op_unpin(object, 30, 1);

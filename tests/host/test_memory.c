@@ -339,7 +339,6 @@ static void step(void)
         }
         return;
     }
-    memory_host_ready = (uint32_t)below(3);
     switch (below(64)) {
     case 0:
         destroy(m);

@@ -45,7 +45,6 @@ static int begin(void **state)
     (void)state;
     memory_host_start(FRAMES, 1);
     space_watch(FRAMES);
-    memory_host_ready = 0;
     assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
     account_endow(machine, all);
     assert_int_equal(account_make(machine, "memory", &account), ERR_NONE);
@@ -234,7 +233,6 @@ static void share_block(void)
 {
     shared.memory = made(1024, 0);
     shared.view = space_show(shared.memory, 0, 1024, true);
-    memory_host_ready = 1;
     write_all(shared.view, 0, 512, 1);
     assert_int_equal(shared.memory->large, 512);
     assert_int_equal(memory_clone(shared.memory, account, &shared.copy), ERR_NONE);

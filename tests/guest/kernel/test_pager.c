@@ -91,7 +91,7 @@ static enum error fetch_page(struct memory *memory, uint64_t page, pfn_t *frame)
     struct memory_page found;
     enum error error;
     while ((error = memory_fault(memory, page, false, false, &found)) == ERR_NOT_READY) {
-        error = memory_fault_slowly(memory, page, false);
+        error = pager_ask(memory, page);
         if (error != ERR_NONE) {
             return error;
         }
