@@ -64,11 +64,6 @@ enum error uncharged_block(const struct account *account, enum frame_class class
     return inject_fails() ? ERR_NO_MEMORY : frame_alloc_for(9, class, account->number, out);
 }
 
-enum error uncharged_zeroed_block(const struct account *account, enum frame_class class, pfn_t *out)
-{
-    return inject_fails() ? ERR_NO_MEMORY : zeroed_take_large(class, account->number, out);
-}
-
 enum error charged_frame(struct account *account, enum frame_class class, pfn_t *out)
 {
     enum error error = account_charge(account, RESOURCE_FRAMES, 1);

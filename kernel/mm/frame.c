@@ -303,7 +303,8 @@ static inline bool pop_chunk(uint64_t class, uint32_t account, pfn_t *out)
         frame_cache_try(cpu) && stack->count > 0 && frame_record(index = stack->item[stack->count - 1]) == 0;
     if (got) {
         stack->count--;
-        frame_hold(index, CHUNK_ORDER, class, account, 0);
+        frame_set_note(index, account | CHUNK_ORDER << NOTE_ORDER_SHIFT);
+        frame_set_record(index, record_plain(CHUNK_ORDER, class) | (account != 0 ? RECORD_NOTED : 0));
         cpu->taken[class] += CHUNK_FRAMES;
         *out = frame_at(index);
     }

@@ -208,7 +208,9 @@ enum error block_put(struct memory *memory, uint64_t page, pfn_t first)
 {
     uint64_t *link = block_has_place(memory, page) ? link_find(memory, page) : NULL;
     bool fits = link != NULL ? *link == 0 : block_has_place(memory, page);
-    enum error error = LIKELY(fits) ? sparse_charge(memory, block_cost()) : ERR_EXISTS;
+    enum error error = UNLIKELY(!fits)            ? ERR_EXISTS
+                       : UNLIKELY(memory->sparse) ? memory_charge(memory, block_cost())
+                                                  : ERR_NONE;
     if (UNLIKELY(error != ERR_NONE)) {
         return error;
     }

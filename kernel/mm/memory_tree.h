@@ -146,7 +146,7 @@ void memory_refund(struct memory *memory, struct memory_cost cost);
 /* The same for what only sparse objects pay when it comes to be. */
 static inline enum error MUST_CHECK sparse_charge(struct memory *memory, struct memory_cost cost)
 {
-    return __builtin_expect(memory->sparse, 0) ? memory_charge(memory, cost) : ERR_NONE;
+    return memory->sparse ? memory_charge(memory, cost) : ERR_NONE;
 }
 
 static inline void sparse_refund(struct memory *memory, struct memory_cost cost)
