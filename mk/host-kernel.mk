@@ -44,12 +44,12 @@ MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_drop
 
 $(foreach test,test_memory test_memory_cases test_memory_threads,\
     $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c tests/host/memory_lingering.c \
-        tests/host/memory_check.c)\
+        tests/host/memory_check.c tests/host/pager_host.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS))\
     $(eval HOST_LIBS_$(test) := -lpthread $(MEMORY_WRAP)))
 
 $(HOST)/tsan_memory_threads: tests/host/test_memory_threads.c tests/host/memory_space.c tests/host/memory_lingering.c \
-        $(MEMORY_SOURCES)
+        tests/host/pager_host.c $(MEMORY_SOURCES)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	@$(CC) $(HOST_CFLAGS) $(MEMORY_CFLAGS) -fsanitize=thread -MF $@.d $(filter %.c,$^) $(MEMORY_WRAP) -lpthread \

@@ -16,11 +16,11 @@ $(foreach test,test_aspace test_aspace_failures test_aspace_huge test_aspace_lin
 aspace-model: $(HOST)/test_aspace
 	@$< 2 1
 
-HOST_SOURCES_test_aspace_threads := $(ASPACE_SOURCES)
+HOST_SOURCES_test_aspace_threads := $(ASPACE_SOURCES) tests/host/pager_host.c
 HOST_CFLAGS_test_aspace_threads := $(MEMORY_CFLAGS) -DQUIRE_CHECKED
 HOST_LIBS_test_aspace_threads := -lpthread $(ASPACE_WRAP)
 
-$(HOST)/tsan_aspace_threads: tests/host/test_aspace_threads.c $(ASPACE_SOURCES)
+$(HOST)/tsan_aspace_threads: tests/host/test_aspace_threads.c tests/host/pager_host.c $(ASPACE_SOURCES)
 	@mkdir -p $(@D)
 	@echo '  LD    $@'
 	@$(CC) $(HOST_CFLAGS) $(HOST_CFLAGS_test_aspace_threads) -fsanitize=thread -MF $@.d $(filter %.c,$^) $(ASPACE_WRAP) \

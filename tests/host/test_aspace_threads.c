@@ -14,10 +14,10 @@
 #include "tests/host/host.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
+#include "tests/host/pager_host.h"
 #include "tests/host/workers.h"
 
 #include "abi/memory.h"
-#include "kernel/mm/memory_pager.h"
 #include "kernel/obj/account_tree.h"
 
 #define FRAMES  32768 /* 128 MiB */
@@ -46,6 +46,7 @@ static struct shared_space *spaces[SPACES]; /* guarded by places_lock, each with
 static struct memory *objects[OBJECTS];     /* the same */
 static uint64_t frames_at_start, steps_factor = 1;
 static uint32_t workers_left; /* atomic */
+static uint32_t paged_made;   /* atomic */
 
 static uint64_t below(struct worker *self, uint64_t limit)
 {
@@ -65,85 +66,6 @@ static uint64_t address_of(uint64_t page)
     return BASE + (page << PAGE_SHIFT);
 }
 
-/* --- the pager, with a thread of its own -------------------------------------------------------------------
- */
-
-#define WANTED_MOST 4096
-
-static struct {
-    pthread_mutex_t lock;
-    struct wanted {
-        struct memory *memory;
-        uint64_t page;
-    } pages[WANTED_MOST];
-    unsigned count;
-    bool over;
-} wanted = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static uint32_t pagers_released; /* atomic */
-
-static void supply(struct memory *memory, uint64_t page)
-{
-    pfn_t frame;
-    if (frame_alloc(0, FRAME_USER_SHARED, &frame) != ERR_NONE) {
-        memory_refuse(memory, page, ERR_NO_MEMORY);
-        return;
-    }
-    memset(memory_host_frame(frame), 0, PAGE_SIZE);
-    *(uint32_t *)memory_host_frame(frame) = (uint32_t)page;
-    if (memory_supply(memory, page, frame) != ERR_NONE) { /* the object has become smaller */
-        frame_release(frame, 0);
-    }
-}
-
-static enum error fetch(struct memory_pager *pager, struct memory *memory, uint64_t page)
-{
-    (void)pager;
-    if (page % 2 == 0) {
-        supply(memory, page);
-        return ERR_NONE;
-    }
-    pthread_mutex_lock(&wanted.lock);
-    bool room = wanted.count < WANTED_MOST;
-    if (room) {
-        wanted.pages[wanted.count++] = (struct wanted){memory, page};
-    }
-    pthread_mutex_unlock(&wanted.lock);
-    return room ? ERR_NONE : ERR_NOT_READY;
-}
-
-static void release(struct memory_pager *pager)
-{
-    (void)pager;
-    __atomic_fetch_add(&pagers_released, 1, __ATOMIC_RELAXED);
-}
-
-static void *answer(void *argument)
-{
-    (void)argument;
-    memory_host_enter(CPUS);
-    bool over = false;
-    while (!over) {
-        pthread_mutex_lock(&wanted.lock);
-        struct wanted next = {0};
-        if (wanted.count > 0) {
-            next = wanted.pages[--wanted.count];
-        }
-        over = wanted.over && next.memory == NULL;
-        pthread_mutex_unlock(&wanted.lock);
-        mmu_answer();
-        if (next.memory != NULL) {
-            supply(next.memory, next.page);
-            host_leave_kernel();
-        }
-        sched_yield();
-    }
-    return NULL;
-}
-
-static const struct memory_pager_kind pager_kind = {fetch, release};
-static struct memory_pager pager = {&pager_kind, 600000000000u};
-
 /* --- what is shared ----------------------------------------------------------------------------------------
  */
 
@@ -152,9 +74,10 @@ static struct memory *make_object(struct worker *self, unsigned which)
     struct memory *memory;
     pages_t pages = {1 + below(self, PAGES)};
     unsigned flags = below(self, 2) ? MEMORY_SPARSE : 0;
-    enum error error = which == OBJECTS - 1 ? memory_make_paged(account, pages, flags, &pager, &memory)
+    enum error error = which == OBJECTS - 1 ? memory_make_paged(account, pages, flags, &pager_host, &memory)
                                             : memory_make(account, pages, flags, &memory);
     assert_int_equal(error, ERR_NONE);
+    __atomic_fetch_add(&paged_made, which == OBJECTS - 1, __ATOMIC_RELAXED);
     return memory;
 }
 
@@ -554,7 +477,6 @@ static void begin(bool tags)
     account_lend_commit(machine, account, limits);
     frames_at_start = frames_free();
     mmu_before_flush = let_others_run;
-    wanted.over = false;
 }
 
 static void end(void)
@@ -580,16 +502,22 @@ static void end(void)
     assert_int_equal(frames_free(), frames_at_start);
     assert_int_equal(memory_host_shares(), 0);
     assert_int_equal(object_count(OBJECT_MEMORY), 0);
+    assert_int_equal(pager_host_released, paged_made);
     account_release(account);
     account_release(machine);
     host_leave_kernel();
     assert_int_equal(host_heap_pieces, 0);
 }
 
+/* The others come from the pager's thread. */
+static bool every_other(uint64_t page)
+{
+    return page % 2 == 0;
+}
+
 static void run(bool tags)
 {
     static struct worker workers[CPUS];
-    pthread_t pager_thread;
     unsigned long forks = 0, refused = 0, done = 0;
     begin(tags);
     for (unsigned i = 0; i < OBJECTS; i++) {
@@ -600,7 +528,7 @@ static void run(bool tags)
         spaces[i] = make_space();
     }
     workers_left = CPUS;
-    assert_int_equal(pthread_create(&pager_thread, NULL, answer, NULL), 0);
+    pager_host_start(CPUS, every_other, mmu_answer);
     memset(workers, 0, sizeof(workers));
     WORKERS_RUN(workers, (uint64_t)CPUS * tags, work);
     for (unsigned i = 0; i < CPUS; i++) {
@@ -608,10 +536,7 @@ static void run(bool tags)
         refused += workers[i].refused;
         done += workers[i].done;
     }
-    pthread_mutex_lock(&wanted.lock);
-    wanted.over = true;
-    pthread_mutex_unlock(&wanted.lock);
-    assert_int_equal(pthread_join(pager_thread, NULL), 0);
+    pager_host_stop();
     print_message("# %lu accesses done, %lu copies, %lu refused\n", done, forks, refused);
     assert_true(forks > STEPS / 200 && done > STEPS);
     end();

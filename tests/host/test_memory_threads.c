@@ -11,9 +11,9 @@
 #include "tests/host/memory_host.h"
 #include "tests/host/memory_lingering.h"
 #include "tests/host/memory_space.h"
+#include "tests/host/pager_host.h"
 #include "tests/host/workers.h"
 
-#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/obj/account_tree.h"
 
@@ -292,53 +292,18 @@ static void objects_stay_whole(void **state)
 
 #define PAGED 700
 
-static struct {
-    pthread_mutex_t lock;
-    uint64_t pages[PAGED];
-    unsigned count;
-    bool over;
-} wanted = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
 static uint32_t asked[PAGED]; /* atomic */
 
-static enum error fetch(struct memory_pager *pager, struct memory *memory, uint64_t page)
+/* The pager's thread gives them all, and takes its time. */
+static bool count_asked(uint64_t page)
 {
-    (void)pager, (void)memory;
     __atomic_fetch_add(&asked[page], 1, __ATOMIC_RELAXED);
-    pthread_mutex_lock(&wanted.lock);
-    wanted.pages[wanted.count++] = page;
-    pthread_mutex_unlock(&wanted.lock);
-    return ERR_NONE;
+    return false;
 }
 
-static void release(struct memory_pager *pager)
+static void let_others_run(void)
 {
-    (void)pager;
-}
-
-/* The pager's own thread: it takes its time. */
-static void *answer(void *argument)
-{
-    (void)argument;
-    memory_host_enter(CPUS);
-    bool over = false;
-    while (!over) {
-        pthread_mutex_lock(&wanted.lock);
-        bool any = wanted.count > 0;
-        uint64_t page = any ? wanted.pages[--wanted.count] : 0;
-        over = wanted.over;
-        pthread_mutex_unlock(&wanted.lock);
-        sched_yield();
-        if (any) {
-            pfn_t frame;
-            assert_int_equal(frame_alloc(0, FRAME_USER_SHARED, &frame), ERR_NONE);
-            memset(memory_host_frame(frame), 0, PAGE_SIZE);
-            *(uint32_t *)memory_host_frame(frame) = (uint32_t)page;
-            assert_int_equal(memory_supply(paged, page, frame), ERR_NONE);
-            host_leave_kernel();
-        }
-    }
-    return NULL;
+    sched_yield();
 }
 
 static void *want_all(void *argument)
@@ -358,24 +323,19 @@ static void *want_all(void *argument)
 
 static void pagers_are_asked_once(void **state)
 {
-    static const struct memory_pager_kind kind = {fetch, release};
-    static struct memory_pager pager = {&kind, 60000000000u};
     static struct worker workers[CPUS];
-    pthread_t pager_thread;
     (void)state;
     begin();
-    assert_int_equal(memory_make_paged(account, (pages_t){PAGED}, 0, &pager, &paged), ERR_NONE);
-    assert_int_equal(pthread_create(&pager_thread, NULL, answer, NULL), 0);
+    assert_int_equal(memory_make_paged(account, (pages_t){PAGED}, 0, &pager_host, &paged), ERR_NONE);
+    pager_host_start(CPUS, count_asked, let_others_run);
     WORKERS_RUN(workers, 0, want_all);
-    pthread_mutex_lock(&wanted.lock);
-    wanted.over = true;
-    pthread_mutex_unlock(&wanted.lock);
-    assert_int_equal(pthread_join(pager_thread, NULL), 0);
+    pager_host_stop();
     for (unsigned i = 0; i < PAGED; i++) {
         assert_int_equal(asked[i], 1);
     }
     memory_release(paged);
     end();
+    assert_int_equal(pager_host_released, 1);
 }
 
 int main(void)
