@@ -72,7 +72,23 @@ static void unmap(uint64_t low)
     op_unmap(space, arena, low, 0);
 }
 
-/* Since then. */
+/* An object that stays, of which this mapping has gone. */
+static unsigned begin_unmapped(void)
+{
+    begin();
+    unsigned object = op_make(0, PAGES);
+    show(object, LOW);
+    unmap(LOW);
+    return object;
+}
+
+static void end_with(unsigned object)
+{
+    op_release(object);
+    end();
+}
+
+/* Since the last unmap. */
 static void expect(uint64_t requests, uint64_t waits)
 {
     struct tlb_figures now;
@@ -118,10 +134,7 @@ static void frames_stay_until_all_have_answered(void **state)
 static void who_maps_something_there_waits(void **state)
 {
     (void)state;
-    begin();
-    unsigned object = op_make(0, PAGES);
-    show(object, LOW);
-    unmap(LOW);
+    unsigned object = begin_unmapped();
     assert_non_null(op_map(space, arena, LOW + PAGES, PAGES, object, 0, READ_WRITE)); /* elsewhere */
     assert_non_null(op_map(space, NULL, 0, PAGES, object, 0, READ_WRITE));
     expect(1, 0);
@@ -129,8 +142,7 @@ static void who_maps_something_there_waits(void **state)
     assert_non_null(op_map(space, arena, LOW, PAGES, object, 0, READ_WRITE));
     assert_false(is_remembered(LOW));
     expect(1, 1);
-    op_release(object);
-    end();
+    end_with(object);
 }
 
 static void two_ranges_are_remembered_with_what_is_between(void **state)
@@ -172,10 +184,7 @@ static void pages_are_given_back_after_all_have_answered(void **state)
 {
     struct tlb_figures now;
     (void)state;
-    begin();
-    unsigned object = op_make(0, PAGES);
-    show(object, LOW);
-    unmap(LOW);
+    unsigned object = begin_unmapped();
     expect(1, 0);
     op_decommit(object, 3, 1, false);
     expect(1, 1);
@@ -184,24 +193,19 @@ static void pages_are_given_back_after_all_have_answered(void **state)
     tlb_settle(false);
     tlb_count(&now);
     assert_int_equal(now.quarantined, 0); /* it was no page */
-    op_release(object);
-    end();
+    end_with(object);
 }
 
 static void a_copy_is_not_written_to_by_who_has_yet_to_answer(void **state)
 {
     (void)state;
-    begin();
-    unsigned object = op_make(0, PAGES);
-    show(object, LOW);
-    unmap(LOW);
+    unsigned object = begin_unmapped();
     assert_true(mmu_would_write(&space->space, model_address(arena, LOW)));
     unsigned copy = op_copy(object);
     assert_false(mmu_would_write(&space->space, model_address(arena, LOW)));
     expect(1, 1);
     op_release(copy);
-    op_release(object);
-    end();
+    end_with(object);
 }
 
 /* The page of the other mapping is replaced: the copy may then write to the old one, which it has alone. */
@@ -222,8 +226,7 @@ static void a_page_is_replaced_after_all_have_answered(void **state)
     assert_false(is_remembered(LOW));
     assert_int_equal(objects[object].memory->afterimage.request, 0); /* one view again */
     op_release(copy);
-    op_release(object);
-    end();
+    end_with(object);
 }
 
 /* The end of one of two objects that share all pages. */
