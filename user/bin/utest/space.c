@@ -10,6 +10,7 @@
 #define WARM_UP 4
 
 /* Of FRAME_CLASS_LIST. */
+#define KERNEL     2
 #define PAGE_TABLE 3
 #define USER       5
 #define SHARED     6
@@ -69,9 +70,22 @@ bool spaces_figures(struct system_spaces *out)
     return true;
 }
 
+/* Frames that the slabs of the kernel's heap take. */
+static uint64_t slab_frames(void)
+{
+    struct system_slab slab;
+    uint64_t frames = 0;
+    for (uint64_t index = 0; system_record(TOPIC_SLABS, index, &slab, sizeof slab) == ERR_NONE; index++) {
+        frames += slab.frames;
+    }
+    return frames;
+}
+
 /*
- * Frames that programs and their page tables do not have. What the kernel has is in its books, which are
- * looked at to the byte; in frames it is a matter of how its objects lie in slabs.
+ * Frames that neither programs nor their page tables nor the kernel have, and those of slabs: in which slab
+ * an object lies follows from which others went before it, so that as many objects can take a frame more.
+ * What is in the slabs is in the books, which are looked at to the byte. Stacks are kept for the next
+ * threads.
  */
 static uint64_t free_frames(void)
 {
@@ -80,7 +94,9 @@ static uint64_t free_frames(void)
         system_record(TOPIC_FRAMES, 0, &frames, sizeof frames) != ERR_NONE) {
         return 0;
     }
-    return frames.total - frames.classes[PAGE_TABLE] - frames.classes[USER] - frames.classes[SHARED];
+    uint64_t held =
+        frames.classes[KERNEL] + frames.classes[PAGE_TABLE] + frames.classes[USER] + frames.classes[SHARED];
+    return frames.total - held + slab_frames();
 }
 
 /* Until as much is free as before: quarantine and the last of ended tasks take a moment. */
