@@ -6,9 +6,9 @@
 
 #include "kernel/mm/frame_state.h"
 
-bool frame_share(pfn_t first)
+static inline bool share(uint64_t frame)
 {
-    uint16_t *shares = &frames.shares[frame_index_mapped(first.value)];
+    uint16_t *shares = &frames.shares[frame_index_mapped(frame)];
     uint16_t count = __atomic_load_n(shares, __ATOMIC_RELAXED);
     do {
         if (count == FRAME_SHARES_MOST)
@@ -16,6 +16,19 @@ bool frame_share(pfn_t first)
     } while (!__atomic_compare_exchange_n(shares, &count, (uint16_t)(count + 1), true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     return true;
+}
+
+bool frame_share(pfn_t first)
+{
+    return share(first.value);
+}
+
+size_t frame_share_row(const uint64_t *words, size_t count, uint64_t number, uint64_t present)
+{
+    size_t done = 0;
+    while (done < count && ((words[done] & present) == 0 || share(words[done] & number)))
+        done++;
+    return done;
 }
 
 /* The record names no account any more. Its being noted stays, and says nothing then. */

@@ -27,6 +27,12 @@
 bool frame_share(pfn_t first) MUST_CHECK;
 
 /*
+ * The same for the frames in a row of words, each in the bits `number` of its word, where the word has the
+ * bit `present`. Stops before the first that cannot be counted; returns how many words were passed.
+ */
+size_t frame_share_row(const uint64_t *words, size_t count, uint64_t number, uint64_t present) MUST_CHECK;
+
+/*
  * One holder less. True when it was the only one: the caller has it alone now, has all before him that the
  * others did with it, and frees it.
  */

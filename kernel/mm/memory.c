@@ -178,28 +178,26 @@ void views_flush(struct memory *memory, uint64_t first, uint64_t count)
     }
 }
 
-void views_hide(struct memory *memory, uint64_t first, uint64_t count)
+/* Do this to each view, as far as it shows the range, and flush. */
+static void views_change(struct memory *memory, uint64_t first, uint64_t count, bool hide)
 {
     LIST_FOR_EACH(node, &memory->views)
     {
         struct memory_view *view = view_of(node);
         uint64_t start = first, pages = count;
         if (cut(view, &start, &pages)) {
-            view->kind->hide(view, start, pages);
+            (hide ? view->kind->hide : view->kind->restrict_)(view, start, pages);
         }
     }
     views_flush(memory, first, count);
 }
 
+void views_hide(struct memory *memory, uint64_t first, uint64_t count)
+{
+    views_change(memory, first, count, true);
+}
+
 void views_restrict(struct memory *memory, uint64_t first, uint64_t count)
 {
-    LIST_FOR_EACH(node, &memory->views)
-    {
-        struct memory_view *view = view_of(node);
-        uint64_t start = first, pages = count;
-        if (cut(view, &start, &pages)) {
-            view->kind->restrict_(view, start, pages);
-        }
-    }
-    views_flush(memory, first, count);
+    views_change(memory, first, count, false);
 }

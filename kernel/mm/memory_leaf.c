@@ -3,6 +3,7 @@
  */
 #include "kernel/mm/contents.h"
 #include "kernel/mm/memory_tree.h"
+#include "lib/text.h"
 
 static uint64_t promoted, demoted; /* atomic */
 
@@ -65,6 +66,36 @@ static enum error slot_copy(const struct memory *memory, const struct memory_nod
     return without_under && slot == 0 ? copy_of(memory, pfn(old->under.value + index), out) : ERR_NONE;
 }
 
+/* The slots of the copy from this one on, one by one. Are they all the same? On failure what there is in the
+ * copy is all that it holds. */
+static bool slots_copy(const struct memory *memory, const struct memory_node *old, struct memory_node *copy,
+                       size_t first, enum error *error)
+{
+    bool same = true, without_under = old->has_under && !copy->has_under;
+    copy->filled = 0;
+    for (uint32_t i = 0; *error == ERR_NONE && i < old->capacity; i++) {
+        uint64_t slot = copy->slots[i];
+        *error = i < first ? ERR_NONE : slot_copy(memory, old, i, without_under, &slot);
+        same = same && slot == old->slots[i];
+        copy->slots[i] = *error == ERR_NONE ? slot : 0;
+        copy->filled += copy->slots[i] != 0;
+    }
+    return same;
+}
+
+/* The usual case at once: the copy has all frames of the old one, with one holder more each. Returns how many
+ * slots it has. */
+static size_t slots_share(const struct memory_node *old, struct memory_node *copy)
+{
+    if (old->has_under && !copy->has_under) {
+        return 0;
+    }
+    size_t done = frame_share_row(old->slots, old->capacity, SLOT_FRAME, SLOT_PRESENT);
+    memcpy(copy->slots, old->slots, done * sizeof(uint64_t));
+    copy->filled = old->filled;
+    return done;
+}
+
 /*
  * A node of the object's own with the same pages as one that it shares, for the 2 MiB around this page. The
  * old one is as before. Views stay right: they show what both have, and nobody can write to what is shared.
@@ -83,14 +114,8 @@ static enum error leaf_copy(struct memory *memory, uint64_t page, struct memory_
     copy->counted = true;
     copy->has_under = old->has_under && frame_share(old->under);
     copy->under = old->under;
-    bool same = true;
-    for (uint32_t i = 0; error == ERR_NONE && i < old->capacity; i++) {
-        uint64_t slot = 0;
-        error = slot_copy(memory, old, i, old->has_under && !copy->has_under, &slot);
-        same = same && slot == old->slots[i];
-        copy->slots[i] = error == ERR_NONE ? slot : 0;
-        copy->filled += copy->slots[i] != 0;
-    }
+    size_t shared = slots_share(old, copy);
+    bool same = shared == old->capacity || slots_copy(memory, old, copy, shared, &error);
     if (error != ERR_NONE) {
         link_release(node_link(copy));
         return error;
@@ -117,18 +142,11 @@ static enum error leaf_unshare(struct memory *memory, uint64_t page, uint64_t *l
 
 static enum error leaf_make(struct memory *memory, uint64_t page, uint64_t *link, struct memory_node **out)
 {
-    uint32_t capacity = memory->height == 0 ? memory->root_capacity : NODE_SLOTS;
-    enum error error = sparse_charge(memory, node_cost(capacity));
-    if (error != ERR_NONE) {
-        return error;
+    enum error error = level_make(memory, 0, out);
+    if (error == ERR_NONE) {
+        link_set(memory, page, link, node_link(*out));
     }
-    error = node_make(memory, capacity, out);
-    if (error != ERR_NONE) {
-        sparse_refund(memory, node_cost(capacity));
-        return error;
-    }
-    link_set(memory, page, link, node_link(*out));
-    return ERR_NONE;
+    return error;
 }
 
 enum error leaf_own(struct memory *memory, uint64_t page, struct memory_node **out)

@@ -223,8 +223,7 @@ uint64_t link_retire(uint64_t link, uint64_t request)
 /* --- links ------------------------------------------------------------------------------------------------
  */
 
-/* A node for an empty link, on this level. */
-static enum error inner_make(struct memory *memory, uint32_t level, struct memory_node **out)
+enum error level_make(struct memory *memory, uint32_t level, struct memory_node **out)
 {
     uint32_t capacity = level == memory->height ? memory->root_capacity : NODE_SLOTS;
     enum error error = sparse_charge(memory, node_cost(capacity));
@@ -245,7 +244,7 @@ enum error link_make(struct memory *memory, uint64_t page, uint64_t **out)
     for (uint32_t level = memory->height; level > 0; level--) {
         if (*link == 0) {
             struct memory_node *node;
-            enum error error = inner_make(memory, level, &node);
+            enum error error = level_make(memory, level, &node);
             if (error != ERR_NONE) {
                 return error;
             }

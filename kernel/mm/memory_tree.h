@@ -170,6 +170,9 @@ static inline struct memory_cost block_cost(void)
 /* An empty node with one reference; its charge is the caller's business. ERR_NO_MEMORY. */
 enum error node_make(const struct memory *memory, uint32_t capacity, struct memory_node **out) MUST_CHECK;
 
+/* A node for an empty link on this level, charged if the object is sparse. ERR_LIMIT, ERR_NO_MEMORY. */
+enum error level_make(struct memory *memory, uint32_t level, struct memory_node **out) MUST_CHECK;
+
 /* The node alone, not what is in it. */
 void node_free(struct memory_node *node);
 

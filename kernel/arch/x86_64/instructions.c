@@ -89,8 +89,10 @@ void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_
     __atomic_store_n(&leaves[0].bits, from.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
     __atomic_store_n(&leaves[1].bits, to.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
     arch_copy_page((void *)(uintptr_t)(virtual + PAGE_SIZE), (const void *)(uintptr_t) virtual);
-    arch_leaf_clear_here(&leaves[0], virtual);
-    arch_leaf_clear_here(&leaves[1], virtual + PAGE_SIZE);
+    __atomic_store_n(&leaves[0].bits, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&leaves[1].bits, 0, __ATOMIC_RELEASE);
+    page_forget(virtual);
+    page_forget(virtual + PAGE_SIZE);
 }
 
 uint64_t arch_leaf_zero_open(struct arch_leaf *leaf, uint64_t virtual, pfn_t first, uint64_t left)
