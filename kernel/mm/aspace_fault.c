@@ -394,8 +394,8 @@ static inline enum error fault_once(struct aspace *space, uint64_t address, uint
     if (!memory_touch_is_likely(memory)) {
         return access == ACCESS_WRITE ? write(space, m, address) : bring(space, m, address, access);
     }
-    pfn_t frame = memory_touch(memory, mapping_page(m, address));
-    if (UNLIKELY(!memory_is_touched(frame))) {
+    pfn_t frame;
+    if (UNLIKELY(!memory_touch(memory, mapping_page(m, address), &frame))) {
         return bring(space, m, address, access);
     }
     mapping_note_shown(m);

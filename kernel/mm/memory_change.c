@@ -28,7 +28,7 @@ static enum error commit_page(struct memory *memory, uint64_t page, bool large, 
 {
     struct memory_page found = {.large = false};
     enum error error = ERR_NONE;
-    if (!large && memory_touch_is_likely(memory) && memory_is_touched(memory_touch(memory, page))) {
+    if (!large && memory_touch_is_likely(memory) && memory_touch(memory, page, &found.frame)) {
         memory_fault_unlock(memory);
         *count = 1;
         return ERR_NONE;

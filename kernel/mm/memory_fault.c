@@ -352,18 +352,16 @@ static enum error get(struct memory *memory, const struct want *want, struct mem
     return memory->kind == MEMORY_PHYSICAL ? get_physical(memory, want, out) : look(memory, want, out);
 }
 
-pfn_t memory_touch_refused(enum error error)
+void memory_touch_refused(enum error error)
 {
     ASSERT(error == ERR_NO_MEMORY); /* a stock keeps only frames that are held */
-    return NOT_TOUCHED;
 }
 
-pfn_t memory_touch_failed(struct memory *memory, pfn_t frame)
+void memory_touch_failed(struct memory *memory, pfn_t frame)
 {
     __atomic_store_n(&memory->absent, false, __ATOMIC_RELAXED);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     give_zeroed(memory, frame);
-    return NOT_TOUCHED;
 }
 
 /* Where the page's frame is, if a copy is all that it takes; or NULL. */

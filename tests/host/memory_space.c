@@ -228,9 +228,9 @@ static enum error fault(struct played_view *view, uint64_t page, bool write)
     struct memory_page found;
     bool large = fits_large(view, page);
     bool likely = !large && memory_touch_is_likely(view->memory);
-    pfn_t touched = likely ? memory_touch(view->memory, page) : NOT_TOUCHED;
+    pfn_t touched;
     enum error error = ERR_NONE;
-    if (memory_is_touched(touched)) {
+    if (likely && memory_touch(view->memory, page, &touched)) {
         found = (struct memory_page){.frame = touched, .writable = true};
         bool replaced = show(view, page, &found);
         memory_fault_unlock(view->memory);
