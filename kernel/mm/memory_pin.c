@@ -133,10 +133,11 @@ enum error memory_unpin(struct memory *memory, uint64_t first, uint64_t count)
 /* --- looking ----------------------------------------------------------------------------------------------
  */
 
-/* The frame of a page that is there, and whether it may be written; false when it is not there. */
-static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool *writable)
+/* The frame of a page that is there, of the 2 MiB of this link, and whether it may be written; false when it
+ * is not there. */
+static inline bool find_in(uint64_t link, uint64_t page, pfn_t *frame, bool *writable)
 {
-    uint64_t index = page & (MEMORY_LEAF_PAGES - 1), link = link_at(memory, page);
+    uint64_t index = page & (MEMORY_LEAF_PAGES - 1);
     if (link == 0) {
         return false;
     }
@@ -156,30 +157,43 @@ static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool 
     return leaf_has(leaf, index);
 }
 
+static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool *writable)
+{
+    return find_in(link_at(memory, page), page, frame, writable);
+}
+
+#define SLOT_TOLD (SLOT_FRAME | SLOT_PRESENT)
+
+/* Do eight slots say the same as this one, and those that follow on it? */
+static inline bool are_in_row(const uint64_t *s, uint64_t first)
+{
+    uint64_t low = (s[0] ^ first) | (s[1] ^ (first + 1)) | (s[2] ^ (first + 2)) | (s[3] ^ (first + 3));
+    uint64_t high = (s[4] ^ (first + 4)) | (s[5] ^ (first + 5)) | (s[6] ^ (first + 6)) | (s[7] ^ (first + 7));
+    return ((low | high) & SLOT_TOLD) == 0;
+}
+
 /* How many of these slots, at most, name frames in a row, from the first one on, which is present. */
 static uint64_t run_of_slots(const uint64_t *slots, uint64_t most)
 {
-    const uint64_t mask = SLOT_FRAME | SLOT_PRESENT;
-    uint64_t expected = slots[0] & mask, count = 0;
-    for (const uint64_t *s = slots; most - count >= 4; s += 4, count += 4) { /* nearly all of a long run */
-        uint64_t e = expected + count;
-        if ((((s[0] ^ e) | (s[1] ^ (e + 1)) | (s[2] ^ (e + 2)) | (s[3] ^ (e + 3))) & mask) != 0) {
-            break;
-        }
+    const uint64_t *s = slots;
+    uint64_t expected = slots[0] & SLOT_TOLD;
+    for (; most >= 8 && are_in_row(s, expected); s += 8, most -= 8) { /* nearly all of a long run */
+        expected += 8;
     }
-    while (count < most && (slots[count] & mask) == expected + count) {
-        count++;
+    for (; most > 0 && (*s & SLOT_TOLD) == expected; s++, most--) {
+        expected++;
     }
-    return count;
+    return (uint64_t)(s - slots);
 }
 
 /* Of a node whose frames each may have other holders, or that has a block under it: one by one. */
-static uint64_t run_of_pages(struct memory *memory, uint64_t page, uint64_t most, pfn_t frame, bool writable)
+static __attribute__((noinline)) uint64_t run_of_pages(uint64_t link, uint64_t page, uint64_t most,
+                                                       pfn_t frame, bool writable)
 {
     pfn_t at;
     bool may;
     uint64_t count = 1;
-    while (count < most && find_there(memory, page + count, &at, &may) && at.value == frame.value + count &&
+    while (count < most && find_in(link, page + count, &at, &may) && at.value == frame.value + count &&
            may == writable) {
         count++;
     }
@@ -192,18 +206,34 @@ static uint64_t left_in_leaf(uint64_t page)
     return MEMORY_LEAF_PAGES - (page & (MEMORY_LEAF_PAGES - 1));
 }
 
-/* How many pages from this one on, which is this frame, are frames in a row: as far as the leaf goes. */
-static uint64_t run_in_leaf(struct memory *memory, uint64_t page, uint64_t most, pfn_t frame, bool writable)
+/* How many pages from this one on, which is this frame, are frames in a row: as far as the link goes. */
+static inline uint64_t run_in_link(uint64_t link, uint64_t page, uint64_t most, pfn_t frame, bool writable)
 {
-    uint64_t link = link_at(memory, page), left = left_in_leaf(page);
+    uint64_t left = left_in_leaf(page);
     most = most < left ? most : left;
     if (link_is_block(link)) {
         return most;
     }
     const struct memory_node *leaf = link_node(link);
     return node_is_counted(leaf) || leaf->has_under
-               ? run_of_pages(memory, page, most, frame, writable)
+               ? run_of_pages(link, page, most, frame, writable)
                : run_of_slots(&leaf->slots[page & (MEMORY_LEAF_PAGES - 1)], most);
+}
+
+/* Go on with a run that has come to the end of a link. */
+static __attribute__((noinline)) uint64_t run_on(struct memory *memory, uint64_t page, uint64_t count,
+                                                 uint64_t most, pfn_t frame, bool writable)
+{
+    pfn_t at;
+    bool may;
+    while (count < most && left_in_leaf(page + count) == MEMORY_LEAF_PAGES) {
+        uint64_t link = link_at(memory, page + count);
+        if (!find_in(link, page + count, &at, &may) || at.value != frame.value + count || may != writable) {
+            break;
+        }
+        count += run_in_link(link, page + count, most - count, at, may);
+    }
+    return count;
 }
 
 uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *frame, bool *writable)
@@ -215,17 +245,12 @@ uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *
         *writable = true;
         return most;
     }
-    uint64_t count = most > 0 && find_there(memory, page, frame, writable)
-                         ? run_in_leaf(memory, page, most, *frame, *writable)
-                         : 0;
-    pfn_t at;
-    bool may;
-    while (count > 0 && count < most && left_in_leaf(page + count) == MEMORY_LEAF_PAGES &&
-           find_there(memory, page + count, &at, &may) && at.value == frame->value + count &&
-           may == *writable) {
-        count += run_in_leaf(memory, page + count, most - count, at, may);
+    uint64_t link = most > 0 ? link_at(memory, page) : 0;
+    if (!find_in(link, page, frame, writable)) {
+        return 0;
     }
-    return count;
+    uint64_t count = run_in_link(link, page, most, *frame, *writable);
+    return count < most ? run_on(memory, page, count, most, *frame, *writable) : count;
 }
 
 uint64_t memory_gap(struct memory *memory, uint64_t page, uint64_t most)

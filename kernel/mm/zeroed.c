@@ -113,13 +113,13 @@ static void leave_it(void)
     __atomic_store_n(&nothing_until, arch_clock() + PAUSE, __ATOMIC_RELAXED);
 }
 
-/* Take a block to keep; ERR_NO_MEMORY. */
-static enum error keep(struct stock *self, unsigned order, pfn_t *out)
+/* Take a block of 2 MiB to keep; ERR_NO_MEMORY. */
+static enum error keep(struct stock *self, pfn_t *out)
 {
     set_moving(self, 1);
-    enum error error = frame_alloc_modestly(order, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
+    enum error error = frame_alloc_modestly(BLOCK_ORDER, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, out);
     if (error == ERR_NONE) {
-        note_come(self, (uint64_t)1 << order);
+        note_come(self, BLOCK_FRAMES);
     }
     set_moving(self, 0);
     if (error != ERR_NONE) {
@@ -186,6 +186,24 @@ static inline bool stock_pop(struct stock *stock, pfn_t *frame)
     return count > 0;
 }
 
+/* Take single frames to keep, in a row as far as that goes; returns how many there were. */
+static uint32_t keep_some(struct stock *self, pfn_t *frames, uint32_t most)
+{
+    set_moving(self, 1);
+    uint32_t count = frame_alloc_some(FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, most, frames);
+    note_come(self, count);
+    set_moving(self, 0);
+    return count;
+}
+
+/* Into the stock with frames that have been cleared, the first one on top. */
+static void put_in(struct stock *stock, const pfn_t *frames, uint32_t count)
+{
+    for (uint32_t pushed = stock_push(stock, frames, count); pushed < count; pushed++) {
+        give_back(frames[pushed], 0); /* others have filled it meanwhile */
+    }
+}
+
 /* There is none, and who needs one will need more: clear a few at once. False when there are none to be had.
  */
 static __attribute__((noinline)) bool fill_up(struct stock *self)
@@ -197,17 +215,12 @@ static __attribute__((noinline)) bool fill_up(struct stock *self)
     if (frame_is_short()) {
         return false;
     }
-    set_moving(self, 1);
-    uint32_t count = frame_alloc_some(FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, BATCH, frames);
-    note_come(self, count);
-    set_moving(self, 0);
+    uint32_t count = keep_some(self, frames, BATCH);
     if (count == 0) {
         return false;
     }
     contents_zero_some(frames, count);
-    for (uint32_t pushed = stock_push(self, frames, count); pushed < count; pushed++) {
-        give_back(frames[pushed], 0); /* others have filled it meanwhile */
-    }
+    put_in(self, frames, count);
     return true;
 }
 
@@ -315,18 +328,21 @@ static uint32_t target(const struct stock *stock, uint64_t most)
 
 static bool put_some(struct stock *self, struct stock *stock, uint64_t most)
 {
-    pfn_t frame;
-    for (unsigned i = 0; i < STEP_FRAMES && look(&stock->count) < target(stock, most); i++) {
-        if (keep(self, 0, &frame) != ERR_NONE) {
-            return false;
-        }
-        clear_frame(frame);
-        step_work(STEP_CLEAR, 1);
-        if (stock_push(stock, &frame, 1) == 0) {
-            give_back(frame, 0);
-        }
+    pfn_t frames[STEP_FRAMES];
+    uint32_t have = look(&stock->count), wanted = target(stock, most);
+    if (have >= wanted) {
+        return true;
     }
-    return true;
+    uint32_t count = keep_some(self, frames, wanted - have < STEP_FRAMES ? wanted - have : STEP_FRAMES);
+    for (uint32_t i = 0; i < count; i++) {
+        clear_frame(frames[i]);
+    }
+    step_work(STEP_CLEAR, count);
+    put_in(stock, frames, count);
+    if (count == 0) {
+        leave_it();
+    }
+    return count > 0;
 }
 
 /* One CPU at a time: many idle ones would only wait for each other. */
@@ -401,7 +417,7 @@ static bool begin_block(struct stock *self, uint64_t wanted)
         return false;
     }
     pfn_t block;
-    if (keep(self, BLOCK_ORDER, &block) != ERR_NONE) {
+    if (keep(self, &block) != ERR_NONE) {
         end_making(NULL);
         return false;
     }
