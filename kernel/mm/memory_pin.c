@@ -167,6 +167,7 @@ static bool find_there(struct memory *memory, uint64_t page, pfn_t *frame, bool 
 /* Do eight slots say the same as this one, and those that follow on it? */
 static inline bool are_in_row(const uint64_t *s, uint64_t first)
 {
+    __asm__("" : "+r"(s), "+r"(first)); /* two registers: else both are made of others, for each slot anew */
     uint64_t low = (s[0] ^ first) | (s[1] ^ (first + 1)) | (s[2] ^ (first + 2)) | (s[3] ^ (first + 3));
     uint64_t high = (s[4] ^ (first + 4)) | (s[5] ^ (first + 5)) | (s[6] ^ (first + 6)) | (s[7] ^ (first + 7));
     return ((low | high) & SLOT_TOLD) == 0;
