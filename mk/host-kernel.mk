@@ -40,7 +40,7 @@ handle-threads: $(HOST)/tsan_handle_threads
 MEMORY_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/memory_host.c tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES) \
                   $(filter-out kernel/mm/memory_map.c,$(wildcard kernel/mm/memory*.c))
 MEMORY_CFLAGS := -iquote kernel/arch/host -Itests/host
-MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_drop
+MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_share_row -Wl,--wrap=frame_drop
 
 $(foreach test,test_memory test_memory_cases test_memory_threads,\
     $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c tests/host/memory_lingering.c \

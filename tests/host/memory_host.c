@@ -168,17 +168,37 @@ const struct object_kind object_kinds[OBJECT_TYPES] = {
 
 /* The allocator's own, which the linker puts behind these (--wrap). */
 bool __real_frame_share(pfn_t first);
+size_t __real_frame_share_row(const uint64_t *words, size_t count, uint64_t number, uint64_t present);
 bool __real_frame_drop(pfn_t first);
 bool __wrap_frame_share(pfn_t first);
+size_t __wrap_frame_share_row(const uint64_t *words, size_t count, uint64_t number, uint64_t present);
 bool __wrap_frame_drop(pfn_t first);
+
+static bool note_share(uint64_t frame)
+{
+    bool room = __atomic_fetch_add(&shares[frame], 1, __ATOMIC_RELAXED) < memory_host_shares_most;
+    if (!room) {
+        __atomic_fetch_sub(&shares[frame], 1, __ATOMIC_RELAXED);
+    }
+    return room;
+}
 
 bool __wrap_frame_share(pfn_t first)
 {
-    if (__atomic_fetch_add(&shares[first.value], 1, __ATOMIC_RELAXED) >= memory_host_shares_most) {
-        __atomic_fetch_sub(&shares[first.value], 1, __ATOMIC_RELAXED);
-        return false;
+    return note_share(first.value) && __real_frame_share(first);
+}
+
+size_t __wrap_frame_share_row(const uint64_t *words, size_t count, uint64_t number, uint64_t present)
+{
+    size_t noted = 0;
+    while (noted < count && ((words[noted] & present) == 0 || note_share(words[noted] & number))) {
+        noted++;
     }
-    return __real_frame_share(first);
+    size_t done = __real_frame_share_row(words, noted, number, present);
+    if (done != noted) {
+        panic("a frame cannot be shared more, at %u holders at most", memory_host_shares_most);
+    }
+    return done;
 }
 
 bool __wrap_frame_drop(pfn_t first)

@@ -426,6 +426,28 @@ static void the_rest_of_a_block_serves_its_group(void **state)
     stop();
 }
 
+/* Words with a frame, with none, and with one that does not count; before one that cannot be shared more. */
+static void share_row_up_to(pfn_t most)
+{
+    const uint64_t number = ((uint64_t)1 << 40) - 1, present = (uint64_t)1 << 40, other = (uint64_t)1 << 50;
+    pfn_t a, b, c;
+    assert_true(take(0, FRAME_USER_ANONYMOUS, 5, &a));
+    assert_true(take(0, FRAME_USER_ANONYMOUS, 5, &b));
+    assert_true(take(0, FRAME_USER_ANONYMOUS, 5, &c));
+    const uint64_t words[] = {a.value | present,         0,
+                              b.value | present | other, c.value | other,
+                              a.value | present,         most.value | present,
+                              b.value | present};
+    assert_int_equal(frame_share_row(words, 5, number, present), 5);
+    assert_int_equal(frame_share_row(words, 7, number, present), 5);
+    assert_int_equal(frame_share_row(words, 0, number, present), 0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_false(frame_drop(a));
+    for (unsigned i = 0; i < 2; i++)
+        assert_false(frame_drop(b));
+    assert_false(frame_is_shared(a) || frame_is_shared(b) || frame_is_shared(c));
+}
+
 static void only_so_many_holders_can_be_counted(void **state)
 {
     (void)state;
@@ -435,6 +457,7 @@ static void only_so_many_holders_can_be_counted(void **state)
     for (unsigned i = 0; i < FRAME_SHARES_MOST; i++)
         assert_true(frame_share(frame));
     assert_false(frame_share(frame));
+    share_row_up_to(frame);
     assert_int_equal(frame_account_of(frame), 5);
     for (unsigned i = 0; i < FRAME_SHARES_MOST; i++)
         assert_false(frame_drop(frame));
