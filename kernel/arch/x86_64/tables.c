@@ -156,35 +156,6 @@ static SELDOM bool enter_making(paddr_t root, uint64_t virtual, paddr_t physical
     return leaf_put(p.entry, p.owner, leaf);
 }
 
-/* The entry of this level for the address in a table. */
-#define ENTRY_IN(table, level)    ((uint64_t *)(uintptr_t)((table) + reach) + level_index(level, virtual))
-#define ENTRY_BELOW(entry, level) ENTRY_IN((entry)&PTE_FRAME, level)
-
-/* The entry of level 3 above the large leaf of the address; NULL when a table is missing or a leaf is huge.
- */
-static inline uint64_t *owner_of_large(paddr_t root, uint64_t virtual)
-{
-    uint64_t reach = table_reach;
-    uint64_t entry = *ENTRY_IN(root.value, 4);
-    if (__builtin_expect(!entry_is_table(entry) || table_levels != 4, 0)) {
-        return NULL;
-    }
-    uint64_t *owner = ENTRY_BELOW(entry, 3);
-    return __builtin_expect(entry_is_table(*owner), 1) ? owner : NULL;
-}
-
-/* The entry of level 2 above the small leaf of the address, in the same way. */
-static inline uint64_t *owner_of_small(paddr_t root, uint64_t virtual)
-{
-    uint64_t reach = table_reach;
-    const uint64_t *above = owner_of_large(root, virtual);
-    if (__builtin_expect(above == NULL, 0)) {
-        return NULL;
-    }
-    uint64_t *owner = ENTRY_BELOW(*above, 2);
-    return __builtin_expect(entry_is_table(*owner), 1) ? owner : NULL;
-}
-
 /* The leaf is used at once: it is marked, so that the processor need not. */
 static inline uint64_t small_leaf(paddr_t physical, unsigned flags)
 {

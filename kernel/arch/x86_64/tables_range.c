@@ -52,6 +52,13 @@ uint64_t tables_map_until(paddr_t root, uint64_t virtual, paddr_t physical, uint
 void tables_map(paddr_t root, uint64_t virtual, paddr_t physical, uint64_t bytes, uint64_t leaf_size,
                 unsigned flags, struct table_stock *stock)
 {
+    uint64_t reach = table_reach, left = TABLES_LARGE - virtual % TABLES_LARGE;
+    uint64_t *owner = bytes <= left && is_user_half(virtual) ? owner_of_small(root, virtual) : NULL;
+    if (__builtin_expect(owner != NULL, 1)) { /* all in a table that is there */
+        fill(ENTRY_BELOW(*owner, 1), bytes / PAGE_SIZE, physical.value | leaf_bits_small[flags % 64]);
+        *owner += bytes / PAGE_SIZE * PTE_COUNT_ONE;
+        return;
+    }
     uint64_t done =
         bytes == 0 ? 0
                    : tables_map_until(root, virtual, physical, bytes, level_of_leaf(leaf_size), flags, stock);
