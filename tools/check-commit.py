@@ -50,9 +50,8 @@ INDIRECT = {
     "objects_bury": [],
     "memory_destroy": [],  # the release of a pager: there is none in the product
     "tables_free": ["give_table"],
-    "views_hide": ["view_hide"],
-    "views_restrict": ["view_restrict"],
-    "views_flush": ["view_flush"],
+    "views_change": ["view_hide", "view_restrict", "afterimage_ignore"],
+    "views_flush": ["view_flush", "view_wait", "afterimage_ignore", "afterimage_wait"],
     "run_queue_find_movable": ["fits_cpu"],
 }
 

@@ -185,8 +185,13 @@ static void views_change(struct memory *memory, uint64_t first, uint64_t count, 
     {
         struct memory_view *view = view_of(node);
         uint64_t start = first, pages = count;
-        if (cut(view, &start, &pages)) {
-            (hide ? view->kind->hide : view->kind->restrict_)(view, start, pages);
+        if (!cut(view, &start, &pages)) {
+            continue;
+        }
+        if (hide) {
+            view->kind->hide(view, start, pages);
+        } else {
+            view->kind->restrict_(view, start, pages);
         }
     }
     views_flush(memory, first, count);

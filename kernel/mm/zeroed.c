@@ -186,11 +186,13 @@ static inline bool stock_pop(struct stock *stock, pfn_t *frame)
     return count > 0;
 }
 
-/* Take single frames to keep, in a row as far as that goes; returns how many there were. */
+/* Take single frames to keep, in a row as far as that goes; returns how many there were. One at a time where
+ * the CPU has no cache of frames. */
 static uint32_t keep_some(struct stock *self, pfn_t *frames, uint32_t most)
 {
     set_moving(self, 1);
     uint32_t count = frame_alloc_some(FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, most, frames);
+    count += count == 0 && frame_alloc_modestly(0, FRAME_USER_ANONYMOUS, ZEROED_ACCOUNT, frames) == ERR_NONE;
     note_come(self, count);
     set_moving(self, 0);
     return count;
