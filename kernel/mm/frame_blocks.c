@@ -68,6 +68,22 @@ bool frame_blocks_take(unsigned order, uint64_t *first)
     return true;
 }
 
+uint32_t frame_blocks_take_some(unsigned order, uint32_t most, uint64_t *first)
+{
+    unsigned k = order - CHUNK_ORDER;
+    uint64_t *set = frames.blocks[k], member = frame_set_lowest(&frames.block_shape[k], set);
+    uint64_t base = align_down(member, 64), bits = set[base / 64];
+    uint32_t got = 0;
+    for (; got < most && bits != 0; bits &= bits - 1) {
+        member = base + bit_lowest(bits);
+        first[got++] = frame_at_place(member << order);
+    }
+    set[base / 64] = bits | (uint64_t)1 << member % 64; /* the last one goes the usual way */
+    remove_block(order, member << order);
+    frames.block_counts[k] -= got - 1;
+    return got;
+}
+
 void frame_blocks_give(uint64_t first, unsigned order)
 {
     uint64_t place = place_of(first);

@@ -27,20 +27,29 @@ static bool refill_blocks(struct frame_stack *stack, unsigned order, unsigned gr
     return got != 0;
 }
 
+/* The smallest free blocks of whole chunks, those of one order and not more chunks than are wanted, or a part
+ * of one. Returns how many; 0 when there are none. */
+static uint32_t take_smallest(unsigned *order, uint32_t want, uint64_t *first)
+{
+    unsigned most = CHUNK_ORDER + 31u - (unsigned)__builtin_clz(want);
+    *order = frame_blocks_smallest(CHUNK_ORDER);
+    if (*order <= most)
+        return frame_blocks_take_some(*order, want >> (*order - CHUNK_ORDER), first);
+    *order = most;
+    return frame_blocks_take(most, first);
+}
+
 /* As few and as small free blocks of whole chunks as make up the number wanted. Returns how many blocks. */
 static uint32_t take_pieces(struct piece *pieces, uint32_t want)
 {
-    uint32_t count = 0;
-    uint64_t first;
+    uint32_t count = 0, got;
+    uint64_t first[HALF_CHUNKS];
+    unsigned order;
     frame_pool_lock();
-    while (want > 0) {
-        unsigned order = frame_blocks_smallest(CHUNK_ORDER);
-        unsigned most = CHUNK_ORDER + 31u - (unsigned)__builtin_clz(want);
-        order = order < most ? order : most;
-        if (!frame_blocks_take(order, &first))
-            break;
-        pieces[count++] = (struct piece){(uint32_t)frame_index_mapped(first), order};
-        want -= 1u << (order - CHUNK_ORDER);
+    while (want > 0 && (got = take_smallest(&order, want, first)) > 0) {
+        want -= got << (order - CHUNK_ORDER);
+        for (uint32_t i = 0; i < got; i++)
+            pieces[count++] = (struct piece){(uint32_t)frame_index_mapped(first[i]), order};
     }
     frame_pool_unlock();
     return count;
@@ -49,10 +58,14 @@ static uint32_t take_pieces(struct piece *pieces, uint32_t want)
 static bool refill_chunks(struct frame_stack *stack)
 {
     struct piece pieces[HALF_CHUNKS];
-    uint32_t count = take_pieces(pieces, stack->capacity / 2);
-    for (uint32_t p = count; p-- > 0;)
-        for (uint32_t chunks = 1u << (pieces[p].order - CHUNK_ORDER); chunks-- > 0;)
-            stack->item[stack->count++] = pieces[p].index + chunks * CHUNK_FRAMES;
+    uint32_t count = take_pieces(pieces, stack->capacity / 2), *top = stack->item + stack->count;
+    for (uint32_t p = count; p-- > 0;) {
+        uint32_t index = pieces[p].index + (1u << pieces[p].order);
+        do
+            *top++ = index -= CHUNK_FRAMES;
+        while (index > pieces[p].index);
+    }
+    stack->count = (uint32_t)(top - stack->item);
     return count != 0;
 }
 

@@ -411,6 +411,8 @@ static inline void frame_records_leave(struct frame_cpu *cpu)
  * merges with the free buddies. All under the pool's lock.
  */
 bool frame_blocks_take(unsigned order, uint64_t *first);
+/* The lowest few blocks of this order, of which there are some: at least one, at most so many. */
+uint32_t frame_blocks_take_some(unsigned order, uint32_t most, uint64_t *first);
 /* The smallest order, at least `order`, of which there are blocks; FRAME_ORDERS when there is none. */
 unsigned frame_blocks_smallest(unsigned order);
 void frame_blocks_give(uint64_t first, unsigned order);
