@@ -8,6 +8,8 @@
 #include "kernel/sched/thread.h"
 #include "lib/text.h"
 
+#define UNLIKELY(condition) __builtin_expect((condition), 0)
+
 #define LARGE_ORDER  9u
 #define LARGE_FRAMES ((uint64_t)1 << LARGE_ORDER)
 #define LARGE_WORDS  (LARGE_FRAMES * PAGE_SIZE / sizeof(uint64_t))
@@ -31,18 +33,41 @@ void contents_zero_some(const pfn_t *frames, unsigned count)
     window_close_some(count);
 }
 
-/* 2 MiB. Interrupts are on, so that this is no step: only what lies between two parts has a bound. */
-static enum error zero_large(pfn_t first)
+/* The last so many words of 2 MiB. Interrupts are on, so that this is no step: only what lies between two
+ * parts has a bound. Returns what is left. */
+static inline uint64_t zero_open(pfn_t first, uint64_t words)
 {
-    enum error error = thread_must_give_way() ? thread_preemption_point() : ERR_NONE;
-    for (uint64_t left = LARGE_WORDS; error == ERR_NONE && left > 0;) {
-        step_over();
-        left = window_zero_large(first, left);
-        step_begin();
-        error = left > 0 ? thread_preemption_point() : ERR_NONE;
+    step_over();
+    uint64_t left = window_zero_large(first, words);
+    step_begin();
+    return left;
+}
+
+/* Where others are to run first, or time is taken. */
+static __attribute__((noinline, cold)) enum error zero_slowly(pfn_t first, uint64_t left)
+{
+    enum error error = ERR_NONE;
+    while (left > 0 && error == ERR_NONE) {
+        error = thread_must_give_way() ? thread_preemption_point() : ERR_NONE;
+        left = error == ERR_NONE ? zero_open(first, left) : left;
     }
     step_done(STEP_CLEAR, error == ERR_NONE ? LARGE_FRAMES : 0);
     return error;
+}
+
+enum error contents_zero_large(pfn_t first)
+{
+    if (UNLIKELY(thread_must_give_way()) || steps_are_timed()) {
+        return zero_slowly(first, LARGE_WORDS);
+    }
+    uint64_t left = window_zero_large(first, LARGE_WORDS);
+    struct steps *steps = &arch_this_cpu()->steps;
+    steps->stretch++; /* as step_begin, without the time */
+    if (UNLIKELY(left > 0)) {
+        return zero_slowly(first, left);
+    }
+    steps->kinds[STEP_CLEAR].done += LARGE_FRAMES;
+    return ERR_NONE;
 }
 
 enum error contents_zero_block(pfn_t first, unsigned order)
@@ -50,7 +75,7 @@ enum error contents_zero_block(pfn_t first, unsigned order)
     ASSERT(order >= LARGE_ORDER);
     enum error error = ERR_NONE;
     for (uint64_t done = 0; error == ERR_NONE && done >> order == 0; done += LARGE_FRAMES) {
-        error = zero_large(pfn(first.value + done));
+        error = contents_zero_large(pfn(first.value + done));
     }
     return error;
 }

@@ -19,6 +19,7 @@ void contents_zero_some(const pfn_t *frames, unsigned count);
  * caller holds no lock. ERR_CANCELLED when the calling thread is killed: the rest is as it was.
  */
 enum error contents_zero_block(pfn_t first, unsigned order) MUST_CHECK;
+enum error contents_zero_large(pfn_t first) MUST_CHECK; /* order 9 */
 
 /* Copy one frame to another. */
 void contents_copy(pfn_t to, pfn_t from);

@@ -14,6 +14,7 @@
 extern bool user_copy_plain(uint64_t to, uint64_t from, uint64_t bytes);
 extern bool user_copy_smap(uint64_t to, uint64_t from, uint64_t bytes);
 extern const char thread_first_steps[];
+extern uint64_t leaf_zero_open(struct arch_leaf *leaf, uint64_t bits, uint64_t where, uint64_t words);
 
 /* STI takes effect after the next instruction, so no interrupt slips in between it and HLT (SDM vol. 2B). */
 void arch_idle(void)
@@ -98,10 +99,7 @@ void arch_leaves_copy(struct arch_leaf *leaves, uint64_t virtual, pfn_t to, pfn_
 uint64_t arch_leaf_zero_open(struct arch_leaf *leaf, uint64_t virtual, pfn_t first, uint64_t left)
 {
     uint64_t bits = leaf_bits(MAP_READ | MAP_WRITE, 2), done = TABLES_LARGE - left * sizeof(uint64_t);
-    __atomic_store_n(&leaf->bits, first.value << PAGE_SHIFT | bits, __ATOMIC_RELEASE);
-    left = arch_zero_open((void *)(uintptr_t)(virtual + done), left);
-    arch_leaf_clear_here(leaf, virtual);
-    return left;
+    return leaf_zero_open(leaf, first.value << PAGE_SHIFT | bits, virtual + done, left);
 }
 
 bool arch_copy_from_user(void *to, uint64_t from, uint64_t bytes)
