@@ -21,7 +21,7 @@ KERNEL_SMALL := $(wildcard kernel/init/*.c) \
                   slab_audit slab_debug slab_report) \
                 kernel/sched/lock_debug.c kernel/sys/sys_system.c kernel/sys/topics.c
 KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=frame_alloc_for \
-                  --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static
+                  --wrap=frame_alloc_user_block --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static
 
 # The checked kernel: all of it, and its tests, with the compiler's checks for undefined behaviour and the assertions
 # of hot paths. Alignment is left

@@ -7,9 +7,11 @@
 
 enum error __real_frame_alloc(unsigned order, enum frame_class class, pfn_t *out);
 enum error __real_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out);
+enum error __real_frame_alloc_user_block(uint32_t account, pfn_t *out);
 enum error __real_frame_free(pfn_t first, unsigned order);
 enum error __wrap_frame_alloc(unsigned order, enum frame_class class, pfn_t *out);
 enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out);
+enum error __wrap_frame_alloc_user_block(uint32_t account, pfn_t *out);
 enum error __wrap_frame_free(pfn_t first, unsigned order);
 
 static inline bool on(void)
@@ -38,6 +40,15 @@ static __attribute__((noinline)) enum error frame_alloc_for_traced(unsigned orde
     return error;
 }
 
+static __attribute__((noinline)) enum error frame_alloc_user_block_traced(uint32_t account, pfn_t *out)
+{
+    enum error error = __real_frame_alloc_user_block(account, out);
+    if (error == ERR_NONE) {
+        trace(TRACE_FRAME_TAKE, 9, out->value, FRAME_USER_ANONYMOUS);
+    }
+    return error;
+}
+
 static __attribute__((noinline)) enum error frame_free_traced(pfn_t first, unsigned order)
 {
     trace(TRACE_FRAME_GIVE, (uint16_t)order, first.value, 0);
@@ -53,6 +64,11 @@ enum error __wrap_frame_alloc_for(unsigned order, enum frame_class class, uint32
 {
     return on() ? frame_alloc_for_traced(order, class, account, out)
                 : __real_frame_alloc_for(order, class, account, out);
+}
+
+enum error __wrap_frame_alloc_user_block(uint32_t account, pfn_t *out)
+{
+    return on() ? frame_alloc_user_block_traced(account, out) : __real_frame_alloc_user_block(account, out);
 }
 
 enum error __wrap_frame_free(pfn_t first, unsigned order)

@@ -11,12 +11,12 @@
 #define ASIDE __attribute__((noinline, cold))
 
 /* Atomic. */
-static uint64_t large_asked, large_given, huge_asked, huge_given;
+static uint64_t large_given, large_refused, huge_asked, huge_given;
 
 void aspace_large_count(struct large_figures *out)
 {
-    out->asked = __atomic_load_n(&large_asked, __ATOMIC_RELAXED);
     out->given = __atomic_load_n(&large_given, __ATOMIC_RELAXED);
+    out->asked = out->given + __atomic_load_n(&large_refused, __ATOMIC_RELAXED);
     aspace_huge_count(&out->huge_asked, &out->huge_given); /* by populating */
     out->huge_asked += __atomic_load_n(&huge_asked, __ATOMIC_RELAXED);
     out->huge_given += __atomic_load_n(&huge_given, __ATOMIC_RELAXED);
@@ -190,8 +190,7 @@ static enum error enter(struct aspace *space, const struct leaf *leaf)
 
 static void count_large(const struct memory_page *found)
 {
-    __atomic_fetch_add(&large_asked, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&large_given, found->large, __ATOMIC_RELAXED);
+    __atomic_fetch_add(found->large ? &large_given : &large_refused, 1, __ATOMIC_RELAXED);
 }
 
 /* The object has found its page, and is locked: to the tables with it, and unlock. */
@@ -282,83 +281,92 @@ static __attribute__((noinline)) enum error bring(struct aspace *space, struct m
     return show(space, m, address, large, &found);
 }
 
-/* The mapping of the address, if it still shows this page of this object in the same way. The space is
- * locked. */
-static inline struct mapping *same_mapping(struct aspace *space, const struct memory *memory, uint64_t page,
-                                           uint64_t address, uint32_t access)
-{
-    struct mapping *m = __atomic_load_n(&space->last, __ATOMIC_RELAXED);
-    if (UNLIKELY(!mapping_has(m, address)) && (m = find(space, address)) == NULL) {
-        return NULL;
-    }
-    bool same = m->memory == memory && (access & ~m->access) == 0 && mapping_page(m, address) == page;
-    return LIKELY(same) && LIKELY(mapping_large(m, address)) ? m : NULL;
-}
-
-/* The block could not be put. ERR_NOT_READY: try again, now that there is a page at least. */
-static ASIDE enum error bring_single(struct memory *memory, uint64_t page, enum error error)
+/* Any page, alone. As bring. */
+static ASIDE enum error bring_single(struct aspace *space, struct mapping *m, uint64_t address,
+                                     uint32_t access)
 {
     struct memory_page found;
-    if (error == ERR_EXISTS) {
-        return ERR_NOT_READY;
-    }
-    error = memory_fault(memory, page, false, false, &found);
-    if (error != ERR_NONE) {
-        return error == ERR_BAD_ARGUMENT ? ERR_BAD_ADDRESS : error;
-    }
-    memory_fault_unlock(memory);
+    uint64_t page = mapping_page(m, address);
+    enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, false, &found);
+    return error == ERR_NONE ? show(space, m, address, false, &found) : failed(space, m->memory, page, error);
+}
+
+/* A block that is not needed here any more. As bring. */
+static ASIDE enum error drop_block(struct aspace *space, pfn_t block)
+{
+    rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
+    frame_release(block, BLOCK_ORDER);
     return ERR_NOT_READY;
 }
 
-/* Put the block, which is given away, and show it. As bring. */
-static inline enum error show_block(struct aspace *space, struct memory *memory, uint64_t page, pfn_t block,
-                                    uint64_t address, uint32_t access)
+/* memory_touch_block, or what it leaves to others. ERR_NONE: the object is locked, and has the block. Else as
+ * bring. */
+static ASIDE enum error put_slowly(struct aspace *space, struct mapping *m, pfn_t block, uint64_t address,
+                                   uint32_t access)
 {
-    const struct memory_page found = {.frame = block, .writable = true, .large = true};
-    rw_lock_read_ranked(&space->lock, LOCK_ASPACE);
-    struct mapping *m = same_mapping(space, memory, page, address, access);
-    if (UNLIKELY(m == NULL)) {
+    enum error error = memory_put_block(m->memory, mapping_page(m, address), block);
+    if (error == ERR_EXISTS) {
         rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-        frame_release(block, BLOCK_ORDER);
         return ERR_NOT_READY;
     }
-    enum error error = memory_put_block(memory, page, block);
-    if (UNLIKELY(error != ERR_NONE)) {
-        rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-        return bring_single(memory, page, error);
+    if (error != ERR_NONE) {
+        return bring_single(space, m, address, access);
+    }
+    const struct memory_page found = {.frame = block, .writable = true, .large = true};
+    return show(space, m, address, true, &found);
+}
+
+/* A block that was put, where its leaf needs tables. The tables are locked; as bring. */
+static ASIDE enum error show_put(struct aspace *space, struct mapping *m, pfn_t block, uint64_t address)
+{
+    const struct memory_page found = {.frame = block, .writable = true, .large = true};
+    spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
+    return show(space, m, address, true, &found);
+}
+
+/* Put the block, which was made for an object of this account, into the one that is shown here now, and show
+ * it. It is given away. As bring, but the space is not locked before either. */
+static inline enum error show_block(struct aspace *space, pfn_t block, uint32_t account, uint64_t address,
+                                    uint32_t access)
+{
+    rw_lock_read_ranked(&space->lock, LOCK_ASPACE);
+    struct mapping *m = __atomic_load_n(&space->last, __ATOMIC_RELAXED);
+    if ((UNLIKELY(!mapping_has(m, address)) && (m = find(space, address)) == NULL) ||
+        UNLIKELY((access & ~m->access) != 0) || UNLIKELY(!mapping_large(m, address)) ||
+        UNLIKELY(m->memory->object.account->number != account)) {
+        return drop_block(space, block);
+    }
+    struct memory *memory = m->memory;
+    if (UNLIKELY(!memory_touch_block(memory, mapping_page(m, address), block))) {
+        return put_slowly(space, m, block, address, access);
     }
     mapping_note_shown(m);
     spin_lock_ranked(&space->tables_lock, LOCK_TABLES);
     if (UNLIKELY(!tables_enter_new_large(space->root, align_down(address, TABLES_LARGE), pfn_to_paddr(block),
                                          m->flags))) {
-        spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
-        return show(space, m, address, true, &found);
+        return show_put(space, m, block, address);
     }
     unlock_all(space, memory);
-    count_large(&found);
+    __atomic_fetch_add(&large_given, 1, __ATOMIC_RELAXED);
     return ERR_NONE;
 }
 
-/* Where a large page can be. As bring; the lock is not held while a block is cleared. */
+/* Where a large page can be. As bring; no lock is held while a block is cleared, and what is here then need
+ * not be what was: it is looked at again. */
 static __attribute__((noinline)) enum error touch_large(struct aspace *space, struct mapping *m,
                                                         uint64_t address, uint32_t access)
 {
-    struct memory *memory = m->memory;
-    uint64_t page = mapping_page(m, address);
     pfn_t block;
-    if (!memory_wants_block(memory, page)) {
+    uint32_t account = m->memory->object.account->number;
+    if (UNLIKELY(!memory_wants_block(m->memory, mapping_page(m, address)))) {
         return bring(space, m, address, access);
     }
-    memory_retain(memory);
     rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-    enum error error = memory_make_block(memory, &block);
-    if (LIKELY(error == ERR_NONE)) {
-        error = show_block(space, memory, page, block, address, access);
-    } else if (error == ERR_NO_MEMORY) {
-        error = ERR_NOT_READY; /* none is wanted now: a single page will do */
+    enum error error = memory_make_block(account, &block);
+    if (UNLIKELY(error != ERR_NONE)) { /* without memory none is wanted now: a single page will do */
+        return error == ERR_NO_MEMORY ? ERR_NOT_READY : error;
     }
-    memory_release(memory);
-    return error;
+    return show_block(space, block, account, address, access);
 }
 
 /* To be written: as bring. */

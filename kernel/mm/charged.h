@@ -41,13 +41,7 @@ static inline MUST_CHECK enum error uncharged_zeroed_frame(const struct account 
     return inject_fails() ? ERR_NO_MEMORY : zeroed_take(class, account->number, out);
 }
 
-/* A block of 2 MiB, in the same way. Zeroed, it lets others run: the caller holds no lock; ERR_CANCELLED
- * then, too. */
+/* A block of 2 MiB, in the same way. */
 enum error uncharged_block(const struct account *account, enum frame_class class, pfn_t *out) MUST_CHECK;
-static inline MUST_CHECK enum error uncharged_zeroed_block(const struct account *account,
-                                                           enum frame_class class, pfn_t *out)
-{
-    return inject_fails() ? ERR_NO_MEMORY : zeroed_take_large(class, account->number, out);
-}
 
 #endif

@@ -351,6 +351,15 @@ enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t acco
     return ERR_NONE;
 }
 
+enum error frame_alloc_user_block(uint32_t account, pfn_t *out)
+{
+    const uint64_t class = FRAME_USER_ANONYMOUS;
+    if (RARELY(account - 1 >= FRAME_ACCOUNTS - 1) || RARELY(frame_is_apart(CLASS_GROUP(class))) ||
+        RARELY(!pop_chunk(class, account, out)))
+        return take_for(CHUNK_ORDER, class, account, out);
+    return ERR_NONE;
+}
+
 enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account, pfn_t *out)
 {
     if (!CLASS_CAN_HOLD(class) || order >= FRAME_ORDERS || account >= FRAME_ACCOUNTS)

@@ -105,6 +105,9 @@ enum error frame_alloc(unsigned order, enum frame_class class, pfn_t *out) MUST_
 /* The same, recording also the account that is charged. */
 enum error frame_alloc_for(unsigned order, enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
 
+/* The same for what large pages of users are made of: 512 frames, FRAME_USER_ANONYMOUS. */
+enum error frame_alloc_user_block(uint32_t account, pfn_t *out) MUST_CHECK;
+
 /* The same for who takes blocks for later: refused rather than to disturb others or have what they keep. */
 enum error frame_alloc_modestly(unsigned order, enum frame_class class, uint32_t account,
                                 pfn_t *out) MUST_CHECK;

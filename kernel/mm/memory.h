@@ -65,6 +65,7 @@ struct memory {
     uint32_t busy;          /* a resize or clone is under way in steps: the next one waits */
     bool abandoned;         /* paged: the pager is dead */
     bool absent;            /* the last page that was asked for was not there; a hint, atomic */
+    uint8_t blocks_in_row;  /* blocks that were put where one was wanted, up to a few; a hint, atomic */
     uint64_t resident;      /* pages that are there, those in blocks too */
     uint64_t large;         /* of them, in blocks of 2 MiB */
     uint64_t pins;          /* pages that are pinned, each as often as it is; atomic to read */
@@ -191,15 +192,10 @@ static inline void memory_page_drop(const struct memory_page *page)
 bool memory_unshare(struct memory *memory, uint64_t page, pfn_t *copy, pfn_t *old) MUST_CHECK;
 
 /*
- * A block where nothing is, in three parts, so that no lock is held while it is cleared. Would one be put
- * around this page? Not for a while after one was not to be had. Takes the object's lock.
- */
-bool memory_wants_block(struct memory *memory, uint64_t page) MUST_CHECK;
-/* A zeroed block for the object, which is the caller's. Others run meanwhile: holds no lock, but a reference.
- * ERR_NO_MEMORY: none is wanted for a while; ERR_CANCELLED when killed. */
-enum error memory_make_block(const struct memory *memory, pfn_t *first) MUST_CHECK;
-/* Put it, if there still is nothing: the object is locked then, until memory_fault_unlock. ERR_EXISTS: there
- * is no place for it any more; ERR_LIMIT, ERR_NO_MEMORY: a single page may do. It has been given back then.
+ * A block where nothing is, in three parts, so that no lock is held while it is cleared: memory_wants_block,
+ * memory_make_block (memory_touch.h), and this. Put it, if there still is nothing: the object is locked then,
+ * until memory_fault_unlock. ERR_EXISTS: there is no place for it any more; ERR_LIMIT, ERR_NO_MEMORY: a
+ * single page may do. It has been given back then.
  */
 enum error memory_put_block(struct memory *memory, uint64_t page, pfn_t first) MUST_CHECK;
 

@@ -14,7 +14,7 @@
 static enum error commit_block(struct memory *memory, uint64_t page)
 {
     pfn_t first;
-    enum error error = memory_make_block(memory, &first);
+    enum error error = memory_make_block(memory->object.account->number, &first);
     error = error == ERR_NONE ? memory_put_block(memory, page, first) : error;
     if (error == ERR_NONE) {
         memory_fault_unlock(memory);

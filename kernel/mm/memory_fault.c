@@ -17,7 +17,7 @@
 /* After a block was not to be had, none is tried for so long, in ns. */
 #define BLOCK_PAUSE 10000000u
 
-static uint64_t no_blocks_until; /* atomic */
+uint64_t memory_no_blocks_until;
 
 /* What the fault is about. `inside`: the caller is one of the views. */
 struct want {
@@ -195,13 +195,19 @@ static inline bool block_fits(struct memory *memory, uint64_t page)
 
 static bool blocks_are_short(void)
 {
-    uint64_t until = __atomic_load_n(&no_blocks_until, __ATOMIC_RELAXED);
+    uint64_t until = __atomic_load_n(&memory_no_blocks_until, __ATOMIC_RELAXED);
     return UNLIKELY(until != 0) && arch_clock() < until;
 }
 
-static void pause_blocks(void)
+void memory_has_no_blocks(void)
 {
-    __atomic_store_n(&no_blocks_until, arch_clock() + BLOCK_PAUSE, __ATOMIC_RELAXED);
+    __atomic_store_n(&memory_no_blocks_until, arch_clock() + BLOCK_PAUSE, __ATOMIC_RELAXED);
+}
+
+/* It is not as with the last ones: the next is looked for. The object is locked. */
+static void row_ends(struct memory *memory)
+{
+    __atomic_store_n(&memory->blocks_in_row, 0, __ATOMIC_RELAXED);
 }
 
 enum error block_put(struct memory *memory, uint64_t page, pfn_t first)
@@ -220,29 +226,22 @@ enum error block_put(struct memory *memory, uint64_t page, pfn_t first)
         return error;
     }
     link_set(memory, page, link, block_link(first));
-    memory->resident += MEMORY_LEAF_PAGES;
-    memory->large += MEMORY_LEAF_PAGES;
+    blocks_note_put(memory);
     return ERR_NONE;
 }
 
-bool memory_wants_block(struct memory *memory, uint64_t page)
+bool memory_looks_for_block(struct memory *memory, uint64_t page)
 {
     if (blocks_are_short()) {
         return false;
     }
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
     bool wants = block_fits(memory, page);
+    if (!wants) {
+        row_ends(memory);
+    }
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
     return wants;
-}
-
-enum error memory_make_block(const struct memory *memory, pfn_t *first)
-{
-    enum error error = uncharged_zeroed_block(memory->object.account, FRAME_USER_ANONYMOUS, first);
-    if (error == ERR_NO_MEMORY) {
-        pause_blocks();
-    }
-    return error;
 }
 
 enum error memory_put_block(struct memory *memory, uint64_t page, pfn_t first)
@@ -250,6 +249,7 @@ enum error memory_put_block(struct memory *memory, uint64_t page, pfn_t first)
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
     enum error error = block_put(memory, page, first);
     if (UNLIKELY(error != ERR_NONE)) {
+        row_ends(memory);
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
         frame_release(first, BLOCK_ORDER);
     }

@@ -28,6 +28,95 @@ static inline uint64_t *touch_slot(uint64_t link, uint64_t index)
     return *slot == 0 ? slot : NULL;
 }
 
+/* --- blocks of 2 MiB --------------------------------------------------------------------------------------
+ */
+
+/* Where so many blocks in a row could be put, the next one is taken to fit without a look. Two, since who
+ * shows what another has just touched is to look, not to clear a block in vain each time. */
+#define BLOCKS_ARE_LIKELY 2u
+
+/* Until then none is tried, since one was not to be had: a time, or 0. Atomic. */
+extern uint64_t memory_no_blocks_until;
+
+/* Would a block be put around this page? Looks, with the object's lock. */
+bool memory_looks_for_block(struct memory *memory, uint64_t page) MUST_CHECK;
+
+/* The same, where that is not likely anyway: putting it tells. Not for a while after one was not to be had.
+ */
+static inline MUST_CHECK bool memory_wants_block(struct memory *memory, uint64_t page)
+{
+    uint64_t last = page | (MEMORY_LEAF_PAGES - 1);
+    bool likely = __atomic_load_n(&memory->blocks_in_row, __ATOMIC_RELAXED) >= BLOCKS_ARE_LIKELY &&
+                  last < __atomic_load_n(&memory->pages.value, __ATOMIC_RELAXED);
+    if (__builtin_expect(!likely, 0) ||
+        __builtin_expect(__atomic_load_n(&memory_no_blocks_until, __ATOMIC_RELAXED) != 0, 0)) {
+        return memory_looks_for_block(memory, page);
+    }
+    return true;
+}
+
+/* None is tried for a while. */
+void memory_has_no_blocks(void);
+
+/* A zeroed block for an object of this account, which is the caller's. Others run meanwhile: holds no lock.
+ * ERR_NO_MEMORY: none is wanted for a while; ERR_CANCELLED when killed. */
+static inline MUST_CHECK enum error memory_make_block(uint32_t account, pfn_t *first)
+{
+    enum error error = inject_fails() ? ERR_NO_MEMORY : zeroed_take_block(account, first);
+    if (__builtin_expect(error == ERR_NO_MEMORY, 0)) {
+        memory_has_no_blocks();
+    }
+    return error;
+}
+
+/* A block was put. The object is locked. */
+static inline void blocks_note_put(struct memory *memory)
+{
+    memory->resident += MEMORY_LEAF_PAGES;
+    memory->large += MEMORY_LEAF_PAGES;
+    if (__builtin_expect(memory->blocks_in_row < BLOCKS_ARE_LIKELY, 0) && !memory->sparse) {
+        __atomic_store_n(&memory->blocks_in_row, (uint8_t)(memory->blocks_in_row + 1), __ATOMIC_RELAXED);
+    }
+}
+
+/* The node that has the link of this page's block, where there is nothing yet; NULL when it is not there, or
+ * has something. The object is locked. */
+static inline struct memory_node *block_parent(struct memory *memory, uint64_t page, uint64_t **link)
+{
+    struct memory_node *node = NULL;
+    *link = &memory->root;
+    for (uint32_t level = memory->height; level > 0; level--) {
+        if (**link == 0) {
+            return NULL;
+        }
+        node = link_node(**link);
+        *link = &node->slots[page >> NODE_SHIFT * level & (NODE_SLOTS - 1)];
+    }
+    return **link == 0 ? node : NULL;
+}
+
+/* memory_put_block where all nodes above are there and nothing is to be paid, which the first block of an
+ * object has seen to. False: it is not as simple as that, nothing has changed, and the object is not locked.
+ */
+static inline MUST_CHECK bool memory_touch_block(struct memory *memory, uint64_t page, pfn_t first)
+{
+    uint64_t *link;
+    spin_lock_ranked(&memory->lock, LOCK_MEMORY);
+    bool plain = memory->blocks_in_row > 0 && (page | (MEMORY_LEAF_PAGES - 1)) < memory->pages.value;
+    struct memory_node *node = plain ? block_parent(memory, page, &link) : NULL;
+    if (__builtin_expect(node == NULL, 0)) {
+        spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
+        return false;
+    }
+    *link = block_link(first);
+    node->filled++;
+    blocks_note_put(memory);
+    return true;
+}
+
+/* --- single pages -----------------------------------------------------------------------------------------
+ */
+
 /* There is no frame, for this reason. */
 void memory_touch_refused(enum error error);
 

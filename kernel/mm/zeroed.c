@@ -280,39 +280,44 @@ static bool block_pop(pfn_t *first)
     return got;
 }
 
-/* One that is ready; or, where there is none, one more is wanted. */
-static inline bool take_ready(pfn_t *first)
+/* A block, cleared now. */
+static inline enum error make_block(uint32_t account, pfn_t *out)
 {
-    if (look(&block_count) > 0 && block_pop(first)) {
-        return true;
-    }
-    if (look(&blocks_wanted) < BLOCKS) {
-        __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
-    }
-    return false;
-}
-
-enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
-{
-    struct stock *stock = stock_of(arch_this_cpu()->number);
-    pfn_t first;
-    bool hit = take_ready(&first);
-    if (stock != NULL) {
-        stock->large_hits += hit;
-        stock->large_misses += !hit;
-    }
-    if (hit) {
-        return hand_over(stock, first, BLOCK_ORDER, class, account, out);
-    }
-    enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
+    enum error error = frame_alloc_user_block(account, out);
     if (UNLIKELY(error != ERR_NONE)) {
         return error;
     }
-    error = contents_zero_block(*out, BLOCK_ORDER);
+    error = contents_zero_large(*out);
     if (UNLIKELY(error != ERR_NONE)) {
         frame_release(*out, BLOCK_ORDER);
     }
     return error;
+}
+
+/* One that is ready; or, where there is none, one more is wanted. */
+static __attribute__((noinline)) enum error take_ready(struct stock *stock, uint32_t account, pfn_t *out)
+{
+    pfn_t first;
+    bool hit = look(&block_count) > 0 && block_pop(&first);
+    if (!hit && look(&blocks_wanted) < BLOCKS) {
+        __atomic_fetch_add(&blocks_wanted, 1, __ATOMIC_RELAXED);
+    }
+    if (stock != NULL) {
+        stock->large_hits += hit;
+        stock->large_misses += !hit;
+    }
+    return hit ? hand_over(stock, first, BLOCK_ORDER, FRAME_USER_ANONYMOUS, account, out)
+               : make_block(account, out);
+}
+
+enum error zeroed_take_block(uint32_t account, pfn_t *out)
+{
+    struct stock *stock = stock_of(arch_this_cpu()->number);
+    if (UNLIKELY(stock == NULL) || look(&block_count) > 0 || UNLIKELY(look(&blocks_wanted) < BLOCKS)) {
+        return take_ready(stock, account, out);
+    }
+    stock->large_misses++;
+    return make_block(account, out);
 }
 
 static void clear_frame(pfn_t frame)

@@ -18,13 +18,13 @@
 #define ZEROED_ACCOUNT (FRAME_ACCOUNTS - 1)
 
 /*
- * A zeroed frame, or a zeroed block of 512 frames, held for this class (of users) and account. When no block
- * is ready one is cleared on the spot, letting interrupts in and others run: then the caller of
- * zeroed_take_large holds no lock. ERR_NO_MEMORY; blocks also ERR_CANCELLED when the calling thread is
- * killed.
+ * A zeroed frame, held for this class (of users) and account, or a zeroed block of 512 frames,
+ * FRAME_USER_ANONYMOUS. When no block is ready one is cleared on the spot, letting interrupts in and others
+ * run: the caller of zeroed_take_block holds no lock. ERR_NO_MEMORY; blocks also ERR_CANCELLED when the
+ * calling thread is killed.
  */
 enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
-enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out) MUST_CHECK;
+enum error zeroed_take_block(uint32_t account, pfn_t *out) MUST_CHECK;
 
 /*
  * In the idle thread: clear a little for later. True when there may be more to do; takes no longer than

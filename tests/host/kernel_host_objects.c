@@ -24,9 +24,9 @@ void frame_release(pfn_t first, unsigned order)
     panic("block %lx of order %u is given back, which nobody has", (unsigned long)first.value, order);
 }
 
-enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
+enum error zeroed_take_block(uint32_t account, pfn_t *out)
 {
-    return frame_alloc_for(9, class, account, out);
+    return frame_alloc_for(9, FRAME_USER_ANONYMOUS, account, out);
 }
 
 static void host_object_destroy(struct object *object)

@@ -143,9 +143,9 @@ enum error zeroed_take(enum frame_class class, uint32_t account, pfn_t *out)
     return error;
 }
 
-enum error zeroed_take_large(enum frame_class class, uint32_t account, pfn_t *out)
+enum error zeroed_take_block(uint32_t account, pfn_t *out)
 {
-    enum error error = frame_alloc_for(BLOCK_ORDER, class, account, out);
+    enum error error = frame_alloc_user_block(account, out);
     if (error == ERR_NONE) {
         clear_block(*out, BLOCK_ORDER);
     }

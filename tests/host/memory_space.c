@@ -206,7 +206,7 @@ static bool show(struct played_view *view, uint64_t page, const struct memory_pa
 static enum error bring_block(struct memory *memory, uint64_t page, struct memory_page *found)
 {
     *found = (struct memory_page){.large = true, .writable = true};
-    enum error error = memory_make_block(memory, &found->frame);
+    enum error error = memory_make_block(memory->object.account->number, &found->frame);
     return error == ERR_NONE ? memory_put_block(memory, page, found->frame) : error;
 }
 

@@ -92,7 +92,7 @@ SELFTEST(zeroed_large, "zeroed frames: blocks of 2 MiB are zero too")
 {
     pfn_t first;
     for (unsigned round = 0; round < 3; round++) {
-        enum error error = zeroed_take_large(FRAME_USER_ANONYMOUS, 7, &first);
+        enum error error = zeroed_take_block(7, &first);
         if (error == ERR_NO_MEMORY) {
             return NULL; /* the smallest machines have none whole */
         }
