@@ -50,12 +50,24 @@ bool range_unmap_and_destroy(void *context)
     return range_unmap(context) && range_destroy(context);
 }
 
+static void touch(uint64_t at)
+{
+    *(volatile uint8_t *)at = 1;
+}
+
+/* Four pages a round, so that the loop weighs little in what is told of a page. */
 bool range_touch(void *context)
 {
     const struct range *range = context;
-    uint64_t end = range->at + range->pages * PAGE_SIZE;
-    for (uint64_t at = range->at; at < end; at += PAGE_SIZE) {
-        *(volatile uint8_t *)at = 1;
+    uint64_t at = range->at, end = at + range->pages * PAGE_SIZE;
+    for (; end - at >= 4 * PAGE_SIZE; at += 4 * PAGE_SIZE) {
+        touch(at);
+        touch(at + PAGE_SIZE);
+        touch(at + 2 * PAGE_SIZE);
+        touch(at + 3 * PAGE_SIZE);
+    }
+    for (; at < end; at += PAGE_SIZE) {
+        touch(at);
     }
     return true;
 }
