@@ -22,6 +22,8 @@ char *host_memory; /* what the aperture shows */
 uint64_t memory_host_reach;
 uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
 bool memory_host_thin;
+uint64_t memory_host_blocks_cleared;
+void (*memory_host_while_clearing)(void);
 void (*memory_host_released)(pfn_t first, uint64_t count);
 
 static uint32_t *shares; /* atomic; by frame, a moment behind or before what the allocator counts */
@@ -148,6 +150,12 @@ enum error zeroed_take_block(uint32_t account, pfn_t *out)
     enum error error = frame_alloc_user_block(account, out);
     if (error == ERR_NONE) {
         clear_block(*out, BLOCK_ORDER);
+        __atomic_fetch_add(&memory_host_blocks_cleared, 1, __ATOMIC_RELAXED);
+        void (*others)(void) = memory_host_while_clearing;
+        if (others != NULL) {
+            memory_host_while_clearing = NULL;
+            others();
+        }
     }
     return error;
 }

@@ -31,6 +31,10 @@ uint64_t memory_host_shares(void);
 /* Called before a frame or block is given back. */
 extern void (*memory_host_released)(pfn_t first, uint64_t count);
 
+/* Blocks that were cleared, and what others do meanwhile, called once. */
+extern uint64_t memory_host_blocks_cleared; /* atomic */
+extern void (*memory_host_while_clearing)(void);
+
 /* Blocks are cleared by giving their memory back to the host, and not filled when they are given back: for
  * tests with far more memory than they touch. */
 extern bool memory_host_thin;

@@ -23,7 +23,8 @@ clear_end:
 
 /*
  * leaf_zero_open: the same through a large leaf, which is empty before and after. rdi: the leaf, rsi: what it is to
- * say, rdx: where, rcx: how many words. INVLPG forgets the whole page, whatever the address in it (SDM vol. 3A, 4.10.4).
+ * say, rdx: where, rcx: how many words. INVLPG forgets the whole page, whatever the address in it (SDM vol. 3A,
+ * 4.10.4.1).
  */
         .globl leaf_zero_open
         .type leaf_zero_open, @function
