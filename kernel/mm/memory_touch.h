@@ -49,7 +49,7 @@ static inline MUST_CHECK bool memory_touch(struct memory *memory, uint64_t page,
     }
     uint64_t index = page & (MEMORY_LEAF_PAGES - 1);
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    uint64_t link = __builtin_expect(page < memory->pages.value, 1) ? link_at(memory, page) : 0;
+    uint64_t link = __builtin_expect(page < memory->open, 1) ? link_at(memory, page) : 0;
     uint64_t *slot = touch_slot(link, index);
     *out = frame; /* before the stores, after which the compiler would read it again */
     if (__builtin_expect(slot == NULL, 0)) {

@@ -35,4 +35,7 @@ extern void (*memory_host_released)(pfn_t first, uint64_t count);
  * tests with far more memory than they touch. */
 extern bool memory_host_thin;
 
+/* Whoever the calling thread waits for does not run meanwhile: it is killed where it waits. */
+extern bool memory_host_waits_in_vain;
+
 #endif
