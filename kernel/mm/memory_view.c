@@ -14,7 +14,7 @@
 
 /* In a step of a walk: views; and the most that may be hidden in them. */
 #define WALK_VIEWS 16u
-#define WALK_PAGES (STEP_LEAVES * MEMORY_LEAF_PAGES)
+#define WALK_PAGES ((uint64_t)STEP_LEAVES * MEMORY_LEAF_PAGES)
 
 /* Cut the range to what the view has of it; false when that is nothing. */
 static bool cut(const struct memory_view *view, uint64_t *first, uint64_t *count)
@@ -187,20 +187,23 @@ static __attribute__((noinline)) void views_flush_some(struct list *from, const 
     }
 }
 
-/* Do this to the view, as far as it shows the range. Returns how many leaves that were. */
+/* Do this to the view, as far as it shows the range. Returns how many pages that were, at most: 0 where
+ * nothing was shown. */
 static __attribute__((noinline)) uint64_t views_change_one(struct memory_view *view, uint64_t first,
-                                                           uint64_t count, bool hide)
+                                                           uint64_t count, uint64_t most, bool hide)
 {
     if (!cut(view, &first, &count)) {
         return 0;
     }
-    return hide ? view->kind->hide(view, first, count) : view->kind->restrict_(view, first, count);
+    uint64_t leaves = hide ? view->kind->hide(view, first, count) : view->kind->restrict_(view, first, count);
+    uint64_t pages = count < most ? count : most;
+    return leaves > 0 ? pages : 0;
 }
 
-static void count_work(uint64_t leaves, bool hide)
+static void count_work(uint64_t pages, bool hide)
 {
-    if (leaves > 0) {
-        step_work(hide ? STEP_HIDE : STEP_RIGHTS, leaves);
+    if (pages > 0) {
+        step_work(hide ? STEP_HIDE : STEP_RIGHTS, pages);
     }
 }
 
@@ -214,15 +217,17 @@ void views_flush(struct memory *memory, uint64_t first, uint64_t count)
 
 static void views_change(struct memory *memory, uint64_t first, uint64_t count, bool hide)
 {
-    uint64_t leaves = 0;
+    uint64_t pages = 0;
     if (is_done(memory, first, count, hide)) {
         return;
     }
+    unsigned views = count_to(memory, VIEWS_FEW);
+    uint64_t each = WALK_PAGES / (views > 0 ? views : 1); /* as views_leaves has it */
     LIST_FOR_EACH(node, &memory->views)
     {
-        leaves += views_change_one(view_of(node), first, count, hide);
+        pages += views_change_one(view_of(node), first, count, each, hide);
     }
-    count_work(leaves, hide);
+    count_work(pages, hide);
     views_flush_some(memory->views.next, &memory->views, first, count);
     afterimage_settle(memory);
 }
@@ -243,17 +248,17 @@ void views_restrict(struct memory *memory, uint64_t first, uint64_t count)
 /* A step of a walk: move the mark over some views, in which the range has been hidden. True at the end. */
 static bool pass_some(struct memory *memory, struct list *mark, uint64_t first, uint64_t count, bool hide)
 {
-    uint64_t leaves = 0, each = count < WALK_PAGES ? count : WALK_PAGES;
+    uint64_t pages = 0, each = count < WALK_PAGES ? count : WALK_PAGES;
     struct list *from = mark->next, *node = from;
-    for (unsigned i = 0; node != &memory->views && i < WALK_VIEWS && leaves + each <= WALK_PAGES; i++) {
+    for (unsigned i = 0; node != &memory->views && i < WALK_VIEWS && pages + each <= WALK_PAGES; i++) {
         struct memory_view *view = view_of(node);
-        leaves += views_change_one(view, first, count, hide);
+        pages += views_change_one(view, first, count, each, hide);
         view->passed = memory->veil.walk;
         node = node->next;
     }
     list_cut(mark);
     list_insert_before(node, mark);
-    count_work(leaves, hide);
+    count_work(pages, hide);
     if (from != node) {
         views_flush_some(from, mark, first, count);
     }

@@ -12,6 +12,7 @@
 #define LAST_WORD (PAGE_SIZE / sizeof(uint32_t) - 1)
 
 void (*space_before_flush)(void);
+uint64_t space_told;
 
 static uint32_t *shown; /* atomic; by frame: entries that name it */
 
@@ -66,6 +67,7 @@ static uint64_t hide(struct memory_view *view, uint64_t first, uint64_t pages)
     uint64_t leaves = 0;
     struct played_view *self = played(view);
     check_range(view, first, pages);
+    __atomic_fetch_add(&space_told, 1, __ATOMIC_RELAXED);
     spin_lock(&self->tables_lock);
     for (uint64_t i = first - view->first; i < first - view->first + pages; i++) {
         leaves += self->table[i].present;
@@ -80,6 +82,7 @@ static uint64_t restrict_(struct memory_view *view, uint64_t first, uint64_t pag
     uint64_t leaves = 0;
     struct played_view *self = played(view);
     check_range(view, first, pages);
+    __atomic_fetch_add(&space_told, 1, __ATOMIC_RELAXED);
     spin_lock(&self->tables_lock);
     for (uint64_t i = first - view->first; i < first - view->first + pages; i++) {
         leaves += self->table[i].writable;
