@@ -60,8 +60,7 @@ void mapping_free(struct aspace *space, struct mapping *m)
 static void derive_large(struct mapping *m)
 {
     if (LIKELY(m->bytes < TABLES_LARGE)) {
-        m->large_start = 0;
-        m->large_bytes = 0;
+        m->large_bytes = 0; /* from wherever */
         return;
     }
     uint64_t start = align_up(mapping_start(m), TABLES_LARGE);
@@ -104,9 +103,8 @@ static void derive_locked(struct mapping *m, uint64_t bytes, const struct mappin
 }
 
 /* Into the space, but not among the views of its object. */
-static inline void insert(struct mapping *m, struct mapping *below)
+static inline void insert(struct aspace *space, struct mapping *m, struct mapping *below)
 {
-    struct aspace *space = m->space;
     mapping_derive(m);
     avl_insert_after(&space->mappings, below != NULL ? &below->node : NULL, &m->node);
     space->count++;
@@ -114,9 +112,10 @@ static inline void insert(struct mapping *m, struct mapping *below)
 
 void mapping_insert(struct mapping *m, struct mapping *below)
 {
-    insert(m, below);
+    struct aspace *space = m->space;
+    insert(space, m, below);
     if (m->memory != NULL) {
-        m->space->mapped_bytes += m->bytes;
+        space->mapped_bytes += m->bytes;
         memory_view_add(m->memory, &m->view);
     }
 }
@@ -146,7 +145,7 @@ void mapping_cut(struct mapping *m, uint64_t address, struct mapping *spare)
     spare->node.key = address;
     spare->bytes = m->bytes - low;
     spare->offset = m->offset + low;
-    insert(spare, m);
+    insert(m->space, spare, m);
     if (m->memory != NULL) {
         memory_retain(m->memory);
         memory_view_add_part(m->memory, &spare->view, &m->view);

@@ -123,8 +123,8 @@ struct memory_view_kind {
 static inline void memory_view_add(struct memory *memory, struct memory_view *view)
 {
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    list_insert_before(memory->views.next, &view->node);
     view->passed = memory->veil.walk;
+    list_prepend(&memory->views, &view->node);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
 }
 

@@ -280,7 +280,7 @@ static void walk(struct memory *memory, uint64_t first, uint64_t count, bool hid
     bool done = false;
     memory->veil.walk++;
     memory->veil.cursor = &mark.node;
-    list_insert_before(memory->views.next, &mark.node);
+    list_prepend(&memory->views, &mark.node);
     while (!done) {
         done = pass_some(memory, &mark.node, first, count, hide);
         if (done) {
