@@ -42,7 +42,7 @@ MEMORY_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/memory_host.c tests/host/fra
 MEMORY_CFLAGS := -iquote kernel/arch/host -Itests/host
 MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_share_row -Wl,--wrap=frame_drop
 
-$(foreach test,test_memory test_memory_cases test_memory_threads,\
+$(foreach test,test_memory test_memory_cases test_memory_views test_memory_threads,\
     $(eval HOST_SOURCES_$(test) := $(MEMORY_SOURCES) tests/host/memory_space.c tests/host/memory_lingering.c \
         tests/host/memory_check.c tests/host/pager_host.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS))\

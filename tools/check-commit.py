@@ -36,6 +36,7 @@ ALLOWED_ERRORS = {
     "__wrap_frame_free": "as frame_free",
     "frame_free_traced": "as frame_free",
     "wait_on": "how a wait ended: the outcome of a call that waits",
+    "memory_await_sight": "as wait_on, of who fills a mapping: what is left is brought by faults",
     "wait_until": "as wait_on",
     "sleep_here": "as wait_on",
     "thread_park": "as wait_on",
@@ -50,8 +51,8 @@ INDIRECT = {
     "objects_bury": [],
     "memory_destroy": [],  # the release of a pager: there is none in the product
     "tables_free": ["give_table"],
-    "views_change": ["view_hide", "view_restrict", "afterimage_ignore"],
-    "views_flush": ["view_flush", "view_wait", "afterimage_ignore", "afterimage_wait"],
+    "views_change_one": ["view_hide", "view_restrict", "nothing_changes"],
+    "views_flush_some": ["view_flush", "view_wait", "nothing_to_flush", "nothing_to_wait_for", "afterimage_wait"],
     "run_queue_find_movable": ["fits_cpu"],
 }
 

@@ -40,6 +40,15 @@ static inline void list_append(struct list *head, struct list *node)
     list_insert_before(head, node);
 }
 
+static inline void list_prepend(struct list *head, struct list *node)
+{
+    struct list *after = head->next;
+    node->next = after;
+    node->previous = head;
+    head->next = node;
+    after->previous = node;
+}
+
 /* Take the node out and leave its own pointers as they were. */
 static inline void list_cut(struct list *node)
 {

@@ -60,8 +60,7 @@ void mapping_free(struct aspace *space, struct mapping *m)
 static void derive_large(struct mapping *m)
 {
     if (LIKELY(m->bytes < TABLES_LARGE)) {
-        m->large_start = 0;
-        m->large_bytes = 0;
+        m->large_bytes = 0; /* from wherever */
         return;
     }
     uint64_t start = align_up(mapping_start(m), TABLES_LARGE);
@@ -87,27 +86,34 @@ void mapping_derive(struct mapping *m)
     derive_large(m);
 }
 
-/* The same for a mapping that its object knows. */
-static void derive_locked(struct mapping *m, uint64_t start, uint64_t bytes, uint64_t offset)
+/* The same for a mapping that its object knows, and of which this one becomes a part, or none. */
+static void derive_locked(struct mapping *m, uint64_t bytes, const struct mapping *part)
 {
     if (m->memory != NULL) {
         spin_lock(&m->memory->lock);
+        if (part != NULL) {
+            memory_view_joins(m->memory, &m->view, &part->view);
+        }
     }
-    m->node.key = start;
     m->bytes = bytes;
-    m->offset = offset;
     mapping_derive(m);
     if (m->memory != NULL) {
         spin_unlock(&m->memory->lock);
     }
 }
 
-void mapping_insert(struct mapping *m, struct mapping *below)
+/* Into the space, but not among the views of its object. */
+static inline void insert(struct aspace *space, struct mapping *m, struct mapping *below)
 {
-    struct aspace *space = m->space;
     mapping_derive(m);
     avl_insert_after(&space->mappings, below != NULL ? &below->node : NULL, &m->node);
     space->count++;
+}
+
+void mapping_insert(struct mapping *m, struct mapping *below)
+{
+    struct aspace *space = m->space;
+    insert(space, m, below);
     if (m->memory != NULL) {
         space->mapped_bytes += m->bytes;
         memory_view_add(m->memory, &m->view);
@@ -139,12 +145,12 @@ void mapping_cut(struct mapping *m, uint64_t address, struct mapping *spare)
     spare->node.key = address;
     spare->bytes = m->bytes - low;
     spare->offset = m->offset + low;
+    insert(m->space, spare, m);
     if (m->memory != NULL) {
         memory_retain(m->memory);
-        m->space->mapped_bytes -= spare->bytes;
-    }
-    mapping_insert(spare, m); /* for a moment both show it: whoever hides pages hides them twice */
-    derive_locked(m, mapping_start(m), low, m->offset);
+        memory_view_add_part(m->memory, &spare->view, &m->view);
+    } /* for a moment both show it: whoever hides pages hides them twice */
+    derive_locked(m, low, NULL);
 }
 
 /* Does the second mapping go on where the first one ends, in all respects? */
@@ -161,7 +167,7 @@ static void merge(struct mapping *m, struct mapping *next)
     struct aspace *space = m->space;
     uint64_t bytes = next->bytes;
     m->shown |= next->shown;
-    derive_locked(m, mapping_start(m), m->bytes + bytes, m->offset);
+    derive_locked(m, m->bytes + bytes, next);
     mapping_remove(next);
     if (m->memory != NULL) {
         space->mapped_bytes += bytes;

@@ -7,18 +7,6 @@
 /* Counted while locks are held. */
 #define COUNT_BYTES (4 * GIB)
 
-static uint32_t count_views(struct memory *memory)
-{
-    uint32_t views = 0;
-    spin_lock(&memory->lock);
-    LIST_FOR_EACH(node, &memory->views)
-    {
-        views += node != &memory->afterimage.view.node;
-    }
-    spin_unlock(&memory->lock);
-    return views;
-}
-
 static uint32_t kind_of(const struct memory *memory)
 {
     static const uint8_t kinds[] = {[MEMORY_ANONYMOUS] = MAPPED_ANONYMOUS,
@@ -43,7 +31,7 @@ static bool describe(struct aspace *space, uint64_t from, struct memory_mapping 
             .object = m->memory != NULL ? object_identity(&m->memory->object) : 0,
             .mode = m->mode,
             .kind = kind_of(m->memory),
-            .views = m->memory != NULL ? count_views(m->memory) : 0,
+            .views = m->memory != NULL ? memory_count_views(m->memory) : 0,
         };
     }
     rw_unlock_read(&space->lock);

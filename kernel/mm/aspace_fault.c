@@ -3,7 +3,6 @@
  * the fault before, a new page from the object, its leaf into a table that is there. All others are apart.
  */
 #include "kernel/mm/aspace_parts.h"
-#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
 #include "kernel/sched/thread.h"
 
@@ -96,12 +95,13 @@ static ASIDE enum error refuse(struct aspace *space, const struct mapping *m)
 }
 
 /* The object has not given the page. The space is locked for reading; not on return. ERR_NOT_READY: again. */
-static ASIDE enum error failed(struct aspace *space, struct memory *memory, uint64_t page, enum error error)
+static ASIDE enum error failed(struct aspace *space, struct memory *memory, uint64_t page,
+                               const struct memory_page *found, enum error error)
 {
     if (error == ERR_NOT_READY) {
         memory_retain(memory);
         rw_unlock_read_ranked(&space->lock, LOCK_ASPACE);
-        error = pager_ask(memory, page);
+        error = memory_await(memory, page, found);
         memory_release(memory);
         error = error == ERR_NONE ? ERR_NOT_READY : error;
     } else {
@@ -276,7 +276,7 @@ static __attribute__((noinline)) enum error bring(struct aspace *space, struct m
     bool large = mapping_large(m, address);
     enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, large, &found);
     if (UNLIKELY(error != ERR_NONE)) {
-        return failed(space, m->memory, page, error);
+        return failed(space, m->memory, page, &found, error);
     }
     return show(space, m, address, large, &found);
 }
@@ -288,7 +288,8 @@ static ASIDE enum error bring_single(struct aspace *space, struct mapping *m, ui
     struct memory_page found;
     uint64_t page = mapping_page(m, address);
     enum error error = memory_fault(m->memory, page, access == ACCESS_WRITE, false, &found);
-    return error == ERR_NONE ? show(space, m, address, false, &found) : failed(space, m->memory, page, error);
+    return error == ERR_NONE ? show(space, m, address, false, &found)
+                             : failed(space, m->memory, page, &found, error);
 }
 
 /* A block that is not needed here any more. As bring. */

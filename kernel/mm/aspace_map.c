@@ -233,12 +233,17 @@ static uint64_t step_bytes(struct mapping *m, uint64_t done)
     return left < FILL_BYTES ? left : FILL_BYTES;
 }
 
-/* Populate up to a step; returns where to go on. The space is locked. */
+/* Populate up to a step; returns where to go on: there, if that is veiled. The space is locked. */
 static uint64_t fill_step(struct map_plan *plan, uint64_t done, uint64_t end)
 {
     struct mapping *m = plan->mapping;
     spin_lock_ranked(&m->memory->lock, LOCK_MEMORY);
     uint64_t most = step_bytes(m, done), stop = end - done > most ? done + most : end;
+    if (UNLIKELY(
+            memory_is_veiled(m->memory, (m->offset + done) >> PAGE_SHIFT, (stop - done) >> PAGE_SHIFT))) {
+        spin_unlock_ranked(&m->memory->lock, LOCK_MEMORY);
+        return done;
+    }
     spin_lock_ranked(&plan->space->tables_lock, LOCK_TABLES);
     /* Others that take pages of neighbours away can have taken a table away since it was counted. */
     bool enough = tables_missing(plan->space->root, mapping_start(m) + done, stop - done, PAGE_SIZE) <=
@@ -259,13 +264,16 @@ static void populate(struct map_plan *plan, uint64_t bytes)
     struct aspace *space = plan->space;
     step_begin();
     mapping_note_shown(plan->mapping);
-    uint64_t done = fill_step(plan, 0, bytes);
-    while (done < bytes && !space->closed) {
+    uint64_t before = 0, done = fill_step(plan, 0, bytes);
+    bool given_up = false;
+    while (done < bytes && !space->closed && !given_up) {
         rw_unlock_write(&space->lock);
-        enum error killed = thread_preemption_point();
-        (void)killed; /* there is no harm in going on */
+        enum error killed =
+            done > before ? thread_preemption_point() : memory_await_sight(plan->mapping->memory);
+        given_up = killed != ERR_NONE && done == before; /* else there is no harm in going on */
         rw_lock_write(&space->lock);
-        if (!space->closed) { /* else whoever closes it has the mapping */
+        before = done;
+        if (!space->closed && !given_up) { /* else whoever closes it has the mapping */
             done = fill_step(plan, done, bytes);
         }
     }

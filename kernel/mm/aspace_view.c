@@ -28,7 +28,7 @@ static void widen(const struct aspace *space, uint64_t *start, uint64_t *end)
     }
 }
 
-static void view_hide(struct memory_view *view, uint64_t first, uint64_t count)
+static uint64_t view_hide(struct memory_view *view, uint64_t first, uint64_t count)
 {
     struct mapping *m = mapping_of_view(view);
     struct aspace *space = m->space;
@@ -44,9 +44,10 @@ static void view_hide(struct memory_view *view, uint64_t first, uint64_t count)
     } else if (gather.leaves > 0) {
         m->stale = true;
     }
+    return gather.leaves;
 }
 
-static void view_restrict(struct memory_view *view, uint64_t first, uint64_t count)
+static uint64_t view_restrict(struct memory_view *view, uint64_t first, uint64_t count)
 {
     struct mapping *m = mapping_of_view(view);
     struct aspace *space = m->space;
@@ -55,6 +56,7 @@ static void view_restrict(struct memory_view *view, uint64_t first, uint64_t cou
     tables_restrict(space->root, address_of(m, first), count << PAGE_SHIFT, &gather);
     spin_unlock_ranked(&space->tables_lock, LOCK_TABLES);
     m->stale |= gather.leaves > 0;
+    return gather.leaves;
 }
 
 /* Faults flush before they let go of the object, so there is nothing else that may be remembered, but what a

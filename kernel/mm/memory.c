@@ -1,5 +1,5 @@
 /*
- * Memory objects: made and destroyed, and their views; see memory.h.
+ * Memory objects: made and destroyed; see memory.h.
  */
 #include "kernel/mm/memory.h"
 
@@ -24,7 +24,7 @@ enum error memory_new(struct account *account, enum memory_kind kind, pages_t pa
     }
     struct memory *memory = (struct memory *)object;
     memory->kind = (uint8_t)kind;
-    memory->pages = pages;
+    memory_set_pages(memory, pages.value);
     memory->height = height_for(pages.value);
     memory->root_capacity = root_capacity_for(pages.value, memory->height);
     spin_init(&memory->lock, "memory object", LOCK_MEMORY);
@@ -107,102 +107,4 @@ void memory_destroy(struct object *object)
         memory->pager->kind->release(memory->pager);
     }
     object_free(object);
-}
-
-/* --- views ------------------------------------------------------------------------------------------------
- */
-
-/* Cut the range to what the view has of it; false when that is nothing. */
-static bool cut(const struct memory_view *view, uint64_t *first, uint64_t *count)
-{
-    uint64_t start = *first > view->first ? *first : view->first;
-    uint64_t view_end = view->first + view->count;
-    uint64_t end = *first + *count < view_end ? *first + *count : view_end;
-    *first = start;
-    *count = start < end ? end - start : 0;
-    return start < end;
-}
-
-static struct memory_view *view_of(struct list *node)
-{
-    return LIST_ENTRY(node, struct memory_view, node);
-}
-
-/* Nothing of it is in any tables, and who removed the views has asked the CPUs to forget. */
-static void afterimage_ignore(struct memory_view *view, uint64_t first, uint64_t count)
-{
-    (void)view;
-    (void)first;
-    (void)count;
-}
-
-static void afterimage_wait(struct memory_view *view)
-{
-    tlb_wait_for(LIST_ENTRY(view, struct memory_afterimage, view)->request);
-}
-
-static const struct memory_view_kind afterimage_kind = {afterimage_ignore, afterimage_ignore,
-                                                        afterimage_ignore, afterimage_wait};
-
-void memory_view_lingers(struct memory *memory, uint64_t request)
-{
-    struct memory_afterimage *image = &memory->afterimage;
-    spin_lock(&memory->lock);
-    if (image->request == 0) {
-        image->view = (struct memory_view){.count = UINT64_MAX, .kind = &afterimage_kind};
-        list_append(&memory->views, &image->view.node);
-    }
-    image->request = image->request > request ? image->request : request;
-    spin_unlock(&memory->lock);
-}
-
-/* All CPUs are asked first, for all views, and waited for then. */
-void views_flush(struct memory *memory, uint64_t first, uint64_t count)
-{
-    LIST_FOR_EACH(node, &memory->views)
-    {
-        struct memory_view *view = view_of(node);
-        uint64_t start = first, pages = count;
-        if (cut(view, &start, &pages)) {
-            view->kind->flush(view, start, pages);
-        }
-    }
-    LIST_FOR_EACH(node, &memory->views)
-    {
-        struct memory_view *view = view_of(node);
-        view->kind->wait(view);
-    }
-    if (memory->afterimage.request != 0) {
-        list_cut(&memory->afterimage.view.node);
-        memory->afterimage.request = 0;
-    }
-}
-
-/* Do this to each view, as far as it shows the range, and flush. */
-static void views_change(struct memory *memory, uint64_t first, uint64_t count, bool hide)
-{
-    LIST_FOR_EACH(node, &memory->views)
-    {
-        struct memory_view *view = view_of(node);
-        uint64_t start = first, pages = count;
-        if (!cut(view, &start, &pages)) {
-            continue;
-        }
-        if (hide) {
-            view->kind->hide(view, start, pages);
-        } else {
-            view->kind->restrict_(view, start, pages);
-        }
-    }
-    views_flush(memory, first, count);
-}
-
-void views_hide(struct memory *memory, uint64_t first, uint64_t count)
-{
-    views_change(memory, first, count, true);
-}
-
-void views_restrict(struct memory *memory, uint64_t first, uint64_t count)
-{
-    views_change(memory, first, count, false);
 }

@@ -26,6 +26,7 @@ enum memory_kind { MEMORY_ANONYMOUS, MEMORY_PHYSICAL, MEMORY_PAGED };
 
 struct memory_view;
 struct memory_pager;
+struct thread;
 
 /*
  * A range of the object that a space shows: see below, at views.
@@ -34,6 +35,8 @@ struct memory_view {
     struct list node;
     uint64_t first, count; /* pages of the object; guarded by the object's lock */
     const struct memory_view_kind *kind;
+    uint64_t
+        passed; /* the last walk that need not come to it, or has been there; guarded by the object's lock */
 };
 
 /*
@@ -43,6 +46,19 @@ struct memory_view {
 struct memory_afterimage {
     struct memory_view view;
     uint64_t request; /* 0: there is none, and the view is not in the list */
+};
+
+/*
+ * A range of the object, whole leaves, of which no view gets to show anything more until it is lifted: so
+ * what they show of it can be hidden in steps, however many they are, before it changes. At most one at a
+ * time. Guarded by the object's lock.
+ */
+struct memory_veil {
+    struct thread *owner;  /* who has the turn, with a veil or without; NULL: nobody. Atomic */
+    uint64_t first, count; /* 0: nothing is veiled */
+    bool hidden;           /* nothing of it is shown any more; else nothing can be written */
+    uint64_t walk;         /* the number of the walk over the views that is under way, or was the last... */
+    struct list *cursor; /* ...and behind this one in their list are those that it has not come to; or NULL */
 };
 
 struct memory {
@@ -59,6 +75,7 @@ struct memory {
 
     /* Guarded by lock; pages is atomic to read. */
     pages_t pages;
+    uint64_t open;          /* pages below are inside and not veiled: where the veil begins, or `pages` */
     uint64_t root;          /* link to the tree (memory_tree.h); 0: nothing there yet */
     uint32_t height;        /* 0: root is a leaf node */
     uint32_t root_capacity; /* slots that the root has, or will have */
@@ -74,8 +91,9 @@ struct memory {
     uint64_t paid_bytes;    /* ...and for their records */
     struct list views;
     struct memory_afterimage afterimage;
+    struct memory_veil veil;
     struct list requests;      /* paged: pages that the pager was asked for */
-    struct wait_queue waiting; /* for `busy` to end */
+    struct wait_queue waiting; /* for `busy` to end, or a veil to be lifted */
 };
 
 OBJECT_WRAPPERS(memory)
@@ -90,21 +108,24 @@ OBJECT_WRAPPERS(memory)
  * write. `flush` comes after any number of them, before what they showed is used for something else; it asks
  * all CPUs to forget the range, and `wait` is done when they have. All are called with the object's lock
  * held, for whole pages of the object inside the view, and cannot fail: where a large leaf reaches beyond the
- * range, more may be hidden than was asked. A view is removed only when no CPU can translate through it any
- * more, or when its place is taken by the afterimage: then all CPUs have been asked to forget it.
+ * range, more may be hidden than was asked. The first two say how many leaves that were. A view is removed
+ * only when no CPU can translate through it any more, or when its place is taken by the afterimage: then all
+ * CPUs have been asked to forget it.
  */
 
 struct memory_view_kind {
-    void (*hide)(struct memory_view *view, uint64_t first, uint64_t count);
-    void (*restrict_)(struct memory_view *view, uint64_t first, uint64_t count);
+    uint64_t (*hide)(struct memory_view *view, uint64_t first, uint64_t count);
+    uint64_t (*restrict_)(struct memory_view *view, uint64_t first, uint64_t count);
     void (*flush)(struct memory_view *view, uint64_t first, uint64_t count);
     void (*wait)(struct memory_view *view);
 };
 
+/* A new view, which shows nothing yet: a walk that is under way need not come to it. */
 static inline void memory_view_add(struct memory *memory, struct memory_view *view)
 {
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    list_append(&memory->views, &view->node);
+    view->passed = memory->veil.walk;
+    list_prepend(&memory->views, &view->node);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
 }
 
@@ -114,6 +135,16 @@ static inline void memory_view_remove(struct memory *memory, struct memory_view 
     list_cut(&view->node);
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
 }
+
+/* A view that shows a part of what the other one does: a walk comes to both, or has been at both. */
+void memory_view_add_part(struct memory *memory, struct memory_view *view, const struct memory_view *other);
+
+/* Before what the second one shows becomes a part of the first, with the object's lock held: if a walk has
+ * yet to come to the second, it comes to the first. */
+void memory_view_joins(struct memory *memory, struct memory_view *view, const struct memory_view *other);
+
+/* How many there are. */
+uint32_t memory_count_views(struct memory *memory);
 
 /* Before a view is removed that other CPUs may remember until they have answered this request. */
 void memory_view_lingers(struct memory *memory, uint64_t request);
@@ -145,6 +176,10 @@ void memory_destroy(struct object *object);
 /* --- pages -----------------------------------------------------------------------------------------------
  */
 
+/* Why a page is not to be had at once: a pager has to be asked; it is veiled; or it takes a veil to have it.
+ */
+enum memory_lack { LACKS_CONTENTS, LACKS_SIGHT, LACKS_VEIL };
+
 /* What memory_fault has found: the frame, or the block of 512 frames, for a page. */
 struct memory_page {
     pfn_t frame; /* of the page asked for; with `large` the first of the block */
@@ -154,6 +189,7 @@ struct memory_page {
                       flush */
     bool full;     /* with it, the 2 MiB around are all there in single pages: memory_promote may be called */
     uint8_t old_order;
+    uint8_t lacks; /* with ERR_NOT_READY: enum memory_lack */
     pfn_t old;
 };
 
@@ -165,12 +201,18 @@ struct memory_page {
  * caller may hold its space's lock. With more than one view, all have been hidden and flushed when a page was
  * replaced; with one only, it is taken to be the caller's, who replaces the entry. A large leaf may still be
  * in the place of a page that is none of a block any more (its frames were the same until now): the caller
- * takes it out. ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when a pager has to
- * be asked. The caller then drops its locks, keeping a reference to the object, calls pager_ask
- * (memory_pager.h), and begins anew.
+ * takes it out. ERR_BAD_ARGUMENT beyond the end; ERR_LIMIT, ERR_NO_MEMORY; ERR_NOT_READY when it cannot be
+ * had at once: `lacks` says why. The caller then drops its locks, keeping a reference to the object, calls
+ * memory_await, and begins anew.
  */
 enum error memory_fault(struct memory *memory, uint64_t page, bool write, bool large,
                         struct memory_page *out) MUST_CHECK;
+/*
+ * Ask the pager; wait until the veil is lifted; or, where many views show the page, make it the object's
+ * alone under a veil. Then it may be there. Holds no lock. ERR_CANCELLED when killed; ERR_BAD_ARGUMENT,
+ * ERR_LIMIT, ERR_NO_MEMORY; what the pager says.
+ */
+enum error memory_await(struct memory *memory, uint64_t page, const struct memory_page *found) MUST_CHECK;
 static inline void memory_fault_unlock(struct memory *memory)
 {
     spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
@@ -224,6 +266,14 @@ uint64_t memory_run(struct memory *memory, uint64_t page, uint64_t most, pfn_t *
  * at once, as far as that is quick. The object is locked by the caller. */
 uint64_t memory_gap(struct memory *memory, uint64_t page, uint64_t most);
 
+/* Would these pages have to wait for a veil to be lifted? The object is locked by the caller. And: wait, with
+ * no lock held. ERR_CANCELLED when killed. */
+static inline bool memory_is_veiled(const struct memory *memory, uint64_t first, uint64_t count)
+{
+    return first + count > memory->open && first < memory->veil.first + memory->veil.count;
+}
+enum error memory_await_sight(struct memory *memory) MUST_CHECK;
+
 /* --- changing: in steps, others run in between; whole pages; holds no locks --------------------------------
  */
 
@@ -234,8 +284,8 @@ enum error memory_commit_pages(struct memory *memory, uint64_t first, uint64_t c
 /*
  * Give pages back: they read as zero again. Prepare finds pinned pages (ERR_NOT_READY, nothing is changed),
  * and makes the nodes at the edges the object's own (ERR_LIMIT, ERR_NO_MEMORY; ERR_BAD_ARGUMENT outside the
- * object; and ERR_UNSUPPORTED for physical ones). On success the object is locked until commit, which cannot
- * fail, or cancel. Pages that are pinned while the commit is under way stay.
+ * object; ERR_CANCELLED when killed; and ERR_UNSUPPORTED for physical ones). On success the object is locked
+ * until commit, which cannot fail, or cancel. Pages that are pinned while the commit is under way stay.
  */
 struct memory_decommit_plan {
     struct memory *memory;
@@ -244,10 +294,7 @@ struct memory_decommit_plan {
 enum error memory_decommit_prepare(struct memory *memory, uint64_t first, uint64_t count,
                                    struct memory_decommit_plan *plan) MUST_CHECK;
 void memory_decommit_commit(struct memory_decommit_plan *plan);
-static inline void memory_decommit_cancel(struct memory_decommit_plan *plan)
-{
-    spin_unlock(&plan->memory->lock);
-}
+void memory_decommit_cancel(struct memory_decommit_plan *plan);
 
 /*
  * Another size. Growing charges as making does; shrinking gives back as decommit does, and views beyond the

@@ -1,7 +1,6 @@
 /*
  * Making pages be there ahead of time, and giving them back; see memory.h.
  */
-#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
 #include "kernel/mm/memory_tree.h"
 #include "kernel/sched/steps.h"
@@ -41,7 +40,7 @@ static enum error commit_page(struct memory *memory, uint64_t page, bool large, 
         } /* else a single page may do */
     }
     while ((error = memory_fault(memory, page, false, large, &found)) == ERR_NOT_READY) {
-        error = pager_ask(memory, page);
+        error = memory_await(memory, page, &found);
         if (error != ERR_NONE) {
             return error;
         }
@@ -210,7 +209,7 @@ static uint64_t take_leaf(struct memory *memory, uint64_t leaf)
     return link;
 }
 
-/* Some leaves that the step has found. */
+/* Some leaves that the step has found: `most` of them. */
 struct batch {
     uint64_t leaves[STEP_LEAVES];
     uint64_t links[STEP_LEAVES];
@@ -219,12 +218,12 @@ struct batch {
     uint64_t next;
 };
 
-/* Find leaves in [from, end) that have something; the first with pins is done at once, page by page, and ends
- * it. */
-static void collect(struct memory *memory, uint64_t from, uint64_t end, struct batch *batch)
+/* Find leaves, so many at most, in [from, end) that have something; the first with pins is done at once, page
+ * by page, and ends it. */
+static void collect(struct memory *memory, uint64_t from, uint64_t end, unsigned most, struct batch *batch)
 {
     *batch = (struct batch){.next = from};
-    for (unsigned looks = 0; looks < STEP_LEAVES; looks++) {
+    for (unsigned looks = 0; looks < most; looks++) {
         bool stopped;
         batch->next = leaf_next(memory, batch->next, end, &stopped);
         batch->more = batch->next < end;
@@ -247,11 +246,14 @@ static uint64_t remove_leaves(struct memory *memory, uint64_t from, uint64_t end
 {
     struct batch batch;
     spin_lock(&memory->lock);
-    collect(memory, from, end, &batch);
+    uint64_t first = from << NODE_SHIFT, count = (end - from) << NODE_SHIFT;
+    if (!views_are_ready(memory, first, count)) { /* they have become many since */
+        veil_draw(memory, first, count, true);
+    }
+    collect(memory, from, end, views_leaves(memory, first, count), &batch);
     if (batch.count > 0) {
         uint64_t low = batch.leaves[0], high = batch.leaves[batch.count - 1] + 1;
         views_hide(memory, low << NODE_SHIFT, (high - low) << NODE_SHIFT);
-        step_work(STEP_HIDE, (uint64_t)batch.count * MEMORY_LEAF_PAGES);
     }
     for (unsigned i = 0; i < batch.count; i++) {
         unlink_leaf(memory, batch.leaves[i] << NODE_SHIFT, batch.links[i]);
@@ -298,8 +300,11 @@ void memory_remove(struct memory *memory, uint64_t first, uint64_t count)
         step_work(STEP_RELEASE, link_release(last));
     }
     while (count > 0 && leaf < leaf_end) {
+        enum error killed = thread_preemption_point();
+        (void)killed; /* giving back goes on to the end in any case */
         leaf = remove_leaves(memory, leaf, leaf_end);
     }
+    veil_end(memory);
 }
 
 /* Is a page of the range pinned? In steps: who pins meanwhile comes later. Holds no lock. */
@@ -326,7 +331,7 @@ static bool any_pinned(struct memory *memory, uint64_t first, uint64_t count)
     return pinned;
 }
 
-enum error memory_lock_unpinned(struct memory *memory, uint64_t first, uint64_t count)
+static enum error lock_unpinned(struct memory *memory, uint64_t first, uint64_t count)
 {
     uint64_t seen;
     spin_lock(&memory->lock);
@@ -344,6 +349,40 @@ enum error memory_lock_unpinned(struct memory *memory, uint64_t first, uint64_t 
     return ERR_NONE;
 }
 
+/* What the locked object still needs for it, others run in between: true when that was something. */
+static bool prepare_views(struct memory *memory, uint64_t first, uint64_t count, enum error *error)
+{
+    uint64_t low = align_down(first, MEMORY_LEAF_PAGES);
+    uint64_t pages = align_up(first + count, MEMORY_LEAF_PAGES) - low;
+    bool ready = count == 0 || views_are_ready(memory, low, pages);
+    bool mine = count < MEMORY_LEAF_PAGES || veil_is_mine(memory); /* less is done at once */
+    if (ready && mine) {
+        return false;
+    }
+    if (!veil_is_mine(memory)) {
+        *error = veil_take(memory);
+    }
+    if (*error == ERR_NONE) {
+        if (!views_are_ready(memory, low, pages)) {
+            veil_draw(memory, first, count, true);
+        }
+        spin_unlock(&memory->lock);
+    }
+    return true;
+}
+
+enum error memory_lock_for_removal(struct memory *memory, uint64_t first, uint64_t count)
+{
+    enum error error = lock_unpinned(memory, first, count);
+    while (error == ERR_NONE && prepare_views(memory, first, count, &error)) {
+        error = error == ERR_NONE ? lock_unpinned(memory, first, count) : error;
+    }
+    if (error != ERR_NONE) {
+        veil_end(memory);
+    }
+    return error;
+}
+
 enum error memory_decommit_prepare(struct memory *memory, uint64_t first, uint64_t count,
                                    struct memory_decommit_plan *plan)
 {
@@ -353,13 +392,14 @@ enum error memory_decommit_prepare(struct memory *memory, uint64_t first, uint64
     if (!memory_covers(memory, first, count)) {
         return ERR_BAD_ARGUMENT;
     }
-    enum error error = memory_lock_unpinned(memory, first, count);
+    enum error error = memory_lock_for_removal(memory, first, count);
     if (error != ERR_NONE) {
         return error;
     }
     error =
         memory_covers(memory, first, count) ? memory_prepare_edges(memory, first, count) : ERR_BAD_ARGUMENT;
     if (error != ERR_NONE) {
+        veil_lift(memory);
         spin_unlock(&memory->lock);
         return error;
     }
@@ -370,4 +410,10 @@ enum error memory_decommit_prepare(struct memory *memory, uint64_t first, uint64
 void memory_decommit_commit(struct memory_decommit_plan *plan)
 {
     memory_remove(plan->memory, plan->first, plan->count);
+}
+
+void memory_decommit_cancel(struct memory_decommit_plan *plan)
+{
+    veil_lift(plan->memory);
+    spin_unlock(&plan->memory->lock);
 }

@@ -94,18 +94,46 @@ static enum error copy_block(struct memory *memory, struct memory *copy, uint64_
     return error;
 }
 
+/* Many views lose the right to write before: draw a veil over the leaves of a step from this one on, at the
+ * end of which `*end` is then. The object is locked; not on failure. */
+static enum error prepare_views(struct memory *memory, uint64_t leaf, uint64_t *end)
+{
+    if (views_are_few(memory)) {
+        return ERR_NONE;
+    }
+    enum error error = veil_take(memory);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    uint64_t at = leaf;
+    bool more = false;
+    for (unsigned i = 0; !more && at < *end && i < STEP_LEAVES; i++) {
+        at = leaf_next(memory, at, *end, &more);
+        at += at < *end && !more;
+    }
+    *end = at;
+    if (leaf < at) {
+        veil_draw(memory, leaf << NODE_SHIFT, (at - leaf) << NODE_SHIFT, false);
+    }
+    return ERR_NONE;
+}
+
 /* Share some leaves, from this one on. Returns where to go on; with ERR_EXISTS there is a block to be copied.
  */
 static enum error step(struct memory *memory, struct memory *copy, uint64_t *leaf, uint64_t end)
 {
-    enum error error = ERR_NONE;
     bool more = false;
-    uint64_t low = end, high = *leaf;
     spin_lock(&memory->lock);
+    enum error error = prepare_views(memory, *leaf, &end);
+    if (error != ERR_NONE) {
+        return error;
+    }
+    uint64_t low = end, high = *leaf;
+    unsigned most = views_leaves(memory, high << NODE_SHIFT, (end - high) << NODE_SHIFT);
     if (memory->pins > 0) {
         error = ERR_NOT_READY;
     }
-    for (unsigned i = 0; error == ERR_NONE && !more && i < STEP_LEAVES; i++) {
+    for (unsigned i = 0; error == ERR_NONE && !more && i < most; i++) {
         *leaf = leaf_next(memory, *leaf, end, &more);
         if (*leaf == end || more) {
             break;
@@ -121,6 +149,7 @@ static enum error step(struct memory *memory, struct memory *copy, uint64_t *lea
     if (low < high) {
         views_restrict(memory, low << NODE_SHIFT, (high - low) << NODE_SHIFT);
     }
+    veil_lift(memory);
     spin_unlock(&memory->lock);
     return error;
 }

@@ -5,6 +5,7 @@
  * seldom, and taking them waits for nobody.
  */
 #include "kernel/arch/arch.h"
+#include "kernel/debug/panic.h"
 #include "kernel/mm/contents.h"
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
@@ -54,6 +55,25 @@ static void take_over(const struct memory *memory, pfn_t first, unsigned order)
         enum error error = frame_assign(first, order, FRAME_USER_ANONYMOUS, account);
         (void)error; /* of a frame that is to be retired it stays as it is */
     }
+}
+
+/* Can what is shown of the page be hidden? Else nothing may change, and it takes a veil. */
+static inline bool can_hide(const struct memory *memory, const struct want *want, struct memory_page *out)
+{
+    bool can = views_are_ready(memory, base_of(want->page), MEMORY_LEAF_PAGES);
+    out->lacks = can ? 0 : LACKS_VEIL;
+    return can;
+}
+
+/* A page that is not below `open`: is it outside of the object, or behind somebody else's veil? */
+static __attribute__((noinline, cold)) enum error not_open(const struct memory *memory, uint64_t page,
+                                                           struct memory_page *out)
+{
+    if (page >= memory->pages.value) {
+        return ERR_BAD_ARGUMENT;
+    }
+    out->lacks = LACKS_SIGHT;
+    return !veil_is_mine(memory) && memory_is_veiled(memory, page, 1) ? ERR_NOT_READY : ERR_NONE;
 }
 
 /* A copy of this frame becomes the page, in a leaf node that is the object's alone. */
@@ -116,6 +136,9 @@ static enum error found_in_block(struct memory *memory, const struct want *want,
     out->writable = !frame_is_shared(first);
     if (want->write && !out->writable) {
         struct memory_node *leaf;
+        if (!can_hide(memory, want, out)) {
+            return ERR_NOT_READY;
+        }
         enum error error = leaf_from_block(memory, want->page, &leaf);
         return error == ERR_NONE ? break_leaf(memory, want, out) : error;
     }
@@ -148,7 +171,9 @@ static inline bool find(struct memory *memory, const struct want *want, uint64_t
     bool own = !under && !node_is_shared(leaf);
     out->writable = own && !node_shares_frame(leaf, out->frame);
     *error = ERR_NONE;
-    if (want->write && !out->writable) {
+    if (want->write && !out->writable && !can_hide(memory, want, out)) {
+        *error = ERR_NOT_READY;
+    } else if (want->write && !out->writable) {
         *error = own ? copy_page(memory, want, leaf, out) : break_leaf(memory, want, out);
     } else if (want->write && leaf->counted) {
         take_over(memory, out->frame, 0);
@@ -164,6 +189,10 @@ static enum error put(struct memory *memory, const struct want *want, uint64_t l
                       struct memory_page *out)
 {
     struct memory_node *leaf = link_node(link);
+    bool hides = link != 0 && (node_is_shared(leaf) || (leaf->has_under && leaf->filled == NODE_SLOTS - 1));
+    if (UNLIKELY(hides) && !can_hide(memory, want, out)) {
+        return ERR_NOT_READY;
+    }
     if (UNLIKELY(link == 0 || node_is_shared(leaf))) {
         enum error error = leaf_own(memory, want->page, &leaf);
         if (error != ERR_NONE) {
@@ -184,7 +213,7 @@ static enum error put(struct memory *memory, const struct want *want, uint64_t l
 static inline bool block_has_place(const struct memory *memory, uint64_t page)
 {
     return memory->kind == MEMORY_ANONYMOUS && memory->height > 0 &&
-           (page | (MEMORY_LEAF_PAGES - 1)) < memory->pages.value;
+           (page | (MEMORY_LEAF_PAGES - 1)) < memory->open;
 }
 
 /* Could one be put here? */
@@ -288,9 +317,9 @@ static enum error bring(struct memory *memory, const struct want *want, struct m
         return error;
     }
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    bool inside = want->page < memory->pages.value;
+    error = LIKELY(want->page < memory->open) ? ERR_NONE : not_open(memory, want->page, out);
+    bool inside = error == ERR_NONE;
     uint64_t link = inside ? link_at(memory, want->page) : 0;
-    error = ERR_BAD_ARGUMENT;
     if (LIKELY(inside) && LIKELY(!find(memory, want, link, out, &error))) {
         error = put(memory, want, link, frame, out);
         if (LIKELY(error == ERR_NONE)) {
@@ -325,8 +354,8 @@ static enum error get_physical(struct memory *memory, const struct want *want, s
 static enum error look(struct memory *memory, const struct want *want, struct memory_page *out)
 {
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    enum error error = ERR_BAD_ARGUMENT;
-    if (LIKELY(want->page < memory->pages.value)) {
+    enum error error = LIKELY(want->page < memory->open) ? ERR_NONE : not_open(memory, want->page, out);
+    if (LIKELY(error == ERR_NONE)) {
         uint64_t link = link_at(memory, want->page);
         if (find(memory, want, link, out, &error)) {
             if (UNLIKELY(error != ERR_NONE)) {
@@ -338,6 +367,7 @@ static enum error look(struct memory *memory, const struct want *want, struct me
         __atomic_store_n(&memory->absent, plain, __ATOMIC_RELAXED);
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
         if (UNLIKELY(memory->kind == MEMORY_PAGED)) {
+            out->lacks = LACKS_CONTENTS;
             return ERR_NOT_READY;
         }
         return bring(memory, want, out);
@@ -367,7 +397,7 @@ void memory_touch_failed(struct memory *memory, pfn_t frame)
 /* Where the page's frame is, if a copy is all that it takes; or NULL. */
 static inline uint64_t *slot_to_copy(struct memory *memory, uint64_t page)
 {
-    uint64_t link = LIKELY(page < memory->pages.value) ? link_at(memory, page) : 0;
+    uint64_t link = LIKELY(page < memory->open) ? link_at(memory, page) : 0;
     if (UNLIKELY(link == 0) || link_is_block(link) || views_are_many(memory)) {
         return NULL;
     }
@@ -405,10 +435,30 @@ enum error memory_get(struct memory *memory, uint64_t page, bool write, struct m
     const struct want want = {page, write, false, false};
     enum error error;
     while ((error = get(memory, &want, out)) == ERR_NOT_READY) {
-        error = pager_ask(memory, page);
+        ASSERT(!veil_is_mine(memory));
+        error = out->lacks == LACKS_VEIL ? veil_leaf(memory, page) : memory_await(memory, page, out);
         if (error != ERR_NONE) {
             return error;
         }
+    }
+    if (error == ERR_NONE) {
+        veil_lift(memory); /* the object is locked: nobody comes in between */
+    } else {
+        veil_end(memory);
+    }
+    return error;
+}
+
+enum error memory_await(struct memory *memory, uint64_t page, const struct memory_page *found)
+{
+    struct memory_page private;
+    if (found->lacks != LACKS_VEIL) {
+        return found->lacks == LACKS_SIGHT ? memory_await_sight(memory) : pager_ask(memory, page);
+    }
+    enum error error = memory_get(memory, page, true, &private);
+    if (error == ERR_NONE) {
+        memory_fault_unlock(memory);
+        memory_page_drop(&private);
     }
     return error;
 }

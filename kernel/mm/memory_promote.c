@@ -76,7 +76,7 @@ static bool move_some(struct memory *memory, uint64_t page, pfn_t block, unsigne
     uint64_t start = align_down(page, MEMORY_LEAF_PAGES) + from;
     pfn_t old[MOVE_PAGES];
     spin_lock(&memory->lock);
-    struct memory_node *leaf = candidate(memory, page);
+    struct memory_node *leaf = views_are_ready(memory, start, MOVE_PAGES) ? candidate(memory, page) : NULL;
     if (leaf != NULL) {
         views_hide(memory, start, MOVE_PAGES);
     }
@@ -118,19 +118,35 @@ static bool move(struct memory *memory, uint64_t page)
     return moved == MEMORY_LEAF_PAGES;
 }
 
-bool memory_promote(struct memory *memory, uint64_t page, bool copy)
+/* The candidate's views are few, or it is veiled. Holds no lock. */
+static bool promote(struct memory *memory, uint64_t page, bool copy)
 {
-    if (memory->kind != MEMORY_ANONYMOUS) {
-        return false;
-    }
-    step_begin();
+    uint64_t start = align_down(page, MEMORY_LEAF_PAGES);
     for (bool again = copy;; again = false) {
         spin_lock(&memory->lock);
-        struct memory_node *leaf = candidate(memory, page);
+        bool ready = views_are_ready(memory, start, MEMORY_LEAF_PAGES);
+        struct memory_node *leaf = ready ? candidate(memory, page) : NULL;
         bool done = leaf != NULL && join(memory, page, leaf);
         spin_unlock(&memory->lock);
         if (done || leaf == NULL || !again || !move(memory, page)) {
             return done;
         }
     }
+}
+
+bool memory_promote(struct memory *memory, uint64_t page, bool copy)
+{
+    if (memory->kind != MEMORY_ANONYMOUS) {
+        return false;
+    }
+    step_begin();
+    spin_lock(&memory->lock);
+    bool veil = !views_are_few(memory) && candidate(memory, page) != NULL;
+    spin_unlock(&memory->lock);
+    if (veil && veil_leaf(memory, page) != ERR_NONE) {
+        return false;
+    }
+    bool done = promote(memory, page, copy);
+    veil_end(memory);
+    return done;
 }

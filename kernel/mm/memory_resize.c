@@ -133,7 +133,7 @@ static enum error reshape(struct memory *memory, struct shape shape)
     if (error == ERR_NONE) {
         memory->height = shape.height;
         memory->root_capacity = shape.capacity;
-        __atomic_store_n(&memory->pages.value, shape.pages, __ATOMIC_RELAXED);
+        memory_set_pages(memory, shape.pages);
     }
     return error;
 }
@@ -157,20 +157,36 @@ static enum error grow(struct memory *memory, uint64_t pages)
     return error;
 }
 
+/* A leaf node that is the root and others have, too, may need other frames when it is copied. The object is
+ * locked; not on failure. */
+static enum error prepare_root(struct memory *memory)
+{
+    bool copied = memory->height == 0 && memory->root != 0 && node_is_shared(link_node(memory->root));
+    if (!copied || views_are_few(memory)) {
+        return ERR_NONE;
+    }
+    enum error error = veil_take(memory);
+    if (error == ERR_NONE) {
+        veil_draw(memory, 0, MEMORY_LEAF_PAGES, true);
+    }
+    return error;
+}
+
 /* The object is not locked. */
 static enum error shrink(struct memory *memory, uint64_t pages)
 {
     uint64_t gone = memory->pages.value - pages;
-    enum error error = memory_lock_unpinned(memory, pages, gone);
+    enum error error = memory_lock_for_removal(memory, pages, gone);
     if (error != ERR_NONE) {
         return error;
     }
     error = memory_prepare_edges(memory, pages, gone);
     if (error != ERR_NONE) {
+        veil_lift(memory);
         spin_unlock(&memory->lock);
         return error;
     }
-    __atomic_store_n(&memory->pages.value, pages, __ATOMIC_RELAXED);
+    memory_set_pages(memory, pages);
     memory_remove(memory, pages, gone);
     if (!memory->sparse) {
         spin_lock(&memory->lock);
@@ -196,8 +212,12 @@ enum error memory_resize(struct memory *memory, pages_t pages)
         error = shrink(memory, pages.value);
     } else {
         spin_lock(&memory->lock);
-        error = grow(memory, pages.value);
-        spin_unlock(&memory->lock);
+        error = prepare_root(memory);
+        if (error == ERR_NONE) {
+            error = grow(memory, pages.value);
+            veil_lift(memory);
+            spin_unlock(&memory->lock);
+        }
     }
     memory_end(memory);
     return error;

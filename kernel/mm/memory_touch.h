@@ -102,7 +102,7 @@ static inline MUST_CHECK bool memory_touch_block(struct memory *memory, uint64_t
 {
     uint64_t *link;
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    bool plain = memory->blocks_in_row > 0 && (page | (MEMORY_LEAF_PAGES - 1)) < memory->pages.value;
+    bool plain = memory->blocks_in_row > 0 && (page | (MEMORY_LEAF_PAGES - 1)) < memory->open;
     struct memory_node *node = plain ? block_parent(memory, page, &link) : NULL;
     if (__builtin_expect(node == NULL, 0)) {
         spin_unlock_ranked(&memory->lock, LOCK_MEMORY);
@@ -138,7 +138,7 @@ static inline MUST_CHECK bool memory_touch(struct memory *memory, uint64_t page,
     }
     uint64_t index = page & (MEMORY_LEAF_PAGES - 1);
     spin_lock_ranked(&memory->lock, LOCK_MEMORY);
-    uint64_t link = __builtin_expect(page < memory->pages.value, 1) ? link_at(memory, page) : 0;
+    uint64_t link = __builtin_expect(page < memory->open, 1) ? link_at(memory, page) : 0;
     uint64_t *slot = touch_slot(link, index);
     *out = frame; /* before the stores, after which the compiler would read it again */
     if (__builtin_expect(slot == NULL, 0)) {

@@ -19,6 +19,7 @@
 
 #include "kernel/mm/charged.h"
 #include "kernel/mm/memory.h"
+#include "kernel/sched/thread.h"
 
 #define NODE_SHIFT     9u
 #define NODE_SLOTS     512u
@@ -240,14 +241,62 @@ uint64_t leaf_resident(const struct memory_node *leaf);
 /* --- views ------------------------------------------------------------------------------------------------
  */
 
-/* Hide pages in all views, or take the right to write, and make all CPUs forget. */
+/*
+ * Hide pages in all views, or take the right to write, and make all CPUs forget: at once, so the caller sees
+ * to it before that these are ready for it. That the views are few, or the range is under the caller's veil:
+ * then there is nothing left to be done.
+ */
 void views_hide(struct memory *memory, uint64_t first, uint64_t count);
 void views_restrict(struct memory *memory, uint64_t first, uint64_t count);
 void views_flush(struct memory *memory, uint64_t first, uint64_t count);
+bool views_are_ready(const struct memory *memory, uint64_t first, uint64_t count);
+
+/* So many views are done at once; with each, at most the pages of STEP_LEAVES leaves, over all of them. */
+#define VIEWS_FEW 8u
+bool views_are_few(const struct memory *memory);
+
+/* How many leaves can be hidden at once, of a range that is ready. */
+unsigned views_leaves(const struct memory *memory, uint64_t first, uint64_t count);
 
 static inline bool views_are_many(const struct memory *memory)
 {
     return memory->views.next != memory->views.previous;
+}
+
+/* --- veils ------------------------------------------------------------------------------------------------
+ */
+
+/* The caller's turn: nobody else gets a veil until veil_lift. The object is locked; not on failure, and not
+ * while it waits. ERR_CANCELLED when killed. */
+enum error veil_take(struct memory *memory) MUST_CHECK;
+
+/* Draw it over the range, with the leaves at its ends: then hide that in all views, or with `hide` false take
+ * the right to write, in steps. The object is locked, but not in between. */
+void veil_draw(struct memory *memory, uint64_t first, uint64_t count, bool hide);
+
+/* Both for the leaf of a page. Holds no lock. */
+enum error veil_leaf(struct memory *memory, uint64_t page) MUST_CHECK;
+
+/* The end of the turn, if it is the caller's, and of the veil. The object is locked; or holds no lock. */
+void veil_lift(struct memory *memory);
+void veil_end(struct memory *memory);
+
+static inline bool veil_is_mine(const struct memory *memory)
+{
+    return __atomic_load_n(&memory->veil.owner, __ATOMIC_RELAXED) == thread_current();
+}
+
+/* After the size or the veil has changed. */
+static inline void memory_set_open(struct memory *memory)
+{
+    uint64_t pages = memory->pages.value, first = memory->veil.first;
+    memory->open = memory->veil.count > 0 && first < pages ? first : pages;
+}
+
+static inline void memory_set_pages(struct memory *memory, uint64_t pages)
+{
+    __atomic_store_n(&memory->pages.value, pages, __ATOMIC_RELAXED);
+    memory_set_open(memory);
 }
 
 /* --- between the files ------------------------------------------------------------------------------------
@@ -269,8 +318,8 @@ void memory_fill_huge(struct memory *memory, uint64_t page);
  * ends at an edge of a node, or at `end` of the object. */
 enum error memory_prepare_edges(struct memory *memory, uint64_t first, uint64_t count) MUST_CHECK;
 
-/* Give all pages of the range back, but those that are pinned. The object is locked, and not on return. In
- * steps. */
+/* Give all pages of the range back, but those that are pinned. The object is locked by
+ * memory_lock_for_removal, and not on return. In steps. */
 void memory_remove(struct memory *memory, uint64_t first, uint64_t count);
 
 /* Put a page where there is none; a leaf node that is the object's alone. */
@@ -286,8 +335,10 @@ static inline void leaf_put(struct memory *memory, struct memory_node *leaf, uin
 enum error memory_begin(struct memory *memory) MUST_CHECK;
 void memory_end(struct memory *memory);
 
-/* Lock the object, unless pages of the range are pinned: ERR_NOT_READY. Looks in steps. */
-enum error memory_lock_unpinned(struct memory *memory, uint64_t first, uint64_t count) MUST_CHECK;
+/* Lock the object, to give the range back: unless pages of it are pinned, which is looked for in steps. With
+ * the caller's turn where it takes steps, and a veil where many views show it; memory_remove is the end of
+ * both, or veil_lift. ERR_NOT_READY; ERR_CANCELLED when killed. */
+enum error memory_lock_for_removal(struct memory *memory, uint64_t first, uint64_t count) MUST_CHECK;
 
 /* A new object of this kind, with nothing in it and nothing paid. */
 enum error memory_new(struct account *account, enum memory_kind kind, pages_t pages,

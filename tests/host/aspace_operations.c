@@ -13,7 +13,7 @@
 enum failures failures;
 bool failed_once, half_done, undisturbed;
 struct random dice;
-uint64_t accesses_done, accesses_refused, accesses_meanwhile;
+uint64_t accesses_done, accesses_refused, accesses_meanwhile, accesses_veiled;
 uint32_t last_value;
 struct changing changing;
 
@@ -62,6 +62,11 @@ static void access_one(const struct model_space *space, uint64_t page)
         assert_true(error == ERR_BAD_ADDRESS || error == ERR_NO_RIGHT);
         return;
     }
+    if (error == ERR_CANCELLED) { /* it waits for who is under way */
+        assert_non_null(objects[p->object].memory->veil.owner);
+        accesses_veiled++;
+        return;
+    }
     assert_int_equal(error, ERR_NONE);
     if (write) {
         *where = value;
@@ -79,6 +84,8 @@ static void access_meanwhile(void)
         return;
     }
     unsigned self = arch_this_cpu()->number;
+    host_pause = NULL;
+    memory_host_waits_in_vain = true;
     mmu_be((self + 1) % arch_cpu_count());
     mmu_before_flush = NULL;
     for (unsigned i = 0; arch_locks_held() == 0 && i < 16; i++) {
@@ -89,6 +96,8 @@ static void access_meanwhile(void)
     }
     mmu_before_flush = before_flush;
     mmu_be(self);
+    memory_host_waits_in_vain = false;
+    host_pause = access_meanwhile;
 }
 
 /* --- failures ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ extern bool failed_once;
 extern bool undisturbed;
 
 /* By op_touch, and by others in the midst of operations, since the start. */
-extern uint64_t accesses_done, accesses_refused, accesses_meanwhile;
+extern uint64_t accesses_done, accesses_refused, accesses_meanwhile, accesses_veiled;
 
 extern struct random dice;
 static inline uint64_t below(uint64_t limit)

@@ -24,6 +24,7 @@ uint32_t memory_host_shares_most = FRAME_SHARES_MOST;
 bool memory_host_thin;
 uint64_t memory_host_blocks_cleared;
 void (*memory_host_while_clearing)(void);
+bool memory_host_waits_in_vain;
 void (*memory_host_released)(pfn_t first, uint64_t count);
 
 static uint32_t *shares; /* atomic; by frame, a moment behind or before what the allocator counts */
@@ -102,6 +103,9 @@ enum error wait_on(struct wait_queue *queue, struct spinlock *lock, const char *
     spin_unlock(lock);
     if (deadline != DEADLINE_NEVER && arch_clock() >= deadline) {
         return ERR_TIMED_OUT;
+    }
+    if (memory_host_waits_in_vain) {
+        return ERR_CANCELLED;
     }
     sched_yield();
     if (host_meanwhile != NULL) {

@@ -39,4 +39,7 @@ extern void (*memory_host_while_clearing)(void);
  * tests with far more memory than they touch. */
 extern bool memory_host_thin;
 
+/* Whoever the calling thread waits for does not run meanwhile: it is killed where it waits. */
+extern bool memory_host_waits_in_vain;
+
 #endif

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "kernel/debug/panic.h"
-#include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_touch.h"
 #include "kernel/mm/tlb.h"
 #include "tests/host/memory_host.h"
@@ -13,6 +12,7 @@
 #define LAST_WORD (PAGE_SIZE / sizeof(uint32_t) - 1)
 
 void (*space_before_flush)(void);
+uint64_t space_told;
 
 static uint32_t *shown; /* atomic; by frame: entries that name it */
 
@@ -62,26 +62,34 @@ static void check_range(const struct memory_view *view, uint64_t first, uint64_t
     }
 }
 
-static void hide(struct memory_view *view, uint64_t first, uint64_t pages)
+static uint64_t hide(struct memory_view *view, uint64_t first, uint64_t pages)
 {
+    uint64_t leaves = 0;
     struct played_view *self = played(view);
     check_range(view, first, pages);
+    __atomic_fetch_add(&space_told, 1, __ATOMIC_RELAXED);
     spin_lock(&self->tables_lock);
     for (uint64_t i = first - view->first; i < first - view->first + pages; i++) {
+        leaves += self->table[i].present;
         set(&self->table[i], (struct played_entry){0});
     }
     spin_unlock(&self->tables_lock);
+    return leaves;
 }
 
-static void restrict_(struct memory_view *view, uint64_t first, uint64_t pages)
+static uint64_t restrict_(struct memory_view *view, uint64_t first, uint64_t pages)
 {
+    uint64_t leaves = 0;
     struct played_view *self = played(view);
     check_range(view, first, pages);
+    __atomic_fetch_add(&space_told, 1, __ATOMIC_RELAXED);
     spin_lock(&self->tables_lock);
     for (uint64_t i = first - view->first; i < first - view->first + pages; i++) {
+        leaves += self->table[i].writable;
         self->table[i].writable = false;
     }
     spin_unlock(&self->tables_lock);
+    return leaves;
 }
 
 static void forget(struct played_view *self, uint64_t from, uint64_t pages)
@@ -215,7 +223,7 @@ static enum error bring(struct memory *memory, uint64_t page, bool write, bool l
 {
     enum error error;
     while ((error = memory_fault(memory, page, write, large, found)) == ERR_NOT_READY) {
-        error = pager_ask(memory, page);
+        error = memory_await(memory, page, found);
         if (error != ERR_NONE) {
             break;
         }

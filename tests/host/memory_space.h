@@ -40,6 +40,9 @@ enum error space_write(struct played_view *view, uint64_t page, uint32_t value);
  * so this is what others may do then. */
 extern void (*space_before_flush)(void);
 
+/* How often views were told to hide pages, or to take the right to write; atomic. */
+extern uint64_t space_told;
+
 /* Are no two things remembered of any page? For when nothing is under way. */
 bool space_is_flushed(struct played_view *view);
 

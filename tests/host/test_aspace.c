@@ -546,6 +546,7 @@ static void the_dice_were_fair(void **state)
     aspace_large_count(&large);
     assert_true(accesses_done > accesses_refused / 2);
     assert_true(accesses_meanwhile > STEPS / 8);
+    assert_true(accesses_veiled > 0);
     assert_true(mmu_hits > steps_done / 64 && mmu_walks > steps_done / 64);
     assert_true(large.given > STEPS / 2000 && large.promoted > STEPS / 20000 && large.demoted > STEPS / 4000);
 }

@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <string.h>
 
 #include "tests/host/host.h"
 #include "tests/host/memory_host.h"
@@ -29,6 +30,11 @@ static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct memory *places[OBJECTS]; /* guarded by places_lock; each with a reference */
 static uint64_t frames_at_start;
 static struct memory *paged;
+
+/* Views of each object that nobody uses, so that what is hidden goes in steps. */
+#define CROWD 30
+static bool crowded;
+static struct played_view *crowd[OBJECTS][CROWD]; /* guarded by places_lock */
 
 struct worker {
     struct host_worker base;
@@ -58,12 +64,23 @@ static struct memory *make(struct worker *self)
     return memory;
 }
 
+static void show_crowd(unsigned which)
+{
+    for (unsigned i = 0; i < CROWD; i++) {
+        if (crowd[which][i] != NULL) {
+            space_unshow(crowd[which][i]);
+        }
+        crowd[which][i] = crowded ? space_show(places[which], 0, PAGES, false) : NULL;
+    }
+}
+
 static void replace(struct worker *self, unsigned which)
 {
     struct memory *fresh = make(self);
     pthread_mutex_lock(&places_lock);
     struct memory *old = places[which];
     places[which] = fresh;
+    show_crowd(which);
     pthread_mutex_unlock(&places_lock);
     memory_release(old);
 }
@@ -265,26 +282,42 @@ static void end(void)
     assert_int_equal(host_heap_pieces, 0);
 }
 
-static void objects_stay_whole(void **state)
+static void work_on_objects(void)
 {
     static struct worker workers[CPUS];
     unsigned long copies = 0;
-    (void)state;
+    memset(workers, 0, sizeof workers);
     begin();
     lingering_one_in = 2;
     for (unsigned i = 0; i < OBJECTS; i++) {
         workers[0].base.dice = (struct random){i};
         places[i] = make(&workers[0]);
+        show_crowd(i);
     }
     WORKERS_RUN(workers, 0, work);
     for (unsigned i = 0; i < CPUS; i++) {
         copies += workers[i].copies;
     }
     assert_true(copies > CPUS * STEPS / 200);
+    crowded = false;
     for (unsigned i = 0; i < OBJECTS; i++) {
+        show_crowd(i);
         memory_release(places[i]);
     }
     end();
+}
+
+static void objects_stay_whole(void **state)
+{
+    (void)state;
+    work_on_objects();
+}
+
+static void objects_that_many_views_show_stay_whole(void **state)
+{
+    (void)state;
+    crowded = true;
+    work_on_objects();
 }
 
 /* --- pagers -----------------------------------------------------------------------------------------------
@@ -342,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_stay_whole),
+        cmocka_unit_test(objects_that_many_views_show_stay_whole),
         cmocka_unit_test(pagers_are_asked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,10 @@
 #define KINDS    16u
 #define MAPPINGS 200u
 
+/* Mappings of one object, and how far they are apart. */
+#define MANY       1000u
+#define MANY_APART (2 * MIB)
+
 struct steps {
     struct system_step kinds[KINDS];
     uint64_t count;
@@ -154,6 +158,47 @@ static bool a_huge_object_is_copied_and_emptied_in_bounded_steps(void)
     return books_settle(&books, "the copy");
 }
 
+/* A page of each 2 MiB, in each so many of the mappings. */
+static void touch_mappings(uint64_t bytes, unsigned stride)
+{
+    for (unsigned i = 0; i < MANY; i += stride) {
+        for (uint64_t at = 0; at < bytes; at += 16 * PAGE_SIZE) {
+            *(volatile uint64_t *)(PLACE + i * MANY_APART + at) += 1;
+        }
+    }
+}
+
+static bool what_many_mappings_show_is_hidden_in_bounded_steps(void)
+{
+    const uint64_t bytes = MIB;
+    struct books books;
+    struct steps before;
+    uint32_t memory, copy;
+    uint64_t at;
+    CHECK(books_at_rest(&books));
+    CHECK_OK(sys_memory_create(0, bytes, 0, &memory));
+    for (unsigned i = 0; i < MANY; i++) {
+        CHECK_OK(sys_memory_map(startup->self, memory, 0, PLACE + i * MANY_APART, bytes,
+                                ACCESS_READ | ACCESS_WRITE, &at));
+    }
+    touch_mappings(bytes, 10);
+    CHECK(steps_take(&before));
+    CHECK_OK(sys_memory_clone(memory, 0, &copy));
+    touch_mappings(bytes, 50); /* each page is copied, and the others see it */
+    CHECK_EQUAL(*(volatile uint64_t *)PLACE, MANY / 10 + MANY / 50);
+    CHECK_EQUAL(*(volatile uint64_t *)(PLACE + 7 * MANY_APART), MANY / 10 + MANY / 50);
+    touch_mappings(bytes, 10);
+    CHECK_OK(sys_memory_decommit(memory, 0, bytes));
+    CHECK_EQUAL(*(volatile uint64_t *)(PLACE + 20 * MANY_APART), 0);
+    CHECK(was_done(&before, "pages hidden from views", MANY / 10));
+    for (unsigned i = 0; i < MANY; i++) {
+        CHECK_OK(sys_memory_unmap(startup->self, PLACE + i * MANY_APART, 0));
+    }
+    CHECK_OK(sys_handle_close(copy));
+    CHECK_OK(sys_handle_close(memory));
+    return books_settle(&books, "many mappings");
+}
+
 static bool a_huge_space_ends_in_bounded_steps(void)
 {
     struct books books;
@@ -249,6 +294,7 @@ static bool a_device_that_fits_no_huge_page_goes_in_bounded_steps(void)
 static const struct test tests[] = {
     TEST(a_huge_range_is_made_and_removed_in_bounded_steps),
     TEST(a_huge_object_is_copied_and_emptied_in_bounded_steps),
+    TEST(what_many_mappings_show_is_hidden_in_bounded_steps),
     TEST(a_huge_space_ends_in_bounded_steps),
     TEST(clearing_large_pages_goes_in_bounded_steps),
     TEST(a_device_in_huge_pages_goes_in_bounded_steps),
