@@ -24,8 +24,8 @@ KERNEL_LDFLAGS := -T kernel/linker.ld --gc-sections --wrap=frame_alloc --wrap=fr
                   --wrap=frame_alloc_user_block --wrap=frame_free -z max-page-size=4096 --no-dynamic-linker -static
 
 # The checked kernel: all of it, and its tests, with the compiler's checks for undefined behaviour and the assertions
-# of hot paths. Alignment is left to the CPU: ACPI tables and ELF files are read where they lie. Small, since checks make
-# it large and it has 1.7 MiB; so the compiler is told, too, that what the checks call does not return.
+# of hot paths. Alignment is left to the CPU: ACPI tables and ELF files are read where they lie. Small, since checks
+# make it large and it has 1.7 MiB; so the compiler is told, too, that what the checks call does not return.
 CHECKED_DIR := $(BUILD)/kernel-checked
 CHECKED_FLAGS := $(KERNEL_FLAGS) -Oz -fsanitize=undefined -fno-sanitize=function -fno-sanitize-recover=undefined \
                  -DQUIRE_CHECKED
