@@ -6,6 +6,7 @@ usage: crash.py [KIND...]
 
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from driver import TOP, GuestError, Machine, clean, qemu
 
@@ -14,6 +15,7 @@ from report import Suite, conclude  # noqa: E402
 
 IMAGE = TOP / "build/test.img"
 PANIC_STATUS = 125
+AT_ONCE = 2  # machines: most of their time is the firmware's, and none is measured
 
 # For each kind: what the lines of the panic have to match, one after the other.
 KINDS = {
@@ -86,36 +88,33 @@ def missing(lines, patterns):
     return None
 
 
-def crash(suite, kind):
-    name = f"a panic tells of '{kind}' and ends QEMU with its status"
-    try:
-        config = ["test=1", "frames=debug", f"crash={kind}", *CONFIG.get(kind, [])]
-        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=config) as machine:
-            code = machine.finish(90)
-            lines = [clean(line) for line in machine.process.before.split("\n")]
-    except GuestError as error:
-        suite.fail(name, str(error))
-        return
+def crash(kind):
+    """What is wrong, or None."""
+    config = ["test=1", "frames=debug", f"crash={kind}", *CONFIG.get(kind, [])]
+    with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M", config=config) as machine:
+        code = machine.finish(90)
+        lines = [clean(line) for line in machine.process.before.split("\n")]
     pattern = missing(lines, KINDS[kind])
     if pattern:
-        suite.fail(name, f"nothing in it matches '{pattern}', or not in its place")
-    elif qemu.exit_status(code) != PANIC_STATUS:
-        suite.fail(name, f"QEMU's status is {code}")
-    else:
-        suite.ok(name)
+        return f"nothing in it matches '{pattern}', or not in its place"
+    return None if qemu.exit_status(code) == PANIC_STATUS else f"QEMU's status is {code}"
 
 
-def report(suite, kind):
+def report(kind):
     """A machine that hangs on purpose says so."""
-    name = f"'{kind}' is reported"
+    with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
+                 config=["test=1", f"crash={kind}", *CONFIG.get(kind, [])]) as machine:
+        for pattern in REPORTS[kind]:
+            machine.expect(pattern)
+
+
+def judge(kind):
+    """The test's name, and what is wrong, or None."""
+    name = f"a panic tells of '{kind}' and ends QEMU with its status" if kind in KINDS else f"'{kind}' is reported"
     try:
-        with Machine(f"crash-{kind}", IMAGE, cpus=4, memory="256M",
-                     config=["test=1", f"crash={kind}", *CONFIG.get(kind, [])]) as machine:
-            for pattern in REPORTS[kind]:
-                machine.expect(pattern)
-        suite.ok(name)
+        return name, (crash if kind in KINDS else report)(kind)
     except GuestError as error:
-        suite.fail(name, str(error))
+        return name, str(error)
 
 
 def main():
@@ -125,8 +124,12 @@ def main():
     if unknown:
         sys.exit(f"crash.py: {unknown[0]}: no such kind; there are {' '.join(all_kinds)}")
     suite = Suite("", speakers=("crash",))
-    for kind in kinds:
-        (crash if kind in KINDS else report)(suite, kind)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, wrong in pool.map(judge, kinds):
+            if wrong:
+                suite.fail(name, wrong)
+            else:
+                suite.ok(name)
     conclude([suite])
 
 
