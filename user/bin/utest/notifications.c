@@ -176,6 +176,8 @@ struct waiter {
     struct thread thread;
     uint64_t mask;
     uint64_t bits;
+    uint64_t patience;      /* how long it waits, in ns */
+    _Atomic uint64_t *over; /* counts those whose wait has ended, if not NULL */
     uint32_t notification;
     enum error error;
 };
@@ -183,8 +185,11 @@ struct waiter {
 static void wait_once(void *argument)
 {
     struct waiter *waiter = argument;
-    waiter->error =
-        sys_notification_wait(waiter->notification, waiter->mask, clock_after(2 * SECOND), &waiter->bits);
+    waiter->error = sys_notification_wait(waiter->notification, waiter->mask, clock_after(waiter->patience),
+                                          &waiter->bits);
+    if (waiter->over != NULL) {
+        atomic_fetch_add(waiter->over, 1);
+    }
 }
 
 static bool each_waiter_is_woken_by_its_own_bits(void)
@@ -193,7 +198,7 @@ static bool each_waiter_is_woken_by_its_own_bits(void)
     uint32_t notification;
     CHECK_OK(sys_notification_create(0, &notification));
     for (unsigned i = 0; i < 4; i++) {
-        waiters[i] = (struct waiter){.notification = notification, .mask = 1ull << i};
+        waiters[i] = (struct waiter){.notification = notification, .mask = 1ull << i, .patience = LONG};
         CHECK_OK(thread_create(&waiters[i].thread, wait_once, &waiters[i]));
     }
     CHECK_OK(sys_thread_sleep(clock_after(20 * MILLISECOND)));
@@ -213,19 +218,29 @@ static bool a_bit_is_taken_by_one_waiter_only(void)
 {
     static struct waiter waiters[4];
     uint32_t notification;
-    unsigned woken = 0;
+    static _Atomic uint64_t over;
+    over = 0;
     CHECK_OK(sys_notification_create(0, &notification));
     for (unsigned i = 0; i < 4; i++) {
-        waiters[i] = (struct waiter){.notification = notification, .mask = 1};
+        waiters[i] =
+            (struct waiter){.notification = notification, .mask = 1, .patience = LONG, .over = &over};
         CHECK_OK(thread_create(&waiters[i].thread, wait_once, &waiters[i]));
     }
     CHECK_OK(sys_thread_sleep(clock_after(20 * MILLISECOND)));
-    CHECK_OK(sys_notification_signal(notification, 1));
+    for (unsigned i = 1; i <= 4; i++) { /* one for each signal, and no more */
+        uint64_t deadline = clock_after(LONG);
+        CHECK_OK(sys_notification_signal(notification, 1));
+        while (over < i && clock_now() < deadline) {
+            CHECK_OK(sys_thread_sleep(clock_after(MILLISECOND)));
+        }
+        CHECK_OK(sys_thread_sleep(clock_after(50 * MILLISECOND)));
+        CHECK_EQUAL(over, i);
+    }
     for (unsigned i = 0; i < 4; i++) {
         CHECK_OK(thread_join(&waiters[i].thread, clock_after(LONG)));
-        woken += waiters[i].error == ERR_NONE;
+        CHECK_ERROR(waiters[i].error, ERR_NONE);
+        CHECK_EQUAL(waiters[i].bits, 1);
     }
-    CHECK_EQUAL(woken, 1);
     CHECK_OK(sys_handle_close(notification));
     return true;
 }
@@ -233,7 +248,7 @@ static bool a_bit_is_taken_by_one_waiter_only(void)
 static bool closing_the_handle_under_a_waiter_does_no_harm(void)
 {
     static struct waiter waiter;
-    waiter = (struct waiter){.mask = 1};
+    waiter = (struct waiter){.mask = 1, .patience = 300 * MILLISECOND};
     CHECK_OK(sys_notification_create(0, &waiter.notification));
     CHECK_OK(thread_create(&waiter.thread, wait_once, &waiter));
     CHECK_OK(sys_thread_sleep(clock_after(20 * MILLISECOND)));
