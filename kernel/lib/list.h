@@ -25,14 +25,19 @@ static inline bool list_empty(const struct list *list)
     return list->next == list;
 }
 
+/* Put node between two neighbours. */
+static inline void list_insert(struct list *before, struct list *node, struct list *after)
+{
+    node->next = after;
+    node->previous = before;
+    before->next = node;
+    after->previous = node;
+}
+
 /* Put node directly before `place`; before the head means at the end. */
 static inline void list_insert_before(struct list *place, struct list *node)
 {
-    struct list *before = place->previous;
-    node->next = place;
-    node->previous = before;
-    before->next = node;
-    place->previous = node;
+    list_insert(place->previous, node, place);
 }
 
 static inline void list_append(struct list *head, struct list *node)
@@ -42,11 +47,7 @@ static inline void list_append(struct list *head, struct list *node)
 
 static inline void list_prepend(struct list *head, struct list *node)
 {
-    struct list *after = head->next;
-    node->next = after;
-    node->previous = head;
-    head->next = node;
-    after->previous = node;
+    list_insert(head, node, head->next);
 }
 
 /* Take the node out and leave its own pointers as they were. */
