@@ -61,12 +61,11 @@ enum error contents_zero_large(pfn_t first)
         return zero_slowly(first, LARGE_WORDS);
     }
     uint64_t left = window_zero_large(first, LARGE_WORDS);
-    struct steps *steps = &arch_this_cpu()->steps;
-    steps->stretch++; /* as step_begin, without the time */
+    step_begin_untimed();
     if (UNLIKELY(left > 0)) {
         return zero_slowly(first, left);
     }
-    steps->kinds[STEP_CLEAR].done += LARGE_FRAMES;
+    step_done(STEP_CLEAR, LARGE_FRAMES);
     return ERR_NONE;
 }
 

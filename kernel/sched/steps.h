@@ -51,10 +51,16 @@ static inline bool steps_are_timed(void)
     return __builtin_expect((int64_t)arch_locks_held() < 0, 0);
 }
 
+/* As step_begin, where steps are not timed. */
+static inline void step_begin_untimed(void)
+{
+    arch_this_cpu()->steps.stretch++;
+}
+
 /* A call that goes in steps begins; or goes on, after others may have run. */
 static inline void step_begin(void)
 {
-    arch_this_cpu()->steps.stretch++;
+    step_begin_untimed();
     if (steps_are_timed()) {
         step_time(true);
     }
