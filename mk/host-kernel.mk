@@ -37,8 +37,8 @@ handle-threads: $(HOST)/tsan_handle_threads
 	@$<
 
 # Memory objects, with the frame allocator as it is, and spaces that the test plays.
-MEMORY_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/memory_host.c tests/host/frame_host.c $(KERNEL_MM_FRAME_SOURCES) \
-                  $(filter-out kernel/mm/memory_map.c,$(wildcard kernel/mm/memory*.c))
+MEMORY_SOURCES := $(KERNEL_HOST_SOURCES) tests/host/memory_host.c tests/host/memory_books.c tests/host/frame_host.c \
+                  $(KERNEL_MM_FRAME_SOURCES) $(filter-out kernel/mm/memory_map.c,$(wildcard kernel/mm/memory*.c))
 MEMORY_CFLAGS := -iquote kernel/arch/host -Itests/host
 MEMORY_WRAP := -Wl,--wrap=frame_share -Wl,--wrap=frame_share_row -Wl,--wrap=frame_drop
 

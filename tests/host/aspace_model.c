@@ -10,7 +10,7 @@
 
 struct model_object objects[MODEL_OBJECTS];
 struct model_space spaces[MODEL_SPACES];
-struct account *machine, *accounts[MODEL_ACCOUNTS];
+struct account *accounts[MODEL_ACCOUNTS];
 enum pager_way pager_way;
 
 static uint32_t device_values[DEVICE_FRAMES]; /* stay from one test to the next, as the memory does */

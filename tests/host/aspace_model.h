@@ -62,7 +62,7 @@ struct model_space {
 
 extern struct model_object objects[MODEL_OBJECTS];
 extern struct model_space spaces[MODEL_SPACES];
-extern struct account *machine, *accounts[MODEL_ACCOUNTS];
+extern struct account *accounts[MODEL_ACCOUNTS];
 
 /* What the pager does when it is asked. */
 enum pager_way { PAGER_SUPPLIES, PAGER_REFUSES, PAGER_FAILS, PAGER_WAITS };

@@ -2,13 +2,13 @@
 #include "tests/host/host.h"
 
 #include "tests/host/aspace_attempt.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
 
 #include "kernel/debug/inject.h"
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/mm/frame_report.h"
-#include "kernel/obj/account_tree.h"
 
 enum failures failures;
 bool failed_once, half_done, undisturbed;
@@ -18,7 +18,6 @@ uint32_t last_value;
 struct changing changing;
 
 static bool under_way;
-static uint64_t frames_at_start;
 
 /* --- others, meanwhile
  * --------------------------------------------------------------------------------------
@@ -166,16 +165,8 @@ struct account *operations_account(void)
 /* --- beginning and end -------------------------------------------------------------------------------------
  */
 
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
-
 void operations_begin(const struct conditions *conditions)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 30, (uint64_t)1 << 40};
     assert_false(under_way); /* the test before has come to a bad end */
     under_way = true;
     memory_host_reach = DEVICE_FIRST + DEVICE_FRAMES;
@@ -185,15 +176,10 @@ void operations_begin(const struct conditions *conditions)
     memory_host_shares_most = conditions->shares_most;
     dice = (struct random){conditions->seed};
     pagers_made = pagers_released = 0;
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
+    books_open((uint64_t)1 << 30, (uint64_t)1 << 40);
     for (unsigned i = 0; i < MODEL_ACCOUNTS; i++) {
-        const uint64_t limits[RESOURCES] = {conditions->limit, (uint64_t)1 << 30};
-        assert_int_equal(account_make(machine, "model", &accounts[i]), ERR_NONE);
-        assert_int_equal(account_lend_prepare(machine, accounts[i], limits), ERR_NONE);
-        account_lend_commit(machine, accounts[i], limits);
+        accounts[i] = books_account("model", conditions->limit, (uint64_t)1 << 30);
     }
-    frames_at_start = frames_free();
 }
 
 static void unpin_all(unsigned object)
@@ -209,7 +195,6 @@ static void unpin_all(unsigned object)
 /* In an order that is never the same. */
 void operations_end(void)
 {
-    struct account_info info;
     for (unsigned left = MODEL_SPACES + MODEL_OBJECTS; left > 0; left--) {
         unsigned i = (unsigned)below(left), space = 0;
         while (space < MODEL_SPACES && !(spaces[space].open && i-- == 0)) {
@@ -241,22 +226,8 @@ void operations_end(void)
     }
     tlb_settle(true);
     mmu_be(0);
-    for (unsigned i = 0; i < MODEL_ACCOUNTS; i++) {
-        account_describe(accounts[i], &info);
-        assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-        assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
-        account_release(accounts[i]);
-    }
-    assert_int_equal(frames_free(), frames_at_start);
-    assert_int_equal(memory_host_shares(), 0);
-    assert_int_equal(object_count(OBJECT_MEMORY), 0);
     assert_int_equal(pagers_made, pagers_released);
-    const char *what;
-    pfn_t where;
-    assert_true(frame_audit(&what, &where));
-    account_release(machine);
-    host_leave_kernel();
-    assert_int_equal(host_heap_pieces, 0);
+    books_close();
     memory_host_shares_most = FRAME_SHARES_MOST;
     under_way = false;
 }

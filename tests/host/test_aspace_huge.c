@@ -9,8 +9,8 @@
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/memory_tree.h"
-#include "kernel/obj/account_tree.h"
 #include "tests/host/lock_host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_check.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
@@ -28,7 +28,7 @@
 #define READ_WRITE   (ACCESS_READ | ACCESS_WRITE)
 #define POPULATE     (READ_WRITE | MAP_MODE_POPULATE | MAP_MODE_HUGE)
 
-static struct account *machine, *account;
+static struct account *account;
 static struct aspace space;
 static struct memory *memory, *copy, *device;
 static bool armed; /* an allocation is to fail in this play */
@@ -261,13 +261,6 @@ static enum error open_space(void)
     return aspace_open(&space);
 }
 
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
-
 /* At preemption points. Where a block was not to be had, the next one is tried again. */
 static void let_time_pass(void)
 {
@@ -277,7 +270,7 @@ static void let_time_pass(void)
 /* True when an allocation has failed in it. */
 static bool play(uint32_t which, unsigned flags, bool roomy)
 {
-    uint64_t free = frames_free();
+    uint64_t free = books_frames_free();
     long pieces = host_heap_pieces;
     let_time_pass();
     armed = which != 0;
@@ -296,20 +289,17 @@ static bool play(uint32_t which, unsigned flags, bool roomy)
     memory_release(memory);
     host_leave_kernel();
     tlb_settle(true);
-    struct account_info info = books();
-    assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-    assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
+    assert_int_equal(books_used(account, RESOURCE_FRAMES), 0);
+    assert_int_equal(books_used(account, RESOURCE_BYTES), 0);
     assert_int_equal(memory_host_shares(), 0);
     assert_int_equal(host_heap_pieces, pieces);
     frame_drain(); /* so that the block of 1 GiB is whole again */
-    assert_int_equal(frames_free(), free);
+    assert_int_equal(books_frames_free(), free);
     return struck;
 }
 
 static void play_all(uint64_t frames, unsigned flags)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 30, (uint64_t)1 << 40};
-    const uint64_t limits[RESOURCES] = {(uint64_t)1 << 29, (uint64_t)1 << 39};
     memory_host_thin = true;
     memory_host_reach = REACH;
     memory_host_start(frames, CPUS);
@@ -317,11 +307,8 @@ static void play_all(uint64_t frames, unsigned flags)
     mmu_alone = true;
     host_pause = let_time_pass;
     inject_on = true;
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
-    assert_int_equal(account_make(machine, "huge", &account), ERR_NONE);
-    assert_int_equal(account_lend_prepare(machine, account, limits), ERR_NONE);
-    account_lend_commit(machine, account, limits);
+    books_open((uint64_t)1 << 30, (uint64_t)1 << 40);
+    account = books_account("huge", (uint64_t)1 << 29, (uint64_t)1 << 39);
     memory_check_account = account->number;
     assert_false(play(0, flags, frames == ROOMY));
     uint32_t which = 1;
@@ -329,9 +316,7 @@ static void play_all(uint64_t frames, unsigned flags)
         which++;
     }
     print_message("# %u allocations\n", which - 1);
-    account_release(account);
-    account_release(machine);
-    host_leave_kernel();
+    books_close();
     inject_on = false;
 }
 

@@ -8,8 +8,8 @@
 #include "kernel/mm/aspace_parts.h"
 #include "kernel/mm/frame_report.h"
 #include "kernel/mm/memory_touch.h"
-#include "kernel/obj/account_tree.h"
 #include "tests/host/lock_host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_check.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
@@ -22,27 +22,9 @@
 #define READ_WRITE (ACCESS_READ | ACCESS_WRITE)
 #define BYTES      (PAGES * PAGE_SIZE)
 
-static struct account *machine, *account, *stranger;
+static struct account *account, *stranger;
 static struct aspace space, other_space;
 static struct memory *memory, *second;
-static uint64_t frames_at_start;
-
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
-
-static struct account *account_of_test(const char *name)
-{
-    const uint64_t limits[RESOURCES] = {FRAMES, (uint64_t)1 << 30};
-    struct account *made;
-    assert_int_equal(account_make(machine, name, &made), ERR_NONE);
-    assert_int_equal(account_lend_prepare(machine, made, limits), ERR_NONE);
-    account_lend_commit(machine, made, limits);
-    return made;
-}
 
 static void map(struct aspace *where, struct memory *what, uint64_t at, uint32_t mode)
 {
@@ -63,16 +45,13 @@ static void unmap(uint64_t at)
 
 static int begin(void **state)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 30, (uint64_t)1 << 40};
     (void)state;
     memory_host_start(FRAMES, 2);
     mmu_start(FRAMES, true, true, 4);
     mmu_alone = true;
-    frames_at_start = frames_free();
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
-    account = account_of_test("large");
-    stranger = account_of_test("stranger");
+    books_open((uint64_t)1 << 30, (uint64_t)1 << 40);
+    account = books_account("large", FRAMES, (uint64_t)1 << 30);
+    stranger = books_account("stranger", FRAMES, (uint64_t)1 << 30);
     aspace_init(&space, account);
     aspace_init(&other_space, account);
     assert_int_equal(aspace_open(&space), ERR_NONE);
@@ -98,12 +77,7 @@ static int end(void **state)
     memory_release(second);
     host_leave_kernel();
     tlb_settle(true);
-    account_release(stranger);
-    account_release(account);
-    account_release(machine);
-    host_leave_kernel();
-    frame_drain();
-    assert_int_equal(frames_free(), frames_at_start);
+    books_close();
     return 0;
 }
 
@@ -134,6 +108,13 @@ static void touch_some(unsigned count)
     assert_int_equal(memory_host_blocks_cleared, count);
 }
 
+/* A write to a block that is not there yet, and what others do while it is cleared. */
+static enum error write_while(void (*others)(void), uint32_t value)
+{
+    memory_host_while_clearing = others;
+    return write_at(block_at(AT, 4), value);
+}
+
 /* --- what is there then ------------------------------------------------------------------------------------
  */
 
@@ -147,8 +128,7 @@ static void what_was_unmapped_meanwhile_is_not_there(void **state)
     (void)state;
     for (unsigned before = 0; before < 2; before++) { /* with a look, and without */
         touch_some(before * 3);
-        memory_host_while_clearing = unmap_it;
-        assert_int_equal(write_at(block_at(AT, 4), 1), ERR_BAD_ADDRESS);
+        assert_int_equal(write_while(unmap_it, 1), ERR_BAD_ADDRESS);
         assert_int_equal(memory->large, before * 3 * MEMORY_LEAF_PAGES);
         map(&space, memory, AT, READ_WRITE);
         memory_host_blocks_cleared = 0;
@@ -165,8 +145,7 @@ static void another_object_meanwhile_gets_a_block_of_its_own_account(void **stat
 {
     (void)state;
     touch_some(3);
-    memory_host_while_clearing = map_another;
-    assert_int_equal(write_at(block_at(AT, 4), 7), ERR_NONE);
+    assert_int_equal(write_while(map_another, 7), ERR_NONE);
     assert_int_equal(memory->large, 3 * MEMORY_LEAF_PAGES);
     assert_int_equal(second->large, MEMORY_LEAF_PAGES);
     assert_int_equal(memory_host_blocks_cleared, 5);
@@ -187,8 +166,7 @@ static void a_right_that_was_taken_meanwhile_is_asked_for(void **state)
 {
     (void)state;
     touch_some(3);
-    memory_host_while_clearing = take_the_right;
-    assert_int_equal(write_at(block_at(AT, 4), 1), ERR_NO_RIGHT);
+    assert_int_equal(write_while(take_the_right, 1), ERR_NO_RIGHT);
     assert_int_equal(memory->large, 3 * MEMORY_LEAF_PAGES);
     assert_int_equal(read_at(block_at(AT, 4)), 0);
 }
@@ -202,8 +180,7 @@ static void two_who_touch_a_block_get_the_same(void **state)
 {
     (void)state;
     touch_some(3);
-    memory_host_while_clearing = touch_it;
-    assert_int_equal(write_at(block_at(AT, 4), 1), ERR_NONE);
+    assert_int_equal(write_while(touch_it, 1), ERR_NONE);
     assert_int_equal(read_at(block_at(AT, 4) + PAGE_SIZE), 9);
     assert_int_equal(memory->large, 4 * MEMORY_LEAF_PAGES);
     assert_int_equal(memory_host_blocks_cleared, 5);
@@ -219,8 +196,7 @@ static void an_object_that_shrank_meanwhile_has_nothing_behind_its_end(void **st
 {
     (void)state;
     touch_some(3);
-    memory_host_while_clearing = shrink;
-    assert_int_equal(write_at(block_at(AT, 4), 1), ERR_BAD_ADDRESS);
+    assert_int_equal(write_while(shrink, 1), ERR_BAD_ADDRESS);
     assert_int_equal(memory->large, MEMORY_LEAF_PAGES);
 }
 

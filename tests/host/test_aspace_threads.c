@@ -12,13 +12,13 @@
 #include <sched.h>
 
 #include "tests/host/host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/mmu_host.h"
 #include "tests/host/pager_host.h"
 #include "tests/host/workers.h"
 
 #include "abi/memory.h"
-#include "kernel/obj/account_tree.h"
 
 #define FRAMES  32768 /* 128 MiB */
 #define CPUS    4
@@ -40,11 +40,11 @@ struct worker {
     unsigned long forks, refused, done;
 };
 
-static struct account *machine, *account;
+static struct account *account;
 static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct shared_space *spaces[SPACES]; /* guarded by places_lock, each with a reference */
 static struct memory *objects[OBJECTS];     /* the same */
-static uint64_t frames_at_start, steps_factor = 1;
+static uint64_t steps_factor = 1;
 static uint32_t workers_left; /* atomic */
 static uint32_t paged_made;   /* atomic */
 
@@ -451,13 +451,6 @@ static void *work(void *argument)
     return NULL;
 }
 
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
-
 /* The time between a change of the tables and the flush becomes longer. */
 static void let_others_run(void)
 {
@@ -466,22 +459,15 @@ static void let_others_run(void)
 
 static void begin(bool tags)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
-    const uint64_t limits[RESOURCES] = {(uint64_t)1 << 30, (uint64_t)1 << 30};
     memory_host_start(FRAMES, CPUS + 1);
     mmu_start(FRAMES, tags, true, 4);
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
-    assert_int_equal(account_make(machine, "spaces", &account), ERR_NONE);
-    assert_int_equal(account_lend_prepare(machine, account, limits), ERR_NONE);
-    account_lend_commit(machine, account, limits);
-    frames_at_start = frames_free();
+    books_open((uint64_t)1 << 40, (uint64_t)1 << 40);
+    account = books_account("spaces", (uint64_t)1 << 30, (uint64_t)1 << 30);
     mmu_before_flush = let_others_run;
 }
 
 static void end(void)
 {
-    struct account_info info;
     for (unsigned i = 0; i < SPACES; i++) {
         close_space(spaces[i]);
     }
@@ -496,17 +482,8 @@ static void end(void)
     memory_host_enter(0);
     host_leave_kernel();
     tlb_settle(true);
-    account_describe(account, &info);
-    assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-    assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
-    assert_int_equal(frames_free(), frames_at_start);
-    assert_int_equal(memory_host_shares(), 0);
-    assert_int_equal(object_count(OBJECT_MEMORY), 0);
     assert_int_equal(pager_host_released, paged_made);
-    account_release(account);
-    account_release(machine);
-    host_leave_kernel();
-    assert_int_equal(host_heap_pieces, 0);
+    books_close();
 }
 
 /* The others come from the pager's thread. */

@@ -6,6 +6,7 @@
  * nothing.
  */
 #include "tests/host/host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_check.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/memory_lingering.h"
@@ -15,7 +16,6 @@
 #include "abi/memory.h"
 #include "kernel/debug/inject.h"
 #include "kernel/mm/memory_tree.h"
-#include "kernel/obj/account_tree.h"
 
 #define FRAMES     32768 /* 128 MiB */
 #define OBJECTS    6
@@ -35,9 +35,8 @@ struct model {
 
 static struct model models[OBJECTS];
 static struct random dice;
-static struct account *machine, *accounts[ACCOUNTS];
+static struct account *accounts[ACCOUNTS];
 static uint32_t last_value;
-static uint64_t frames_at_start;
 
 static uint64_t below(uint64_t limit)
 {
@@ -378,56 +377,28 @@ static void step(void)
 /* --- the tests --------------------------------------------------------------------------------------------
  */
 
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
-
 static void begin(uint64_t seed, uint32_t shares_most)
 {
-    const uint64_t all[RESOURCES] = {1000000, 100000000};
     memory_host_start(FRAMES, 1);
     space_watch(FRAMES);
     memory_host_shares_most = shares_most;
     dice = (struct random){seed};
     lingering_one_in = seed % 2 != 0 ? 2 : 0;
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
+    books_open(1000000, 100000000);
     for (unsigned i = 0; i < ACCOUNTS; i++) {
-        const uint64_t limits[RESOURCES] = {100000, 10000000};
-        assert_int_equal(account_make(machine, "memory", &accounts[i]), ERR_NONE);
-        assert_int_equal(account_lend_prepare(machine, accounts[i], limits), ERR_NONE);
-        account_lend_commit(machine, accounts[i], limits);
+        accounts[i] = books_account("memory", 100000, 10000000);
     }
-    frames_at_start = frames_free();
 }
 
 static void end(void)
 {
-    struct account_info info;
     for (unsigned i = 0; i < OBJECTS; i++) {
         if (models[i].memory != NULL) {
             destroy(&models[i]);
         }
     }
     lingering_answer();
-    for (unsigned i = 0; i < ACCOUNTS; i++) {
-        account_describe(accounts[i], &info);
-        assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-        assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
-        account_release(accounts[i]);
-    }
-    assert_int_equal(frames_free(), frames_at_start);
-    assert_int_equal(memory_host_shares(), 0);
-    assert_int_equal(object_count(OBJECT_MEMORY), 0);
-    const char *what;
-    pfn_t where;
-    assert_true(frame_audit(&what, &where));
-    account_release(machine);
-    host_leave_kernel();
-    assert_int_equal(host_heap_pieces, 0);
+    books_close();
     memory_host_shares_most = FRAME_SHARES_MOST;
 }
 

@@ -3,6 +3,7 @@
  * pages in little time, ranges of devices, and pagers that answer, refuse, are late or die.
  */
 #include "tests/host/host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/memory_space.h"
 
@@ -11,45 +12,29 @@
 #include "kernel/mm/frame_share.h"
 #include "kernel/mm/memory_pager.h"
 #include "kernel/mm/memory_tree.h"
-#include "kernel/obj/account_tree.h"
 
 #define FRAMES 65536 /* 256 MiB */
+#define BYTES  100000000
 
-static struct account *machine, *account;
-static uint64_t frames_at_start;
-
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
+static struct account *account;
 
 static uint64_t used(enum resource resource)
 {
-    struct account_info info;
-    account_describe(account, &info);
-    return info.resources[resource].used;
+    return books_used(account, resource);
 }
 
 static void limit(uint64_t frames)
 {
-    const uint64_t limits[RESOURCES] = {frames, 100000000};
-    assert_int_equal(account_lend_prepare(machine, account, limits), ERR_NONE);
-    account_lend_commit(machine, account, limits);
+    books_limit(account, frames, BYTES);
 }
 
 static int begin(void **state)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
     (void)state;
     memory_host_start(FRAMES, 1);
     space_watch(FRAMES);
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
-    assert_int_equal(account_make(machine, "memory", &account), ERR_NONE);
-    limit(FRAMES);
-    frames_at_start = frames_free();
+    books_open((uint64_t)1 << 40, (uint64_t)1 << 40);
+    account = books_account("memory", FRAMES, BYTES);
     return 0;
 }
 
@@ -57,14 +42,7 @@ static int end(void **state)
 {
     (void)state;
     host_leave_kernel();
-    assert_int_equal(used(RESOURCE_FRAMES), 0);
-    assert_int_equal(used(RESOURCE_BYTES), 0);
-    assert_int_equal(frames_free(), frames_at_start);
-    assert_int_equal(memory_host_shares(), 0);
-    account_release(account);
-    account_release(machine);
-    host_leave_kernel();
-    assert_int_equal(host_heap_pieces, 0);
+    books_close();
     return 0;
 }
 
@@ -326,16 +304,16 @@ static void copies_take_nodes_only(void **state)
     struct played_view *view = space_show(memory, 0, 16384, false);
     (void)state;
     write_all(view, 0, 16384, 1);
-    uint64_t free = frames_free();
+    uint64_t free = books_frames_free();
     unsigned long points = host_preemption_points;
     assert_int_equal(memory_clone(memory, account, &copy), ERR_NONE);
-    assert_true(free - frames_free() <= 2);
+    assert_true(free - books_frames_free() <= 2);
     assert_true(host_preemption_points - points >= 16384 / 512 / STEP_LEAVES - 1);
     assert_int_equal(space_write(view, 5, 77), ERR_NONE);
-    assert_true(free - frames_free() <= 4); /* a node and a page */
+    assert_true(free - books_frames_free() <= 4); /* a node and a page */
     memory_release(copy);
     host_leave_kernel();
-    assert_true(free - frames_free() <= 1);
+    assert_true(free - books_frames_free() <= 1);
     space_unshow(view);
     memory_release(memory);
 }

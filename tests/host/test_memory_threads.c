@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/host/host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/memory_lingering.h"
 #include "tests/host/memory_space.h"
@@ -16,7 +17,6 @@
 #include "tests/host/workers.h"
 
 #include "kernel/mm/memory_tree.h"
-#include "kernel/obj/account_tree.h"
 
 #define FRAMES  32768
 #define CPUS    4
@@ -25,10 +25,9 @@
 #define STEPS   8000
 #define NUMBER  0xfffu /* of the page, in what it holds */
 
-static struct account *machine, *account;
+static struct account *account;
 static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct memory *places[OBJECTS]; /* guarded by places_lock; each with a reference */
-static uint64_t frames_at_start;
 static struct memory *paged;
 
 /* Views of each object that nobody uses, so that what is hidden goes in steps. */
@@ -241,45 +240,23 @@ static void *work(void *argument)
     return NULL;
 }
 
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
-
 static void begin(void)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
-    const uint64_t limits[RESOURCES] = {(uint64_t)1 << 30, (uint64_t)1 << 30};
     memory_host_start(FRAMES, CPUS + 1);
     space_watch(FRAMES);
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
-    assert_int_equal(account_make(machine, "memory", &account), ERR_NONE);
-    assert_int_equal(account_lend_prepare(machine, account, limits), ERR_NONE);
-    account_lend_commit(machine, account, limits);
-    frames_at_start = frames_free();
+    books_open((uint64_t)1 << 40, (uint64_t)1 << 40);
+    account = books_account("memory", (uint64_t)1 << 30, (uint64_t)1 << 30);
 }
 
 static void end(void)
 {
-    struct account_info info;
     for (unsigned i = 0; i <= CPUS; i++) {
         memory_host_enter(i);
         host_leave_kernel();
     }
     memory_host_enter(0);
     lingering_answer();
-    account_describe(account, &info);
-    assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-    assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
-    assert_int_equal(frames_free(), frames_at_start);
-    assert_int_equal(memory_host_shares(), 0);
-    account_release(account);
-    account_release(machine);
-    host_leave_kernel();
-    assert_int_equal(host_heap_pieces, 0);
+    books_close();
 }
 
 static void work_on_objects(void)

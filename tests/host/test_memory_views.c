@@ -3,12 +3,12 @@
  * others come and go, touch pages that are veiled and pages that are not, are killed, or have no memory.
  */
 #include "tests/host/host.h"
+#include "tests/host/memory_books.h"
 #include "tests/host/memory_host.h"
 #include "tests/host/memory_space.h"
 
 #include "kernel/debug/inject.h"
 #include "kernel/mm/memory_tree.h"
-#include "kernel/obj/account_tree.h"
 #include "kernel/sched/steps.h"
 
 #define FRAMES     32768
@@ -16,20 +16,13 @@
 #define PAGES      1300
 #define STEP_VIEWS 16 /* at most told in a step */
 
-static struct account *machine, *account;
+static struct account *account;
 static struct memory *memory;
 static struct played_view *views[VIEWS];
-static uint64_t frames_at_start, told_most, told_before;
+static uint64_t told_most, told_before;
 static unsigned long comings; /* of others, in the midst of something */
 static bool others_come;
 static struct played_view *in_use; /* by who is interrupted: it does not go */
-
-static uint64_t frames_free(void)
-{
-    struct frame_counts counts;
-    frame_count(&counts);
-    return counts.free;
-}
 
 /* A view goes that may be the next one, and another one comes; pages are touched. As another CPU. */
 static void come_and_go(void)
@@ -100,17 +93,11 @@ static uint32_t value_of(unsigned view, uint64_t page)
 
 static int begin(void **state)
 {
-    const uint64_t all[RESOURCES] = {(uint64_t)1 << 40, (uint64_t)1 << 40};
-    const uint64_t limits[RESOURCES] = {FRAMES, 100000000};
     (void)state;
     memory_host_start(FRAMES, 2);
     space_watch(FRAMES);
-    assert_int_equal(account_make(&kernel_account, "machine", &machine), ERR_NONE);
-    account_endow(machine, all);
-    assert_int_equal(account_make(machine, "memory", &account), ERR_NONE);
-    assert_int_equal(account_lend_prepare(machine, account, limits), ERR_NONE);
-    account_lend_commit(machine, account, limits);
-    frames_at_start = frames_free();
+    books_open((uint64_t)1 << 40, (uint64_t)1 << 40);
+    account = books_account("memory", FRAMES, 100000000);
     assert_int_equal(memory_make(account, (pages_t){PAGES}, 0, &memory), ERR_NONE);
     for (unsigned i = 0; i < VIEWS; i++) {
         views[i] = space_show(memory, 0, PAGES, false);
@@ -126,7 +113,6 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    struct account_info info;
     (void)state;
     others_come = false;
     for (unsigned i = 0; i < VIEWS; i++) {
@@ -138,15 +124,7 @@ static int end(void **state)
         memory_host_enter(i);
         host_leave_kernel();
     }
-    account_describe(account, &info);
-    assert_int_equal(info.resources[RESOURCE_FRAMES].used, 0);
-    assert_int_equal(info.resources[RESOURCE_BYTES].used, 0);
-    assert_int_equal(frames_free(), frames_at_start);
-    assert_int_equal(memory_host_shares(), 0);
-    account_release(account);
-    account_release(machine);
-    host_leave_kernel();
-    assert_int_equal(host_heap_pieces, 0);
+    books_close();
     host_pause = NULL;
     return 0;
 }
