@@ -35,8 +35,7 @@ struct memory_view {
     struct list node;
     uint64_t first, count; /* pages of the object; guarded by the object's lock */
     const struct memory_view_kind *kind;
-    uint64_t
-        passed; /* the last walk that need not come to it, or has been there; guarded by the object's lock */
+    uint64_t passed; /* the last walk that has been there, or need not come; guarded by the object's lock */
 };
 
 /*
