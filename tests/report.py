@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 LOGS = Path(__file__).resolve().parents[1] / "build/test-logs"
@@ -55,6 +56,13 @@ class Suite:
         self.failed += 1
         self._counts[speaker or self.unnamed][1] += 1
         self.show(f"FAIL {self.prefix}{name}: {reason}")
+
+    def judge(self, name, trouble, speaker=None):
+        """ok, or fail if there is a reason."""
+        if trouble:
+            self.fail(name, trouble, speaker)
+        else:
+            self.ok(name, speaker)
 
     def feed(self, line):
         """Take one line of output. True if it was a result or a last line."""
@@ -184,11 +192,21 @@ def run_suite(name, command, seconds, form=AsIs, show=tell, environment=None):
 
 def run_test(suite, name, command, seconds):
     """Run a command that is one test of a suite: its status is the result."""
-    trouble = run_command(f"{suite.name}/{name}", command, seconds)
-    if trouble:
-        suite.fail(name, trouble)
-    else:
-        suite.ok(name)
+    suite.judge(name, run_command(f"{suite.name}/{name}", command, seconds))
+
+
+def at_once(function, items):
+    """What the function returns for each of them, in their order; two run at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        yield from pool.map(function, items)
+
+
+def run_tests_at_once(suite, tests):
+    """run_test for some (NAME, COMMAND, SECONDS), of which each needs one processor and builds nothing that another
+    one does."""
+    troubles = at_once(lambda test: run_command(f"{suite.name}/{test[0]}", test[1], test[2]), tests)
+    for test, trouble in zip(tests, troubles):
+        suite.judge(test[0], trouble)
 
 
 def conclude(suites):

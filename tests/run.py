@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from report import Suite, Tap, conclude, run_suite, run_test
+from report import Suite, Tap, conclude, run_suite, run_test, run_tests_at_once
 
 TOP = Path(__file__).resolve().parents[1]
 PYTHON = "/usr/bin/python3"
@@ -77,8 +77,9 @@ def spaces(_):
     run_test(suite, "shootdown under the thread sanitizer", [*MAKE, "tlb-threads"], 300)
     run_test(suite, "objects under the thread sanitizer", [*MAKE, "memory-threads"], 300)
     run_test(suite, "spaces under the thread sanitizer", [*MAKE, "aspace-threads"], 300)
-    run_test(suite, "spaces and objects against a flat model, for longer", [*MAKE, "aspace-model"], 300)
-    run_test(suite, "model of shootdown and quarantine, and of eleven mistakes in it", [*MAKE, "tlb-model"], 600)
+    run_tests_at_once(suite, [
+        ("spaces and objects against a flat model, for longer", [*MAKE, "aspace-model"], 300),
+        ("model of shootdown and quarantine, and of eleven mistakes in it", [*MAKE, "tlb-model"], 600)])
     return suite
 
 

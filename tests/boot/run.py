@@ -175,13 +175,6 @@ def boot_own(case, folder):
         return judge(machine.expect(CORES_LINE)[1], str(case.cores)) or leaves_well(machine)
 
 
-def report(suite, name, reason):
-    if reason is None:
-        suite.ok(name)
-    else:
-        suite.fail(name, reason)
-
-
 def run_each(suite, cases, boot):
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="quire-boot-") as folder:
@@ -189,7 +182,7 @@ def run_each(suite, cases, boot):
                 reason = boot(case, folder)
             except GuestError as error:
                 reason = str(error)
-        report(suite, case.name, reason)
+        suite.judge(case.name, reason)
 
 
 def extra_disks(images):
@@ -212,7 +205,7 @@ def run_broken(suite, cases):
                     machine.send("\r")
                 except GuestError as error:
                     reason = str(error)
-                report(suite, case.name, reason)
+                suite.judge(case.name, reason)
 
 
 def main():

@@ -6,16 +6,14 @@ usage: crash.py [KIND...]
 
 import re
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 from driver import TOP, GuestError, Machine, clean, qemu
 
 sys.path.insert(0, str(TOP / "tests"))
-from report import Suite, conclude  # noqa: E402
+from report import Suite, at_once, conclude  # noqa: E402
 
 IMAGE = TOP / "build/test.img"
 PANIC_STATUS = 125
-AT_ONCE = 2  # machines: most of their time is the firmware's, and none is measured
 
 # For each kind: what the lines of the panic have to match, one after the other.
 KINDS = {
@@ -124,12 +122,8 @@ def main():
     if unknown:
         sys.exit(f"crash.py: {unknown[0]}: no such kind; there are {' '.join(all_kinds)}")
     suite = Suite("", speakers=("crash",))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, wrong in pool.map(judge, kinds):
-            if wrong:
-                suite.fail(name, wrong)
-            else:
-                suite.ok(name)
+    for name, wrong in at_once(judge, kinds):  # most of the time is the firmware's, and none is measured
+        suite.judge(name, wrong)
     conclude([suite])
 
 
