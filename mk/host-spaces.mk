@@ -7,7 +7,8 @@ ASPACE_SOURCES := $(MEMORY_SOURCES) tests/host/mmu_host.c \
                   kernel/lib/avl.c kernel/sched/rwlock.c
 ASPACE_WRAP := $(MEMORY_WRAP) -Wl,--wrap=tlb_flush -Wl,--wrap=tlb_flush_later
 
-$(foreach test,test_aspace test_aspace_failures test_aspace_huge test_aspace_large test_aspace_lingering,\
+$(foreach test,test_aspace test_aspace_failures test_aspace_huge test_aspace_large test_aspace_lingering \
+    test_aspace_views,\
     $(eval HOST_SOURCES_$(test) := $(ASPACE_SOURCES) tests/host/aspace_model.c tests/host/aspace_objects.c \
         tests/host/aspace_operations.c tests/host/memory_check.c)\
     $(eval HOST_CFLAGS_$(test) := $(MEMORY_CFLAGS) -DQUIRE_CHECKED)\

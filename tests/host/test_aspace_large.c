@@ -52,6 +52,7 @@ static int begin(void **state)
     books_open((uint64_t)1 << 30, (uint64_t)1 << 40);
     account = books_account("large", FRAMES, (uint64_t)1 << 30);
     stranger = books_account("stranger", FRAMES, (uint64_t)1 << 30);
+    memory_check_account = stranger->number; /* made last */
     aspace_init(&space, account);
     aspace_init(&other_space, account);
     assert_int_equal(aspace_open(&space), ERR_NONE);
